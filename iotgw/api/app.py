@@ -21,6 +21,7 @@ from iotgw.api.downlink_batches import DownlinkBatchRoutes
 from iotgw.api.downlinks import DownlinkRoutes
 from iotgw.api.events import EventRoutes
 from iotgw.api.failures import FailureRoutes
+from iotgw.api.files import FileRoutes
 from iotgw.api.fleet import FleetRoutes
 from iotgw.api.front import FrontPage
 from iotgw.api.health import HealthRoutes
@@ -87,7 +88,8 @@ def routes(parts: Parts) -> list[Route]:
         TrialRoutes(candidates, trials, messages, dates),
         ReplayRoutes(candidates, trials, messages, journal),
         messages,
-        JobRoutes(parts.jobs, registry, messages.searches),
+        JobRoutes(parts.jobs, registry, messages.searches, parts.files, parts.updates, parts.fleet),
+        FileRoutes(parts.files, parts.jobs, recorder),
         FailureRoutes(registry, journal, pipeline, dates, messages.searches),
         SeriesRoutes(journal, dates),
         DeviceRoutes(

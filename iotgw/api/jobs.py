@@ -9,10 +9,19 @@ from msgspec import Meta, Struct
 from iotgw.api.auth import Permission
 from iotgw.api.message_search import Searches, Window
 from iotgw.api.messages import Text
+from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Milliseconds, Reply, Route
-from iotgw.core.errors import SettingsError
+from iotgw.core.errors import NotFound, SettingsError
+from iotgw.core.ports.devices import IFleet
+from iotgw.core.ports.firmware import IFirmwareJobs, Method, Target
 from iotgw.core.ports.jobs import IJobs, JobView
 from iotgw.core.ports.registry import IRegistry
+from iotgw.core.ports.stored_files import IStoredFiles
+
+DEVICES = (
+    Query("after", str, None, "a device's name; those after it are listed"),
+    Query("limit", int, 100, "how many at most", range=(1, 1000)),
+)
 
 
 class ReprocessJob(Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,16 +51,36 @@ class RetryJob(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     error: Text | None = None
 
 
+class FirmwareJob(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """Which devices get a file that was uploaded (by name): one, or all of a group. ``within`` are seconds, after which those are failed that aren't
+    done."""
+
+    file: Text
+    device: Text | None = None
+    group: Text | None = None
+    method: Method = "auto"
+    target: Target = "firmware"
+    instance: Annotated[int, Meta(ge=0, le=65534)] = 0
+    retries: Annotated[int, Meta(ge=0, le=20)] = 3
+    within: Annotated[float, Meta(gt=0, le=90 * 86_400)] = 7 * 86_400.0
+
+    def __post_init__(self) -> None:
+        """Refuse none, and both."""
+        if (self.device is None) == (self.group is None):
+            raise ValueError("expected one of device, group")
+
+
 class NewJob(Struct, frozen=True, forbid_unknown_fields=True):
     """A job: one of these."""
 
     reprocess: ReprocessJob | None = None
     retry: RetryJob | None = None
+    firmware: FirmwareJob | None = None
 
     def __post_init__(self) -> None:
         """Refuse none, and two."""
-        if (self.reprocess is None) == (self.retry is None):
-            raise ValueError("expected one of reprocess, retry")
+        if sum(each is not None for each in (self.reprocess, self.retry, self.firmware)) != 1:
+            raise ValueError("expected one of reprocess, retry, firmware")
 
 
 class JobList(Struct, frozen=True):
@@ -60,13 +89,31 @@ class JobList(Struct, frozen=True):
     items: Annotated[list[JobView], Meta(max_length=10_000)]
 
 
+class DeviceUpdates(Struct, frozen=True):
+    """How far the devices of a job are, by name; more come after the name ``next``."""
+
+    items: Annotated[list[dict[str, Any]], Meta(max_length=1000)]
+    next: str | None = None
+
+
 class JobRoutes:
     """The routes of jobs."""
 
-    def __init__(self, jobs: IJobs, registry: IRegistry, searches: Searches) -> None:
+    def __init__(
+        self,
+        jobs: IJobs,
+        registry: IRegistry,
+        searches: Searches,
+        files: IStoredFiles,
+        updates: IFirmwareJobs,
+        fleet: IFleet,
+    ) -> None:
         self._jobs = jobs
         self._registry = registry
         self._searches = searches
+        self._files = files
+        self._updates = updates
+        self._fleet = fleet
 
     def routes(self) -> list[Route]:
         """Start, list, look, cancel."""
@@ -75,16 +122,37 @@ class JobRoutes:
             Route("POST", "/jobs", write, self.begin, "Start a long action", NewJob, JobView, status=201),
             Route("GET", "/jobs", read, self.index, "Long actions, the newest first", answer=JobList),
             Route("GET", one, read, self.read, "How far a long action is", answer=JobView),
+            Route(
+                "GET",
+                f"{one}/devices",
+                read,
+                self.devices,
+                "How far the devices of a firmware job are",
+                answer=DeviceUpdates,
+                query=DEVICES,
+            ),
             Route("DELETE", one, write, self.cancel, "End a long action; what is done stays", answer=JobView),
         ]
 
     async def begin(self, call: Call) -> Reply:
         """A new one."""
         wanted = call.body()
-        kind, what = ("reprocess", self._messages(call, wanted.reprocess)) if wanted.reprocess else (
-            "retry", self._letters(call, wanted.retry)
-        )  # fmt: skip
+        if wanted.firmware:
+            kind, what = "firmware", self._image(call, wanted.firmware)
+        elif wanted.reprocess:
+            kind, what = "reprocess", self._messages(call, wanted.reprocess)
+        else:
+            kind, what = "retry", self._letters(call, wanted.retry)
         return Reply(await self._jobs.begin(kind, call.tenant, what, call.token.name), 201)
+
+    def _image(self, call: Call, wanted: FirmwareJob) -> dict[str, Any]:
+        file = self._files.get(call.tenant, wanted.file)
+        if not file.is_whole:
+            raise SettingsError("firmware.file", f"{file.received} of {file.size} bytes are there")
+        if wanted.device is not None and not self._fleet.is_known(call.tenant, wanted.device):
+            raise NotFound(f"there is no device {wanted.device!r}")
+        what = {name: getattr(wanted, name) for name in wanted.__struct_fields__}
+        return {**{name: value for name, value in what.items() if value}, "file": file.id, "name": file.name}
 
     def _messages(self, call: Call, wanted: ReprocessJob) -> dict[str, Any]:
         Window(wanted.since, wanted.until).check()
@@ -109,6 +177,15 @@ class JobRoutes:
     async def read(self, call: Call, id: str) -> JobView:
         """One."""
         return self._jobs.get(call.tenant, id)
+
+    async def devices(self, call: Call, id: str) -> DeviceUpdates:
+        """The devices of one, each with its state."""
+        after, limit = call.query("after") or "", call.query("limit")
+        states = await self._updates.devices(call.tenant, id)
+        found = [state for state in states if state.device > after][: limit + 1]
+        shown = found[:limit]
+        more = shown[-1].device if len(found) > limit else None
+        return DeviceUpdates([state.view() for state in shown], more)
 
     async def cancel(self, call: Call, id: str) -> JobView:
         """End one."""

@@ -10,7 +10,7 @@ import msgspec
 
 from iotgw import __version__
 from iotgw.api.auth import Permission
-from iotgw.api.routes import Call, Reply, Route
+from iotgw.api.routes import OCTETS, Call, Reply, Route
 from iotgw.core.ports.datasources import IDatasourceType
 from iotgw.core.ports.integrations import IIntegrationType
 from iotgw.core.types import Types
@@ -91,7 +91,7 @@ class OpenApiRoutes:
 
 
 def _structs(of: Any) -> tuple[Any, ...]:
-    if of is None or of is dict:
+    if of is None or of in (dict, bytes):
         return ()
     return of if isinstance(of, tuple) else (of,)
 
@@ -143,13 +143,20 @@ def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
     if parameters:
         operation["parameters"] = parameters
     if route.body is not None:
-        kind = "application/merge-patch+json" if route.method == "PATCH" else "application/json"
-        operation["requestBody"] = {"content": _content(kind, route.body, route.body_text, schema_of)}
+        operation["requestBody"] = {"content": _taken(route, schema_of)}
     if route.needs is Permission.NONE:
         operation["security"] = []
     else:
         operation["description"] = f"Needs the permission `{route.needs.value}`."
     return operation
+
+
+def _taken(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
+    """What may be in an operation's body."""
+    if route.body is bytes:
+        return {OCTETS: {"schema": {"type": "string", "format": "binary"}}}
+    kind = "application/merge-patch+json" if route.method == "PATCH" else "application/json"
+    return _content(kind, route.body, route.body_text, schema_of)
 
 
 def _content(kind: str, of: Any, text: str, schema_of: dict[Any, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from iotgw.core.ports.delivery import IDeliveries
 from iotgw.core.ports.devices import IDevices, IFleet, IOwnConverters, IQuarantine, IReleases
 from iotgw.core.ports.downlinks import IDownlinkQueue
 from iotgw.core.ports.events import IEvents
+from iotgw.core.ports.firmware import IFirmwareJobs
 from iotgw.core.ports.integrations import IIntegrationType
 from iotgw.core.ports.jobs import IJobs
 from iotgw.core.ports.journal import IMessages
@@ -29,6 +30,7 @@ from iotgw.core.ports.pause import IPause
 from iotgw.core.ports.pipeline import IPipeline
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.ports.speakers import IOwners
+from iotgw.core.ports.stored_files import IStoredFiles
 from iotgw.core.ports.usage import IUsage
 from iotgw.core.refusals import Doors
 from iotgw.core.target_presets import TargetPreset
@@ -60,6 +62,8 @@ class Parts(Struct, frozen=True, kw_only=True):
     backups: IBackups
     pause: IPause
     jobs: IJobs
+    updates: IFirmwareJobs
+    files: IStoredFiles
     usage: IUsage
     debugging: IDebugging
     doors: Doors

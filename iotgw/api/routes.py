@@ -31,6 +31,7 @@ from iotgw.core.refusals import Doors
 from iotgw.core.validate import convert
 
 Handler = Callable[..., Awaitable[Any]]
+OCTETS = "application/octet-stream"
 
 Milliseconds = Annotated[int, Meta(ge=0, le=1 << 53)]
 """A time since 1970 UTC, or 0."""
@@ -39,7 +40,8 @@ ANONYMOUS = Token("", "", "viewer", DEFAULT_TENANT)
 
 
 class Route(Struct, frozen=True):
-    """One operation. ``body`` and ``answer`` are the Structs of its JSON; several in a tuple are one object, which may have more.
+    """One operation. ``body`` and ``answer`` are the Structs of its JSON; several in a tuple are one object, which may have more. A body of
+    `bytes` is of the type `OCTETS`.
 
     ``status`` is that of success, and 201 another where the operation ``may_create`` what it changes.
 

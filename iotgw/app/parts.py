@@ -29,8 +29,10 @@ from iotgw.core.own_sites import OwnSites
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.datasources import IDatasourceType
 from iotgw.core.ports.devices import Trouble
+from iotgw.core.ports.firmware import UpdateState
 from iotgw.core.ports.intake import Severity
 from iotgw.core.ports.integrations import IIntegrationType
+from iotgw.core.ports.jobs import IJobKind
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.recorder import Recorder
 from iotgw.core.refusals import Doors
@@ -44,7 +46,8 @@ from iotgw.datasources.http.datasource import HttpSourceType
 from iotgw.datasources.http.mounts import HttpMounts
 from iotgw.datasources.kafka.datasource import KafkaSourceType
 from iotgw.datasources.kinesis.datasource import KinesisSourceType
-from iotgw.datasources.lwm2m.datasource import Lwm2mType
+from iotgw.datasources.lwm2m.bootstrap import BootstrapType
+from iotgw.datasources.lwm2m.source_type import Lwm2mType
 from iotgw.datasources.mqtt.source_type import MqttSourceType
 from iotgw.datasources.opcua.datasource import OpcuaType
 from iotgw.datasources.pubsub.datasource import PubsubSourceType
@@ -76,6 +79,7 @@ from iotgw.integrations.sqs import SqsType
 from iotgw.integrations.thingsboard import ThingsBoardType
 from iotgw.integrations.thingsboard_http import ThingsBoardHttpType
 from iotgw.jobs.downlinks import DownlinkJobs
+from iotgw.jobs.firmware import FirmwareJobs
 from iotgw.jobs.reprocess import ReprocessJobs
 from iotgw.jobs.retry import RetryJobs
 from iotgw.jobs.service import JobService
@@ -96,6 +100,7 @@ from iotgw.store.sqlite.kept import KeptRows
 from iotgw.store.sqlite.registry import Registry
 from iotgw.store.sqlite.trim import JournalLimits
 from iotgw.store.sqlite.usage import UsageStore
+from iotgw.store.stored_files import FileStore
 
 DATASOURCES = (
     CoapType,
@@ -106,6 +111,7 @@ DATASOURCES = (
     KafkaSourceType,
     OpcuaType,
     Lwm2mType,
+    BootstrapType,
     RabbitSourceType,
     SqsSourceType,
     KinesisSourceType,
@@ -153,6 +159,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
     backups: Backups
     pause: Pause
     jobs: JobService
+    files: FileStore
     usage_store: UsageStore
     usage: UsageMeter
     debug_store: DebugStore
@@ -261,20 +268,28 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     ]
     backups = Backups(reactor, data_dir, data_dir / store.backup_directory, writers, recorder, calendar)
     pause = Pause(data_dir, delivery, downlinks, recorder)
-    kinds = [
-        ReprocessJobs(journal, pipeline, calendar), RetryJobs(delivery, reactor), DownlinkJobs(fleet, downlinks, reactor),
-    ]  # fmt: skip
+    files = FileStore(data_dir, registry, reactor, calendar, store.max_files)
+    updates = FirmwareJobs(
+        registry, pipeline, files, fleet, kept, reactor, calendar,
+        partial(_device_updated, recorder, journal, calendar),
+    )  # fmt: skip
+    kinds: list[IJobKind] = [
+        ReprocessJobs(journal, pipeline, calendar),
+        RetryJobs(delivery, reactor),
+        DownlinkJobs(fleet, downlinks, reactor),
+        updates,
+    ]
     jobs = JobService(registry, kinds, reactor, calendar)
     return Gateway(
         registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, fleet=fleet, releases=releases, journal=journal,
         downlinks=downlinks, kept=kept, converters=converters, delivery=delivery,
         integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar, str(data_dir)),
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, backups=backups, pause=pause,
-        jobs=jobs, usage_store=usage_store, usage=usage, debug_store=debug_store, debug=debug, api=Parts(
+        jobs=jobs, files=files, usage_store=usage_store, usage=usage, debug_store=debug_store, debug=debug, api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,
             delivery=delivery, devices=devices, fleet=fleet, own_converters=fleet, quarantine=quarantine, releases=releases, owners=speakers, events=events, datasource_types=datasource_types,
             integration_types=integration_types, target_presets=target_presets(), clock=reactor, downlinks=downlinks, departures=departures, backups=backups, pause=pause,
-            calendar=calendar, doors=doors, sites=sites, jobs=jobs, usage=usage, debugging=debug,
+            calendar=calendar, doors=doors, sites=sites, jobs=jobs, usage=usage, debugging=debug, updates=updates, files=files,
         ),
     )  # fmt: skip
 
@@ -324,3 +339,25 @@ def _device_changed(
     said = {"deviceName": name, "event": type_, "message": message, "value": value, "limit": limit}
     body = msgspec.json.encode(said)
     journal.emit(TelemetryRecord(0, 0, watch.tenant, "", calendar.now_ms(), watch.name, "", body, Kind.EVENT))
+
+
+def _device_updated(
+    recorder: Recorder,
+    journal: Journal,
+    calendar: ICalendar,
+    tenant: str,
+    job: str,
+    file: str,
+    state: UpdateState,
+) -> None:
+    """The end of a device's update is an event, and a record for integrations that want events."""
+    type_, name = f"firmware.{state.phase}", state.device
+    severity: Severity = "warning" if state.phase == "failed" else "info"
+    message = f"{file}: {state.phase}" + (f", {state.reason}" if state.reason else "")
+    recorder.note(
+        type_, "device", name, message, tenant, severity, device=name, job=job, file=file, state=state.state,
+        result=state.result, tries=state.tries,
+    )  # fmt: skip
+    said = {"deviceName": name, "event": type_, "message": message, "file": file, "job": job}
+    body = msgspec.json.encode(said)
+    journal.emit(TelemetryRecord(0, 0, tenant, "", calendar.now_ms(), name, "", body, Kind.EVENT))

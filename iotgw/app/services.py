@@ -97,6 +97,7 @@ def children(
     yield PartService("quarantine", gateway.releases.load)
     yield PartService("downlinks", gateway.downlinks.start, gateway.downlinks.stop)
     yield PartService("kept", lambda: open_kept(gateway), gateway.kept.stop)
+    yield PartService("stored-files", gateway.files.start, gateway.files.stop)
     yield PartService("usage-store", lambda: open_usage(gateway), gateway.usage_store.stop)
     yield PartService("debug-store", lambda: open_debug(gateway), gateway.debug_store.stop)
     yield PartService("debug", stop=gateway.debug.stop)

@@ -37,6 +37,10 @@ class StoreSection(Section, frozen=True, kw_only=True):
             "integrations give up what waits ([storage](storage.md#who-may-take-how-much))."
         ),
     ] = 2 << 30
+    max_files: Annotated[
+        Bytes,
+        Meta(description="Bytes of the files that one tenant may upload for its devices, all together."),
+    ] = 1 << 30
     max_pending: Annotated[
         int,
         Meta(

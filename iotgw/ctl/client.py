@@ -48,15 +48,27 @@ class ApiClient:
         self, method: str, path: str, value: Any = None, more_headers: Mapping[str, str] | None = None
     ) -> Any:
         """Call an operation below `/api/v1`; returns the answer's JSON value, or None. Raises CtlError."""
+        if value is not None:
+            return self._send(method, path, json.dumps(value).encode(), "application/json", more_headers)
+        return self._send(method, path, b"" if method in ("POST", "PUT") else None, "", more_headers)
+
+    def upload(self, method: str, path: str, content: bytes) -> Any:
+        """Call an operation that takes bytes. Raises CtlError."""
+        return self._send(method, path, content, "application/octet-stream")
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        kind: str = "",
+        more_headers: Mapping[str, str] | None = None,
+    ) -> Any:
         headers = {"Accept": "application/json", **(more_headers or {})}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
-        body = None
-        if value is not None:
-            body = json.dumps(value).encode()
-            headers["Content-Type"] = "application/json"
-        elif method in ("POST", "PUT"):
-            body = b""
+        if kind:
+            headers["Content-Type"] = kind
         try:
             self._connection.request(method, f"{self._base}/api/v1{path}", body, headers)
             response = self._connection.getresponse()

@@ -31,6 +31,7 @@ IN_COMMANDS = {
     "downlinks": ("downlink", "downlinks"),
     "dtls": ("dtls",),
     "events": ("events",),
+    "files": ("file", "files"),
     "history": ("failures", "telemetry"),
     "jobs": ("job", "jobs"),
     "lwm2m": ("lwm2m",),

@@ -231,6 +231,16 @@ class TenantCredentials:
         found = self._all.index(self._tenant).matching(identity)
         return [grant for held in found if held.spec.enabled for grant in held.grants(identity, now)]
 
+    def account(self, device: str, but: str) -> tuple[str, bytes] | None:
+        """See `ITenantCredentials.account`."""
+        now = self._all.now_ms()
+        found: list[tuple[str, bytes]] = []
+        for held in self._all.index(self._tenant).of_device(device):
+            if held.spec.type == "psk" and held.spec.enabled:
+                identity = device if "*" in held.spec.identity else held.spec.identity
+                found += [(identity, key) for key, _ in held.grants(identity, now)][:1]
+        return next((each for each in found if each[0] != but), found[0] if found else None)
+
     @property
     def several(self) -> bool:
         """Whether an identity has more than one secret, now or at another time."""

@@ -59,6 +59,7 @@ class DownlinkJobs:
     items says the queue."""
 
     name = KIND
+    at_a_time = 2
 
     def __init__(self, fleet: IFleet, queue: IDownlinkQueue, clock: IReactorTime) -> None:
         self._fleet = fleet
@@ -68,6 +69,9 @@ class DownlinkJobs:
     def run(self, job: IJobRun) -> Deferred[None]:
         """See `IJobKind.run`. Its place is the name of the last device that has its item."""
         return Deferred.fromCoroutine(self._run(job))
+
+    def forget(self, id: str) -> None:
+        """See `IJobKind.forget`: nothing is kept."""
 
     async def _run(self, job: IJobRun) -> None:
         wanted = msgspec.convert(job.what, DownlinkBatch)

@@ -54,6 +54,7 @@ class ReprocessJobs:
     """The kind ``reprocess``. Its figures are how many messages the filter leaves, before and after."""
 
     name = "reprocess"
+    at_a_time = 2
 
     def __init__(self, journal: IMessages, pipeline: IPipeline, calendar: ICalendar) -> None:
         self._journal = journal
@@ -63,6 +64,9 @@ class ReprocessJobs:
     def run(self, job: IJobRun) -> Deferred[None]:
         """See `IJobKind.run`. The cursor is the position of the last message that was done."""
         return Deferred.fromCoroutine(self._run(job))
+
+    def forget(self, id: str) -> None:
+        """See `IJobKind.forget`: nothing is kept."""
 
     async def _run(self, job: IJobRun) -> None:
         wanted = msgspec.convert(job.what, ReprocessFilter)

@@ -45,6 +45,7 @@ class RetryJobs:
     """The kind ``retry``. Its figures are how many dead letters the integration has, before and after."""
 
     name = "retry"
+    at_a_time = 2
 
     def __init__(self, delivery: IDeliveries, clock: IReactorTime) -> None:
         self._delivery = delivery
@@ -53,6 +54,9 @@ class RetryJobs:
     def run(self, job: IJobRun) -> Deferred[None]:
         """See `IJobKind.run`. The cursor is the position of the last letter that was sent again."""
         return Deferred.fromCoroutine(self._run(job))
+
+    def forget(self, id: str) -> None:
+        """See `IJobKind.forget`: nothing is kept."""
 
     async def _run(self, job: IJobRun) -> None:
         wanted = msgspec.convert(job.what, RetryFilter)

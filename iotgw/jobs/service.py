@@ -21,11 +21,10 @@ from iotgw.core.ports.clock import IDates
 from iotgw.core.ports.jobs import IJobKind, IJobRun, IJobs, JobState, JobView
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.specs import Resource
+from iotgw.core.times import DateMs
 
 KIND = "job"
 """Of the resources in the registry."""
-AT_A_TIME = 2
-"""Jobs of a tenant that are under way."""
 WAITING = 20
 """Jobs of a tenant that wait for their date."""
 LOOK = 30.0
@@ -49,6 +48,7 @@ class JobRun:
         self._registry = registry
         self._clock = clock
         self._saved_at = clock.seconds()
+        self._saved = dict(resource.body)
         self.is_cancelled = self.is_stopping = False
         self.over: Deferred[None] = Deferred()
 
@@ -56,6 +56,11 @@ class JobRun:
     def what(self) -> dict[str, Any]:
         """See `IJobRun.what`."""
         return dict(self.body["what"])
+
+    @property
+    def created_ms(self) -> DateMs:
+        """See `IJobRun.created_ms`."""
+        return DateMs(self.body["createdAt"])
 
     @property
     def place(self) -> str:
@@ -99,14 +104,15 @@ class JobRun:
         self.body["after"] = after
 
     def _save_now_and_then(self) -> Deferred[Any] | None:
-        if self._clock.seconds() - self._saved_at < SAVED:
+        if self._clock.seconds() - self._saved_at < SAVED or self.body == self._saved:
             return None
         self._saved_at = self._clock.seconds()
         return self.save()
 
     def save(self) -> Deferred[Any]:
         """Fires when what is known of it is durable."""
-        return self._registry.replace(KIND, self.id, dict(self.body))
+        self._saved = dict(self.body)
+        return self._registry.replace(KIND, self.id, self._saved)
 
     def _turn(self) -> Deferred[None]:
         def goes_on(_: object) -> None:
@@ -118,7 +124,10 @@ class JobRun:
 
 @implementer(IJobs)
 class JobService:
-    """An `IJobs`. Start it when its kinds can do their work."""
+    """An `IJobs`. Start it when its kinds can do their work.
+
+    Many methods: those of the port, and a job's way from waiting over running to its end.
+    """
 
     _log = Logger()
 
@@ -155,9 +164,10 @@ class JobService:
     async def _begin(self, kind: str, tenant: str, what: dict[str, Any], by: str, starts_at: int) -> JobView:
         now_ms = self._now_ms()
         waits = starts_at > now_ms
-        if not waits and not self._has_room(tenant):
+        if not waits and not self._has_room(tenant, kind):
+            most = self._most(kind)
             raise TooMany(
-                f"expected at most {AT_A_TIME} jobs of a tenant at a time; wait for one, or cancel it"
+                f"expected at most {most} {kind} jobs of a tenant at a time; wait for one, or cancel it"
             )
         if waits and len(self._waiting(tenant)) >= WAITING:
             raise TooMany(f"expected at most {WAITING} jobs of a tenant that wait for their date; cancel one")
@@ -208,8 +218,13 @@ class JobService:
         found = [each for each in self._registry.list(KIND, tenant) if each.body["state"] == "waiting"]
         return sorted(found, key=lambda each: (each.body["startsAt"], each.id))
 
-    def _has_room(self, tenant: str) -> bool:
-        return sum(run.tenant == tenant for run in self._running.values()) < AT_A_TIME
+    def _most(self, kind: str) -> int:
+        """How many jobs of a kind a tenant may have under way."""
+        return self._kinds[kind].at_a_time if kind in self._kinds else 1
+
+    def _has_room(self, tenant: str, kind: str) -> bool:
+        alike = [run for run in self._running.values() if (run.tenant, run.body["kind"]) == (tenant, kind)]
+        return len(alike) < self._most(kind)
 
     def _begin_due(self) -> None:
         """Begin those whose date has come and whose tenant has room, and look again in time."""
@@ -221,7 +236,7 @@ class JobService:
             if left > 0:
                 wait = min(LOOK, left)
                 break
-            if resource.id not in self._running and self._has_room(resource.tenant):
+            if resource.id not in self._running and self._has_room(resource.tenant, resource.body["kind"]):
                 begun = {**resource.body, "state": "running"}
                 run = self._run(replace(resource, body=begun))
                 run.save().addErrback(lambda failure: self._log.failure("a job could not be stored", failure))
@@ -281,6 +296,8 @@ class JobService:
         over = [view for view in self.list(tenant) if view.state not in ("running", "waiting")]
         for view in over[KEPT:]:
             await self._registry.delete(KIND, view.id)
+            if view.kind in self._kinds:
+                self._kinds[view.kind].forget(view.id)
 
 
 def view_of(id: str, body: dict[str, Any]) -> JobView:

@@ -46,6 +46,12 @@ def add(commands: Any) -> None:
         help=f"platforms: be their API for downlinks on this port of loopback, too ({', '.join(ANSWERING)}), or "
         "publish the keys of their signatures there (google-pubsub-push)",
     )  # fmt: skip
+    faults = "; ".join(f"{name}: {what}" for name, what in KINDS["lwm2m"].faults.items())
+    parser.add_argument("--fault", choices=sorted(KINDS["lwm2m"].faults), default="", help=f"lwm2m: {faults}")
+    parser.add_argument(
+        "--stay", type=float, default=0.0, metavar="S",
+        help="lwm2m: seconds for which a device can be asked, and updated, after it has sent",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, help="the same devices and readings again")
 
 
@@ -62,7 +68,7 @@ def _simulate(context: Any) -> int:
         port = port or found_port
     plan = Plan(
         options.kind, options.host, port, options.count, options.rate, options.devices,
-        options.patience, path, options.seed, key, options.repeat, options.api_port,
+        options.patience, path, options.seed, key, options.repeat, options.fault, options.stay, options.api_port,
     )  # fmt: skip
     result = _play(plan)
     if not isinstance(result, Summary):

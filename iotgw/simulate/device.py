@@ -19,6 +19,8 @@ class Reaction(Struct, frozen=True):
     """How many commands it was given."""
     error: str = ""
     """Why it gives up, in one line."""
+    also: tuple[bytes, ...] = ()
+    """Further datagrams, after what it sends."""
 
 
 class Device(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -22,7 +22,7 @@ from iotgw.simulate.device import Device
 from iotgw.simulate.dragino import DraginoNode
 from iotgw.simulate.http import HttpSensor
 from iotgw.simulate.lobaro import LobaroGateway
-from iotgw.simulate.lwm2m import Lwm2mThermometer
+from iotgw.simulate.lwm2m import FAULTS, Lwm2mThermometer
 from iotgw.simulate.mqtt import MqttSensor
 from iotgw.simulate.plain import JsonSensor
 from iotgw.simulate.platform_api import SimulatedApi
@@ -49,6 +49,8 @@ class DeviceKind(Struct, frozen=True):
     """Whether its devices take a path or topic."""
     has_key: bool = False
     """Whether its devices need a pre-shared key."""
+    faults: Mapping[str, str] = {}
+    """Faults that its devices may have."""
 
 
 KINDS = {
@@ -90,8 +92,9 @@ KINDS = {
         5683,
         True,
         True,
-        "LwM2M thermometers that register and send; --path stands before rd",
+        "LwM2M thermometers that register and send; --path stands before rd; --fault, --stay",
         has_path=True,
+        faults=FAULTS,
     ),
     PUBSUB_PUSH: DeviceKind(
         PushedSensor,
@@ -129,6 +132,10 @@ class Plan(Struct, frozen=True):
     key: Key | None = None
     repeat: int = 0
     """Platforms: every so many-th uplink comes twice."""
+    fault: str = ""
+    """Of those of the kind."""
+    stay: float = 0.0
+    """LwM2M: seconds for which a device can be asked after it has said all."""
     api_port: int = 0
     """Platforms: the port at which their API is simulated, or their keys are published; 0 is none."""
 
@@ -159,6 +166,8 @@ class _Run:
         more: dict[str, Any] = {"path": plan.path} if plan.path and self.kind.has_path else {}
         if self.kind.has_key:
             more["key"] = plan.key
+        if self.kind.faults:
+            more |= {"fault": plan.fault, "stay": plan.stay}
         if plan.kind in PLATFORMS:
             more["repeat"] = plan.repeat
         self._devices = [self.kind.make(rng, **more) for _ in range(max(1, min(plan.devices, plan.count)))]
@@ -311,8 +320,9 @@ class _Shout(DatagramProtocol):
         self._error = reaction.error
         self._answered |= reaction.is_answer
         self._run.summary.downlinks += reaction.downlinks
-        if reaction.send:
-            self.transport.write(reaction.send, None)  # type: ignore[union-attr]
+        for sent in (reaction.send, *reaction.also):
+            if sent:
+                self.transport.write(sent, None)  # type: ignore[union-attr]
         if reaction.is_done and self._timer.active():
             self._timer.cancel()
             self._end()

@@ -42,6 +42,7 @@ from iotgw.testing.registry import MemoryRegistry
 from iotgw.testing.results import fired
 from iotgw.testing.sources import FakeSources
 from iotgw.testing.speakers import FakeSpeakers
+from iotgw.testing.stored_files import MemoryStoredFiles, MemoryUpdates
 from iotgw.testing.tcp_device import FakeTcpDevice
 from iotgw.testing.threads import ThreadClock
 from iotgw.testing.trace import MemoryTrace
@@ -85,7 +86,9 @@ __all__ = [
     "MemoryPause",
     "MemoryReactor",
     "MemoryRegistry",
+    "MemoryStoredFiles",
     "MemoryTrace",
+    "MemoryUpdates",
     "MemoryUsage",
     "ThreadClock",
     "Told",

@@ -103,6 +103,15 @@ class MemoryTenantCredentials:
             if known == identity and grant.tenant == self._tenant
         ]
 
+    def account(self, device: str, but: str) -> tuple[str, bytes] | None:
+        """See `ITenantCredentials.account`."""
+        found = [
+            (identity, secret)
+            for identity, secret, grant in self._all.psks
+            if (grant.tenant, grant.device) == (self._tenant, device) and grant.enabled
+        ]
+        return next((each for each in found if each[0] != but), found[0] if found else None)
+
     def x509(self, *names: str) -> Grant | None:
         """See `ITenantCredentials.x509`."""
         for name in names:

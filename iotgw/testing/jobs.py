@@ -11,6 +11,7 @@ from zope.interface import implementer
 
 from iotgw.core.errors import NotFound
 from iotgw.core.ports.jobs import IJobRun, IJobs, JobState, JobView
+from iotgw.core.times import DateMs
 
 
 @implementer(IJobs)
@@ -65,6 +66,8 @@ class FakeJobRun:
         self.total = 0
         self.counts: dict[str, int] = {}
         self.is_over = False
+        self.is_cancelled = False
+        self.created_ms = DateMs(0)
 
     def expect(self, total: int, before: dict[str, int]) -> None:
         """See `IJobRun.expect`."""

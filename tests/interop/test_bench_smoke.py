@@ -78,6 +78,24 @@ def test_a_message_that_the_target_never_got_is_counted_as_missing(tools, tmp_pa
         assert sink.missing(acked) == 1
 
 
+def test_a_fleet_of_lwm2m_devices_registers_and_loses_nothing_over_a_kill():
+    command = [
+        sys.executable,
+        BENCHMARKS / "lwm2m_fleet.py",
+        "--devices",
+        "20",
+        "--rate",
+        "100",
+        "--rounds",
+        "1",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    steps = {line["step"]: line for line in map(json.loads, done.stdout.splitlines())}
+    assert (steps["storm"]["answered"], steps["storm"]["observed"]) == (20, 20)
+    assert (steps["kill"]["acknowledged"], steps["kill"]["lost"]) == (20, 0)
+
+
 def test_the_loader_reports_what_nobody_answered(tools):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))

@@ -58,9 +58,9 @@ class Places:
     def __init__(self, folder):
         self.folder = folder
         self.ports = {"9000": str(free_port())}
-        for each in ("4840", "5683", "5684", "5600", "10560", "11560", "1064", "55345"):
+        for each in ("4840", "5683", "5684", "5688", "5600", "10560", "11560", "1064", "55345"):
             self.ports[each] = str(
-                free_udp_port() if each in ("5683", "5684", "11560", "1064") else free_port()
+                free_udp_port() if each in ("5683", "5684", "5688", "11560", "1064") else free_port()
             )
         self.paths = {}
 

@@ -15,8 +15,8 @@ from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.shared import SharedResources
 from iotgw.core.validate import convert
 from iotgw.datasources.coap.ports import CoapPorts
-from iotgw.datasources.lwm2m.datasource import Lwm2mType
 from iotgw.datasources.lwm2m.settings import Lwm2mSettings
+from iotgw.datasources.lwm2m.source_type import Lwm2mType
 from iotgw.testing import FakeIntake, MemoryCredentials, MemoryKept
 from tests.peers.leshan import LeshanDevice
 from tests.peers.process import free_udp_port
@@ -95,7 +95,7 @@ def device(server, tmp_path_factory):
 async def test_it_registers_and_is_observed(server, device):
     (registered,) = server.told("register", "plain")
     assert registered["attributes"]["lwm2mVersion"] == "1.1"
-    assert registered["attributes"]["lwm2mObjects"] == "1,3,3303"
+    assert registered["attributes"]["lwm2mObjects"] == "1,3,5,3303"
     assert server.told("notify", "plain")[0]["telemetry"] == {"temperature": 21.5}
     device.tell("temperature 22.26")
     await until(lambda: server.told("notify", "plain")[-1]["telemetry"] == {"temperature": 22.26})

@@ -23,6 +23,7 @@ def test_a_device_of_leshan_does_what_the_page_says(tmp_path):
     port = free_udp_port()
     toml = re.search(r"^```toml\n# lwm2m.toml\n(.*?)^```", PAGE, re.M | re.S)[1]
     resources = toml.replace("port = 5683", f'port = {port}\ninterface = "127.0.0.1"')
+    (tmp_path / "app-2.0.bin").write_bytes(bytes(range(256)) * 40)
     ctl = tmp_path / "iotgwctl"
     ctl.write_text(f'#!/bin/sh\nexec {sys.executable} -m iotgw.ctl.main "$@"\n')
     ctl.chmod(0o755)
@@ -42,6 +43,7 @@ def test_a_device_of_leshan_does_what_the_page_says(tmp_path):
                 capture_output=True,
                 text=True,
                 timeout=120,
+                cwd=tmp_path,
                 check=False,
             )
             assert ran.returncode == 0, (command, ran.stdout, ran.stderr)
@@ -59,6 +61,10 @@ def test_a_device_of_leshan_does_what_the_page_says(tmp_path):
             assert "9 Battery Level: 87 /100" in tree and "5700 Sensor Value: 21.5" in tree
             assert "SUCCESSFUL 2.04" in printed[f"iotgwctl lwm2m {ENDPOINT} write /3/0/14 +02"]
             wait_until(lambda: "executed 3/0/4" in device.output, what="the execute")
+            assert "updated successfully" in printed[f"iotgwctl lwm2m {ENDPOINT} firmware app-2.0.bin"]
+            assert "image of 10240 bytes" in device.output
+            assert "app-2.0.bin" in printed["iotgwctl files"]
+            assert "1 updated" in printed["iotgwctl jobs"]
 
             def is_read():
                 return "SUCCESSFUL" in run(f"iotgwctl downlinks {ENDPOINT}")

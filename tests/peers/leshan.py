@@ -1,4 +1,4 @@
-"""A device of Eclipse Leshan (tests/peers/leshan) that does what a test tells it."""
+"""Devices of Eclipse Leshan (tests/peers/leshan, leshan10) that do what a test tells them."""
 
 from __future__ import annotations
 
@@ -8,28 +8,19 @@ import subprocess
 from .process import HOME, Process, find, missing, whose
 
 
-class LeshanDevice(Process):
-    """``more`` are words of `LeshanDevice.java`: ``queue``, ``psk IDENTITY KEY``."""
+class JavaDevice(Process):
+    """A program of ``tests/peers`` with a main class, which is told what to do by its standard input."""
 
-    def __init__(self, folder, url, endpoint, lifetime=300, *more):
-        target = HOME / "leshan" / "target"
-        if not (target / "classes" / "LeshanDevice.class").exists():
-            missing("tests/peers/leshan is not built: that takes Java and Maven")
+    place, main = "", ""
+
+    def __init__(self, folder, endpoint, *arguments):
+        target = HOME / self.place / "target"
+        if not (target / "classes" / f"{self.main}.class").exists():
+            missing(f"tests/peers/{self.place} is not built: that takes Java and Maven")
         classes = f"{target / 'classes'}{os.pathsep}{target / 'lib'}/*"
-        command = [
-            find("java"),
-            "-Xmx128m",
-            "-cp",
-            classes,
-            "LeshanDevice",
-            url,
-            endpoint,
-            lifetime,
-            "models",
-            HOME / "leshan" / "models",
-            *more,
-        ]
-        super().__init__(command, folder / f"{endpoint}.log")
+        super().__init__(
+            [find("java"), "-Xmx128m", "-cp", classes, self.main, *arguments], folder / f"{endpoint}.log"
+        )
 
     def launch(self):
         """See `Process.launch`: its input stays open."""
@@ -47,3 +38,22 @@ class LeshanDevice(Process):
         """Have it do something."""
         self.child.stdin.write(f"{command}\n".encode())
         self.child.stdin.flush()
+
+
+class LeshanDevice(JavaDevice):
+    """``more`` are words of `LeshanDevice.java`: ``queue``, ``psk IDENTITY KEY``."""
+
+    place, main = "leshan", "LeshanDevice"
+
+    def __init__(self, folder, url, endpoint, lifetime=300, *more):
+        models = HOME / "leshan" / "models"
+        super().__init__(folder, endpoint, url, endpoint, lifetime, "models", models, *more)
+
+
+class LeshanDevice10(JavaDevice):
+    """A device of LwM2M 1.0; ``binding`` is ``U`` or ``UQ``."""
+
+    place, main = "leshan10", "LeshanDevice10"
+
+    def __init__(self, folder, url, endpoint, lifetime=300, binding="U"):
+        super().__init__(folder, endpoint, url, endpoint, lifetime, binding)

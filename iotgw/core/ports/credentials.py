@@ -19,6 +19,10 @@ class ITenantCredentials(Interface):
     def psk(identity: str) -> list[tuple[bytes, Grant]]:
         """The keys that are valid now for a PSK identity, each with its grant; newest first."""
 
+    def account(device: str, but: str) -> tuple[str, bytes] | None:
+        """The PSK identity of a device with its key that is valid now, for a server that tells devices of others; None if it has none. One
+        of another identity than ``but`` is preferred."""
+
     def x509(*names: str) -> Grant | None:
         """The grant of the first known name (device name, SHA-256 fingerprint); None if none is known."""
 

@@ -8,6 +8,8 @@ from msgspec import Struct
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
+from iotgw.core.times import DateMs
+
 JobState = Literal["waiting", "running", "done", "cancelled", "failed"]
 
 
@@ -40,7 +42,9 @@ class IJobRun(Interface):
 
     tenant: str = Attribute("whose it is")
     what: dict[str, Any] = Attribute("what it is about, as it was started")
+    created_ms: DateMs = Attribute("when it was begun")
     cursor: int = Attribute("where it goes on after a restart; 0 at first")
+    is_cancelled: bool = Attribute("whether it has to end for good, not only until the gateway starts again")
     place: str = Attribute("the same as a text, for work that goes by names; set it before `went`")
     before: dict[str, int] = Attribute("figures of what it changes, at its beginning; empty at first")
     id: str = Attribute("of the job")
@@ -60,10 +64,14 @@ class IJobKind(Interface):
     """What a kind of job does."""
 
     name: str = Attribute("of the kind")
+    at_a_time: int = Attribute("how many of them a tenant may have under way")
 
     def run(job: IJobRun) -> Deferred[None]:
         """Do it, from its cursor on. What has been done since it last `went` may be done twice, after a kill. An IotgwError that it fails with is what the
         job failed of."""
+
+    def forget(id: str) -> None:
+        """A job that is over isn't listed any more: drop what is kept for it."""
 
 
 class IJobs(Interface):

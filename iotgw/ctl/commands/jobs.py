@@ -12,6 +12,7 @@ from iotgw.ctl.client import ApiClient, CtlError
 from iotgw.ctl.command import Commands, Context
 from iotgw.ctl.commands.devices import FILTERS, add_filters
 from iotgw.ctl.commands.downlinks import add_item, item_of
+from iotgw.ctl.parsing import CommandParameters
 from iotgw.ctl.table import moment, table
 from iotgw.ctl.times import EXPECTED, coming_ms, moment_ms
 
@@ -39,6 +40,12 @@ def add(commands: Commands) -> None:
     retry.add_argument("--device", metavar="NAME")
     retry.add_argument("--error", metavar="TEXT", help="those whose error contains this text")
     retry.add_argument("--before", metavar="TIME", type=moment_ms, help="those received before then")
+    firmware = actions.add_parser("firmware", help="update what runs on a device, or on all of a group")
+    firmware.add_argument("file", help="of `iotgwctl files`")
+    who = firmware.add_mutually_exclusive_group(required=True)
+    who.add_argument("--device", metavar="NAME")
+    who.add_argument("--group", metavar="NAME")
+    add_ways(firmware)
     many = actions.add_parser(
         "downlink", help="queue a downlink for each device of a group, a filter or a list"
     )
@@ -50,17 +57,34 @@ def add(commands: Commands) -> None:
     many.add_argument(
         "--at", metavar="TIME", type=coming_ms, help="begin then: +2h, or a date such as 2026-11-28T14:30"
     )
-    for parser in (again, retry, many):
+    for parser in (again, retry, firmware, many):
         parser.add_argument(
             "--wait", action="store_true", help="until it has ended; Ctrl-C leaves it running"
         )
-    for name, about in (("show", "how far it is"), ("wait", "wait until it has ended"), ("cancel", "end it")):
+    looks = (
+        ("show", "how far it is"), ("wait", "wait until it has ended"), ("cancel", "end it"),
+        ("devices", "how far the devices of a firmware job are"),
+    )  # fmt: skip
+    for name, about in looks:
         actions.add_parser(name, help=about).add_argument("id")
     items = actions.add_parser("downlinks", help="what became of a job's downlinks, by state")
     items.add_argument("id")
     items.add_argument("--state", type=str.upper, metavar="STATE", help="list those in this state")
     items.add_argument("--limit", type=int, default=100, help="how many (100)")
     items.add_argument("--stop", action="store_true", help="end the job, and cancel those that still wait")
+
+
+def add_ways(parser: CommandParameters) -> None:
+    """How devices get an image."""
+    parser.add_argument(
+        "--method", choices=("auto", "push", "coap", "coaps", "http"), help="(auto: what the device can do)"
+    )
+    parser.add_argument("--target", choices=("firmware", "software", "firmware-data"), help="(firmware)")
+    parser.add_argument("--instance", type=int, metavar="N", help="of the software (0)")
+    parser.add_argument("--retries", type=int, metavar="N", help="further tries after one that fails (3)")
+    parser.add_argument(
+        "--within", type=float, metavar="S", help="seconds; what isn't done then has failed (a week)"
+    )
 
 
 def _list(context: Context) -> None:
@@ -89,12 +113,15 @@ def _how(job: dict[str, Any]) -> str:
 
 def _job(context: Context) -> int:
     options, client = context.options, context.client
+    if options.action == "devices":
+        context.show(device_states(client, options.id), states_drawn)
+        return 0
     if options.action == "downlinks":
         return _items(context)
     if options.action == "downlink":
         job = client.call("POST", "/downlinks", _batch(options))
         waits = options.wait
-    elif options.action in ("reprocess", "retry"):
+    elif options.action in ("reprocess", "retry", "firmware"):
         job = client.call("POST", "/jobs", {options.action: _wanted(options)})
         waits = options.wait
     else:
@@ -113,10 +140,44 @@ def _wanted(options: Any) -> dict[str, Any]:
             "integration": options.integration, "device": options.device, "error": options.error,
             "receivedBefore": options.before,
         }  # fmt: skip
+    elif options.action == "firmware":
+        wanted = firmware_wanted(options, options.file, options.device, options.group)
     else:
         names = ("state", "datasource", "device", "text", "group", "since", "until")
         wanted = {name: getattr(options, name) for name in names}
     return {name: value for name, value in wanted.items() if value is not None}
+
+
+def firmware_wanted(options: Any, file: str, device: str | None, group: str | None = None) -> dict[str, Any]:
+    """A firmware job as the API takes it."""
+    names = ("method", "target", "instance", "retries", "within")
+    return {
+        "file": file,
+        "device": device,
+        "group": group,
+        **{name: getattr(options, name) for name in names},
+    }
+
+
+def device_states(client: ApiClient, job: str) -> list[dict[str, Any]]:
+    """How far the devices of a firmware job are."""
+    found: list[dict[str, Any]] = []
+    after = None
+    while True:
+        page = client.get(f"/jobs/{quote(job, safe='')}/devices", after=after, limit=1000)
+        found += page["items"]
+        after = page["next"]
+        if after is None:
+            return found
+
+
+def states_drawn(states: list[dict[str, Any]]) -> str:
+    """They as a table."""
+    head = ("DEVICE", "PHASE", "STATE", "SENT", "TRIES", "WHY")
+    return table(head, [
+        (each["device"], each["phase"], each["state"] or "-", each["sent"], each["tries"], each["reason"] or each["result"])
+        for each in states
+    ])  # fmt: skip
 
 
 def _batch(options: Any) -> dict[str, Any]:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from iotgw.ctl.client import CtlError
 from iotgw.ctl.command import Commands, Context
+from iotgw.ctl.commands.files import uploaded
+from iotgw.ctl.commands.jobs import add_ways, device_states, firmware_wanted, states_drawn
+from iotgw.ctl.commands.jobs import wait as wait_for
+from iotgw.ctl.errors import USAGE, CtlError
 
+FIRMWARE = "firmware"
 ACTIONS = {
     "read": "read",
     "write": "write",
@@ -30,22 +35,31 @@ def add(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add("lwm2m", _lwm2m, "show an LwM2M device's objects and values, or ask it something")
     parser.add_argument("device", help="its name")
-    parser.add_argument(
-        "action", nargs="?", choices=sorted(ACTIONS), help="without one, all objects are read"
-    )
-    parser.add_argument("path", nargs="?", help="such as /3/0/9")
+    what = "|".join((*sorted(ACTIONS), FIRMWARE))
+    parser.add_argument("action", nargs="?", help=f"{what}; without one, all objects are read")
+    parser.add_argument("path", nargs="?", help=f"such as /3/0/9; {FIRMWARE}: the file with the image")
     parser.add_argument("value", nargs="?", help="write: JSON or a text; exec: arguments such as 0='a'")
     parser.add_argument(
         "--wait", type=float, default=10.0, metavar="S", help="seconds to wait for an answer (10)"
     )
+    parser.add_argument(
+        "--no-wait", action="store_true", help=f"{FIRMWARE}: begin, and don't wait until it is over"
+    )
+    add_ways(parser)
 
 
-def _lwm2m(context: Context) -> None:
+def _lwm2m(context: Context) -> int | None:
     options = context.options
+    if options.device == FIRMWARE and options.action not in ACTIONS:  # `lwm2m firmware DEVICE FILE`
+        options.device, options.action = options.action, FIRMWARE
+    if options.action not in (None, FIRMWARE, *ACTIONS):
+        raise CtlError(f"expected one of {', '.join((*sorted(ACTIONS), FIRMWARE))}", USAGE)
     if options.action is None:
         found = _tree(context)
         context.show(found, _drawn)
-        return
+        return None
+    if options.action == FIRMWARE:
+        return _firmware(context)
     if not options.path:
         raise CtlError(f"{options.action}: expected a path such as /3/0/9")
     msg: dict[str, Any] = {"path": options.path}
@@ -57,6 +71,23 @@ def _lwm2m(context: Context) -> None:
         msg["arguments"] = options.value
     item = _ask(context, ACTIONS[options.action], msg)
     context.show(item, _answer)
+    return None
+
+
+def _firmware(context: Context) -> int:
+    """Upload an image, unless it is there, and update the device with it."""
+    options, client = context.options, context.client
+    if not options.path:
+        raise CtlError(f"{FIRMWARE}: expected the file with the image")
+    file = uploaded(client, Path(options.path))
+    wanted = firmware_wanted(options, file["name"], options.device)
+    body = {name: value for name, value in wanted.items() if value is not None}
+    job = client.call("POST", "/jobs", {"firmware": body})
+    if not options.no_wait:
+        wait_for(client, job)
+    states = device_states(client, job["id"])
+    context.show(states, lambda found: f"{job['id']}\n{states_drawn(found)}")
+    return 1 if any(state["phase"] in ("failed", "cancelled") for state in states) else 0
 
 
 def _value(text: str) -> Any:

@@ -32,6 +32,8 @@ from iotgw.wire.lwm2m.values import CodecError
 Done = Callable[[bool], None]
 AT_ONCE = 50
 """Devices that are asked in a second, of many that nobody has heard."""
+PATIENCE = 60.0
+"""Seconds by which a notification may be late."""
 MAX_REASON = 200
 """Characters of a device's diagnostic text in an item's reason."""
 
@@ -66,6 +68,7 @@ class Asking:
     def refresh(self, device: Lwm2mDevice) -> None:
         """Ask a device for all that its profile names; what was under way is begun again."""
         device.is_fresh = True
+        device.asked_at = self._reactor.seconds()
         device.is_asked = False
         device.steps = deque(self._steps(device))
         self._advance(device)
@@ -92,6 +95,16 @@ class Asking:
             key_of(group) in device.watches or all(key_of((path,)) in device.watches for path in group)
             for group in groups
         )
+
+    def is_overdue(self, device: Lwm2mDevice) -> bool:
+        """Whether a device has not notified for longer than its profile lets it be silent (``pmax``): it may have lost its observations
+        without a word, as some do that only update after a fault of the network (zephyr#58278)."""
+        now = self._reactor.seconds()
+        for path, conditions in device.plan.conditions.items():
+            watch, longest = device.watches.get(key_of((path,))), conditions.get("pmax", 0)
+            if watch is not None and longest and now - max(watch.heard, device.asked_at) > longest + PATIENCE:
+                return True
+        return False
 
     def leave(self, device: Lwm2mDevice) -> None:
         """A device has another address: nothing more is sent to the one that it had."""

@@ -12,31 +12,29 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from zope.interface import implementer
 
-from iotgw.core.model import Answer, Downlink, Metadata, Status
-from iotgw.core.needs import REST, CoapPath, Need
+from iotgw.core.model import Answer, Downlink, Metadata
 from iotgw.core.pem import Files
 from iotgw.core.ports.datasources import (
     DatasourceContext,
-    IChecksAddresses,
-    IForgets,
     IHasSessions,
     IKeepsDownlinks,
-    IListens,
-    INeeds,
 )
-from iotgw.core.ports.reactor import IReactor
-from iotgw.datasources.coap.datasource import describe_udp, describe_unproved, ports_of
+from iotgw.core.ports.firmware import Changed, IUpdatesDevices, UpdateOrder, UpdateState
+from iotgw.datasources.coap.datasource import describe_udp, describe_unproved
 from iotgw.datasources.coap.ports import CoapPorts, CoapShare
 from iotgw.datasources.coap.secure_port import CoapsPort, describe_session
+from iotgw.datasources.http.mounts import HttpMounts
 from iotgw.datasources.lwm2m import shaping
 from iotgw.datasources.lwm2m.asking import Asking
 from iotgw.datasources.lwm2m.device import Lwm2mDevice
 from iotgw.datasources.lwm2m.door import Door
+from iotgw.datasources.lwm2m.images import PLACE, ImageMount, ImageResource
 from iotgw.datasources.lwm2m.observing import Observing
 from iotgw.datasources.lwm2m.profile import Lwm2mProfile, ProfilePlan
 from iotgw.datasources.lwm2m.registrations import Registrations
 from iotgw.datasources.lwm2m.settings import Lwm2mSettings
-from iotgw.datasources.openness import unproved
+from iotgw.datasources.lwm2m.update import DeviceUpdate
+from iotgw.datasources.lwm2m.updating import Updating
 from iotgw.datasources.sampling import SampledEvents
 from iotgw.dtls.session import DtlsSession
 from iotgw.dtls.settings import DtlsSettings
@@ -53,48 +51,12 @@ MOST_SHOWN = 1000
 """Registrations that are listed at once."""
 
 
-@implementer(INeeds, IChecksAddresses, IListens, IForgets)
-class Lwm2mType:
-    """The ``lwm2m`` datasources of a gateway."""
-
-    name = "lwm2m"
-    settings = Lwm2mSettings
-
-    def __init__(self, reactor: IReactor) -> None:
-        self._reactor = reactor
-
-    def build(self, settings: Lwm2mSettings, context: DatasourceContext) -> Lwm2mDatasource:
-        """See `IDatasourceType.build`."""
-        return Lwm2mDatasource(settings, context)
-
-    def open_to_all(self, settings: Lwm2mSettings, context: DatasourceContext) -> str:
-        """See `IListens.open_to_all`."""
-        return "" if settings.security_mode == "DTLS" else unproved(settings.interface)
-
-    def needs(self, settings: Lwm2mSettings, context: DatasourceContext) -> list[Need]:
-        """See `INeeds.needs`."""
-        ports = ports_of(settings.coap)
-        prefix = parse_path(settings.path)
-        found: list[Need] = [*ports]
-        for port in ports:
-            if not hasattr(port, "protocol"):
-                continue
-            for path in ((*prefix, "rd", REST), (*prefix, "dp")):
-                found.append(CoapPath(port.interface, port.port, port.protocol, path))
-        return found
-
-    def forget(
-        self, settings: Lwm2mSettings, context: DatasourceContext, successor: Any
-    ) -> Deferred[None] | None:
-        """See `IForgets.forget`: a datasource that is deleted leaves no registrations."""
-        if successor is not None or context.kept is None:
-            return None
-        return context.kept.drop(context.id)
-
-
-@implementer(IKeepsDownlinks, IHasSessions)
+@implementer(IKeepsDownlinks, IHasSessions, IUpdatesDevices)
 class Lwm2mDatasource:
-    """A server of LwM2M, on the ports of CoAP."""
+    """A server of LwM2M, on the ports of CoAP.
+
+    Many methods: those of the ports, and what registrations, observations, updates and doors tell.
+    """
 
     keeps_downlinks = True
     """Items may be sent at any time: those of a device that sleeps go back and leave when it is awake."""
@@ -117,6 +79,10 @@ class Lwm2mDatasource:
         self._asking = Asking(
             self, self._observing, context.intake, context.reactor, policy, settings.awake_time
         )
+        self._updating = Updating(
+            self, self.registrations, self._asking, settings.firmware, context.reactor, policy, self._image_at
+        )
+        self._unmount: Callable[[], None] = _nothing
         self._troubles = SampledEvents(context.reactor, context.intake, "lwm2m.trouble")
         self._sent = 0
 
@@ -141,6 +107,9 @@ class Lwm2mDatasource:
             except Exception:
                 self.stop()
                 raise
+            if self.settings.firmware.http_url:
+                mounts = self.context.shared(HttpMounts)
+                self._unmount = mounts.add((PLACE, self.context.id), ImageMount(self._updating.offers))
             self._resume()
 
         return loading.addCallback(loaded)
@@ -151,7 +120,10 @@ class Lwm2mDatasource:
         share = self.context.shared(CoapPorts).open(self.context, settings.interface, number, dtls, files)
         self._shares.append(share)
         door = Door(self, self.registrations, self._asking, self.context, settings, share.port)
-        share.serve(door.resources(self._path), settings.coap.transmission)
+        resources = door.resources(self._path)
+        if settings.firmware.host:
+            resources[(*self._path, PLACE)] = ImageResource(self._updating.offers, settings.coap.policy)
+        share.serve(resources, settings.coap.transmission)
 
     def _resume(self) -> None:
         """Go on with devices at plain addresses; those behind DTLS come back with their next session."""
@@ -180,6 +152,9 @@ class Lwm2mDatasource:
         """See `IDatasource.stop`."""
         self.registrations.stop()
         self._asking.stop()
+        self._updating.stop()
+        self._unmount()
+        self._unmount = _nothing
         for device in self.registrations:
             for item in [*device.items.values()]:
                 self._intake.downlink_lost(item, "the datasource was closed")
@@ -209,6 +184,7 @@ class Lwm2mDatasource:
             "observations": sum(len(device.watches) for device in self.registrations),
             "notifications": self._observing.notifications,
             "sent": self._sent,
+            "updates": len(self._updating),
         }
 
     # --- registrations, as sessions
@@ -249,6 +225,29 @@ class Lwm2mDatasource:
                 self._intake.downlink_returned(item)  # it waits until the device registers
             else:
                 self._asking.carry_out(device, item)
+
+    # --- updates
+
+    def has(self, device: str) -> bool:
+        """See `IUpdatesDevices.has`."""
+        return self.registrations.named(device) is not None
+
+    def update(self, order: UpdateOrder, state: UpdateState, changed: Changed) -> DeviceUpdate:
+        """See `IUpdatesDevices.update`."""
+        return self._updating.begin(order, state, changed)
+
+    def _image_at(self, scheme: str, link: str) -> str:
+        """Where an image can be fetched; empty where the settings name no such place."""
+        firmware = self.settings.firmware
+        if scheme in ("http", "https"):
+            is_ours = firmware.http_url.startswith(f"{scheme}://")
+            return f"{firmware.http_url.rstrip('/')}/{PLACE}/{self.context.id}/{link}" if is_ours else ""
+        for share in self._shares:
+            if firmware.host and isinstance(share.port, CoapsPort) == (scheme == "coaps"):
+                host = f"[{firmware.host}]" if ":" in firmware.host else firmware.host
+                place = "/".join((*self._path, PLACE, link))
+                return f"{scheme}://{host}:{share.port.address[1]}/{place}"
+        return ""
 
     # --- RegistrationOwner
 
@@ -384,6 +383,5 @@ def _nobody(answer: Answer) -> None:
     """Nobody waits for the answer."""
 
 
-def is_stored(answer: Answer) -> bool:
-    """Whether the gateway has taken an uplink."""
-    return answer.status not in (Status.BUSY, Status.TOO_LARGE)
+def _nothing() -> None:
+    """Nothing is mounted."""

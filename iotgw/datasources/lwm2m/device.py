@@ -22,6 +22,7 @@ class Lwm2mDevice:
     in seconds: when its registration expires, and when it was heard last."""
 
     __slots__ = (
+        "asked_at",
         "ends",
         "heard",
         "is_asked",
@@ -41,6 +42,8 @@ class Lwm2mDevice:
         self.plan = plan
         self.ends = ends
         self.heard = float("-inf")
+        self.asked_at = float("-inf")
+        """When it was asked for all that its profile names."""
         self.remote: Hashable | None = None
         self.port: CoapPort | None = None
         self.is_asked = False

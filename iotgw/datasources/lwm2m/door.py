@@ -132,6 +132,9 @@ class Door:
             reply(of_answer(answer, CHANGED))
             if self._registrations.by_id(id) is not device:
                 return
+            if device.is_fresh and self._asking.is_overdue(device):
+                self._asking.leave(device)
+                device.is_fresh = False
             if device.is_fresh and device.registration.links == had:
                 self._asking.go_on(device)
             else:

@@ -63,6 +63,8 @@ class Registrations:
         self._by_id: dict[str, Lwm2mDevice] = {}
         self._by_endpoint: dict[str, Lwm2mDevice] = {}
         self._by_remote: dict[Hashable, Lwm2mDevice] = {}
+        self._other_names: dict[str, str] = {}
+        """The endpoint names of devices that are called otherwise."""
         self._links: dict[bytes, bytes] = {}
         self._size = 0
         self._expiry = Expiry(context.reactor, self._due, self._expired)
@@ -82,6 +84,11 @@ class Registrations:
     def by_endpoint(self, endpoint: str) -> Lwm2mDevice | None:
         """The device with this endpoint name."""
         return self._by_endpoint.get(endpoint)
+
+    def named(self, device: str) -> Lwm2mDevice | None:
+        """The device of this name, which may be another one than its endpoint's."""
+        found = self._by_endpoint.get(self._other_names.get(device, device))
+        return found if found is not None and found.registration.device == device else None
 
     def at(self, remote: Hashable) -> Lwm2mDevice | None:
         """The device that registered or updated from this remote last."""
@@ -239,6 +246,8 @@ class Registrations:
         self._by_id[registration.id] = device
         self._size += len(registration.links)
         self._by_endpoint[registration.endpoint] = device
+        if registration.device != registration.endpoint:
+            self._other_names[registration.device] = registration.endpoint
         self._expiry.add(device.ends, registration.id)
 
     def _remove(self, device: Lwm2mDevice) -> None:
@@ -247,6 +256,7 @@ class Registrations:
             self._size -= len(registration.links)
         if self._by_endpoint.get(registration.endpoint) is device:
             del self._by_endpoint[registration.endpoint]
+            self._other_names.pop(registration.device, None)
         if self._by_remote.get(device.remote) is device:
             del self._by_remote[device.remote]
         self._owner.gone(device)

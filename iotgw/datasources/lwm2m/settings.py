@@ -17,6 +17,33 @@ from iotgw.wire.lwm2m.models import ObjectModel
 Xml = Annotated[str, Meta(max_length=MOST_BYTES)]
 
 
+class FirmwareSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """How devices are updated. Times are seconds."""
+
+    host: Annotated[
+        str,
+        Meta(
+            max_length=200,
+            description="The gateway's name or address as devices reach it, for those that fetch their image by CoAP or coaps. Without it, images are pushed.",
+        ),
+    ] = ""
+    http_url: Annotated[
+        str,
+        Meta(
+            max_length=150,
+            pattern="^(https?://[^/]+(/.*)?)?$",
+            description="The URL of the API's listener as devices reach it, such as `http://gateway.example:8080`, for those that fetch by HTTP.",
+        ),
+    ] = ""
+    at_once: Annotated[int, Meta(ge=1, le=1000, description="Images that are on their way at a time.")] = 10
+    download_time: Annotated[
+        Seconds, Meta(description="How long a device may fetch its image before it is told again.")
+    ] = 3600.0
+    install_time: Annotated[
+        Seconds, Meta(description="How long a device may take until it says what became of the image.")
+    ] = 1800.0
+
+
 class Lwm2mSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Settings of an ``lwm2m`` datasource. Times are seconds, sizes bytes."""
 
@@ -76,6 +103,7 @@ class Lwm2mSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_un
             description="Which updates of a registration are messages: those that change something, or all."
         ),
     ] = "changes"
+    firmware: Annotated[FirmwareSettings, Meta(description="How devices are updated.")] = FirmwareSettings()
     timing: Annotated[
         TimingName, Meta(description="Preset of the transmission parameters (RFC 7252 §4.8).")
     ] = "default"

@@ -35,6 +35,7 @@ from iotgw.testing.contracts.journal import DiskJournalContract, JournalContract
 from iotgw.testing.contracts.kept import KeptContract
 from iotgw.testing.contracts.pipeline import PipelineContract, SourcesContract
 from iotgw.testing.contracts.registry import RegistryContract
+from iotgw.testing.contracts.stored_files import StoredFilesContract
 from iotgw.testing.contracts.usage import UsageStoreContract
 
 __all__ = [
@@ -60,6 +61,7 @@ __all__ = [
     "PipelineContract",
     "RegistryContract",
     "SourcesContract",
+    "StoredFilesContract",
     "Threaded",
     "UsageStoreContract",
 ]

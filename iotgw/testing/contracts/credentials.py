@@ -35,6 +35,16 @@ class CredentialsContract(Contract[ICredentials]):
         assert grant.enabled
         assert self.part.of("default").psk("sim-4712") == []
 
+    def test_a_device_is_told_of_a_key_that_it_has_not_used(self) -> None:
+        self.ready()
+        self.add_psk("bs-7", b"key-1", "meter-7")
+        find = self.part.of("default").account
+        assert find("meter-7", "bs-7") == ("bs-7", b"key-1")
+        self.add_psk("id-7", b"key-2", "meter-7")
+        assert find("meter-7", "bs-7") == ("id-7", b"key-2")
+        assert find("meter-7", "id-7") == ("bs-7", b"key-1")
+        assert find("meter-8", "") is None
+
     def test_without_a_device_the_identity_is_it(self) -> None:
         self.ready()
         self.add_psk("meter", b"key-1")

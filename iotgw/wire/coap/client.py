@@ -16,7 +16,7 @@ from iotgw.wire.coap.message import Message, encode
 from iotgw.wire.coap.message_layer import MessageLayer
 from iotgw.wire.coap.observe import REGISTER
 from iotgw.wire.coap.peers import Peer
-from iotgw.wire.coap.pending import Conversation, PendingRequest, Unanswered, Watch
+from iotgw.wire.coap.pending import Conversation, LongBody, PendingRequest, Unanswered, Watch
 from iotgw.wire.coap.timing import DEFAULT_POLICY, Policy
 from iotgw.wire.coap.transmission import FORGOTTEN, GAVE_UP, NO_ROOM, RESET
 from iotgw.wire.coap.watches import Watches
@@ -51,13 +51,14 @@ class Client:
         policy: Policy = DEFAULT_POLICY,
         begun: Callable[[], None] | None = None,
         within: float = 0.0,
+        body: LongBody | None = None,
     ) -> PendingRequest:
         """Send ``request`` (its code, options and payload; CON or NON by its type) to a peer; see `PendingRequest`.
 
         It fails when there is no whole response ``within`` so many seconds, the time in the peer's queue included;
-        0 leaves that to the policy.
+        0 leaves that to the policy. A ``body`` is sent instead of the request's payload; it is read block by block.
         """
-        call = PendingRequest(self._with(remote), request, policy, done, failed, begun)
+        call = PendingRequest(self._with(remote), request, policy, done, failed, begun, body)
         self._enqueue(call, within)
         return call
 

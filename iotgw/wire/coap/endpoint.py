@@ -12,7 +12,7 @@ from iotgw.wire.coap.client import Client
 from iotgw.wire.coap.limits import DEFAULT_LIMITS, EndpointLimits
 from iotgw.wire.coap.message import Message
 from iotgw.wire.coap.message_layer import Clock, Failed, MessageLayer, Notice, Send
-from iotgw.wire.coap.pending import PendingRequest, Unanswered, Watch
+from iotgw.wire.coap.pending import LongBody, PendingRequest, Unanswered, Watch
 from iotgw.wire.coap.server import Server
 from iotgw.wire.coap.site import Resource, Site
 from iotgw.wire.coap.timing import DEFAULT, DEFAULT_POLICY, Policy, Timing
@@ -57,10 +57,11 @@ class Endpoint(MessageLayer):
         policy: Policy = DEFAULT_POLICY,
         begun: Callable[[], None] | None = None,
         within: float = 0.0,
+        body: LongBody | None = None,
     ) -> PendingRequest:
         """Send a request to a peer as a client and wait for its response; see `Client.request`."""
         self._begin()
-        return self.client.request(request, remote, done, failed, policy, begun, within)
+        return self.client.request(request, remote, done, failed, policy, begun, within, body)
 
     def observe(
         self,

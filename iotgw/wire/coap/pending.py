@@ -4,6 +4,7 @@ acts on it."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -28,6 +29,16 @@ INCOMPLETE = "the peer answered before it had the whole body"
 
 Part = tuple[bytes, tuple[tuple[int, int | None], ...]]
 """What is sent next of a request: a payload, and the options that differ from the request's."""
+
+
+class LongBody(Protocol):
+    """A body that need not be in memory as a whole: it has a length, and a slice of it is bytes."""
+
+    def __len__(self) -> int:
+        """Its bytes."""
+
+    def __getitem__(self, part: slice, /) -> bytes:
+        """Some of them."""
 
 
 class Unanswered(Struct, frozen=True):
@@ -63,6 +74,7 @@ class PendingRequest:
         "first",
         "is_over",
         "options",
+        "outgoing",
         "part",
         "policy",
         "request",
@@ -82,9 +94,11 @@ class PendingRequest:
         done: Callable[[Message], None],
         failed: Callable[[Unanswered], None],
         begun: Callable[[], None] | None = None,
+        body: LongBody | None = None,
     ) -> None:
         self.conversation = conversation
         self.request = request
+        self.outgoing: LongBody = request.payload if body is None else body
         self.options: Options = request.options
         self.policy = policy
         self.block_size = min(policy.block_size, conversation.peer.block_size)
@@ -109,14 +123,19 @@ class PendingRequest:
         """Whether blocks of its body are still to be sent."""
         return self.upload is not None and self.upload.more
 
+    @property
+    def progress(self) -> int:
+        """How many bytes of its body the peer has taken so far."""
+        return 0 if self.upload is None else self.upload.offset
+
     # --- the body of the request (Block1)
 
     def start_over(self) -> None:
         """Send from the beginning: the whole body, or its first block."""
-        payload, size = self.request.payload, self.block_size
+        payload, size = self.outgoing, self.block_size
         if len(payload) <= size:
             self.upload = None
-            self.part = payload, ()
+            self.part = payload[: len(payload)], ()
             return
         self.upload = Block(0, True, szx_of(size))
         self.part = payload[:size], ((n.BLOCK1, self.upload.value), (n.SIZE1, len(payload)))
@@ -133,7 +152,7 @@ class PendingRequest:
             sent.szx if block1 is None else min(sent.szx, block1.szx)
         )  # smaller ones at will (RFC 7959 §2.5)
         end = offset + (16 << szx)
-        body = self.request.payload
+        body = self.outgoing
         self.upload = Block(offset >> (szx + 4), end < len(body), szx)
         self.part = body[offset:end], ((n.BLOCK1, self.upload.value),)
         return ""
@@ -142,7 +161,7 @@ class PendingRequest:
         """After a 4.13: start over with smaller blocks, if that is what the peer asks for (RFC 7959 §2.9.3)."""
         if block1 is None or (self.upload is not None and self.upload.number):
             return False
-        size = self.upload.size if self.upload is not None else len(self.request.payload)
+        size = self.upload.size if self.upload is not None else len(self.outgoing)
         if block1.size >= size:
             return False
         self.block_size = block1.size

@@ -194,6 +194,8 @@ class Server:
         return Message(response.code, response.payload, response.options.replaced((n.OBSERVE, number)))
 
     def _sliced(self, exchange: Exchange, response: Message, now: float) -> Message:
+        if response.options.get(n.BLOCK2) is not None:
+            return response  # its resource has cut it, since the body is not in memory as a whole
         opts = exchange.request.options
         wanted = None if opts.get(n.BLOCK2) is None else Block.of(opts, n.BLOCK2)
         if wanted is None and len(response.payload) <= exchange.policy.block_size:

@@ -214,6 +214,8 @@ class Bench:
             backups=testing.MemoryBackups(),
             pause=testing.MemoryPause(),
             jobs=testing.MemoryJobs(),
+            updates=testing.MemoryUpdates(),
+            files=testing.MemoryStoredFiles(),
             usage=testing.MemoryUsage(),
             debugging=self.debug,
             sites=OwnSites(["gateway.example"]),

@@ -13,7 +13,7 @@ from iotgw import testing
 from iotgw.core.errors import NotFound, TooMany, Unavailable
 from iotgw.core.ports.jobs import IJobKind, IJobRun
 from iotgw.jobs import service
-from iotgw.jobs.service import JobService
+from iotgw.jobs.service import JobRun, JobService
 
 
 @implementer(IJobKind)
@@ -21,14 +21,19 @@ class Counting:
     """Counts to ten. ``fails_at`` is where it fails, and with what; before ``waits_at`` it waits for ``gate``."""
 
     name = "count"
+    at_a_time = 2
 
     def __init__(self) -> None:
         self.fails_at: tuple[int, Exception] | None = None
         self.waits_at = 0
+        self.forgotten: list[str] = []
         self.gate: Deferred[None] = Deferred()
 
     def run(self, job: IJobRun) -> Deferred[None]:
         return Deferred.fromCoroutine(self._run(job))
+
+    def forget(self, id: str) -> None:
+        self.forgotten.append(id)
 
     async def _run(self, job: IJobRun) -> None:
         job.expect(10 - job.cursor, {"left": 10 - job.cursor})
@@ -167,6 +172,20 @@ def test_jobs_that_are_over_are_forgotten_when_they_are_many(
         world.turns(20)
         world.clock.advance(1)
     assert [view.id for view in world.jobs.list("default")] == ids[:1:-1]
+    assert world.kind.forgotten == ids[:2]
+
+
+def test_a_job_that_does_not_move_is_not_written_again(world: World) -> None:
+    begun = world.begin()
+    run = JobRun(world.registry.get("job", begun.id), world.registry, world.clock)
+    run.went(3, odd=1)
+    world.clock.advance(2)
+    run.went(3, odd=1)
+    revision = world.registry.get("job", begun.id).revision
+    for _ in range(3):
+        world.clock.advance(2)
+        run.went(3)
+    assert world.registry.get("job", begun.id).revision == revision
 
 
 def test_a_job_waits_for_its_date(world: World) -> None:
@@ -233,6 +252,10 @@ def test_a_place_by_name_outlasts_a_restart(world: World) -> None:
     @implementer(IJobKind)
     class Naming:
         name = "name"
+        at_a_time = 2
+
+        def forget(self, id: str) -> None:
+            """Nothing is kept."""
 
         def run(self, job: IJobRun) -> Deferred[None]:
             seen.append(job.place)

@@ -126,6 +126,10 @@ class TestMemoryDownlinkStore(KeepsItsPart, contracts.DownlinkStoreContract):
     make = testing.MemoryDownlinkStore
 
 
+class TestMemoryStoredFiles(KeepsItsPart, contracts.StoredFilesContract):
+    make = testing.MemoryStoredFiles
+
+
 class TestMemoryUsage(KeepsItsPart, contracts.UsageStoreContract):
     make = testing.MemoryUsage
 

@@ -23,6 +23,7 @@ from iotgw.core.departures import Departures
 from iotgw.core.epochs import Epochs
 from iotgw.core.own_converters import NoOwnConverters
 from iotgw.core.ports.events import IEvents
+from iotgw.core.ports.firmware import Image, UpdateOrder, UpdateState
 from iotgw.core.quarantine import NoQuarantine
 from iotgw.core.recorder import Recorder
 from iotgw.core.shared import SharedResources
@@ -32,6 +33,8 @@ from iotgw.core.types import Types
 from iotgw.core.validate import convert
 from iotgw.datasources.coap.ports import CoapPorts
 from iotgw.datasources.http.mounts import HttpMounts
+from iotgw.datasources.lwm2m.datasource import Lwm2mDatasource
+from iotgw.datasources.lwm2m.settings import Lwm2mSettings
 from iotgw.delivery.accepted_parts import AcceptedParts
 from iotgw.delivery.parted_target import PartedTarget
 from iotgw.delivery.service import DeliveryService
@@ -41,6 +44,7 @@ from iotgw.devices.quarantine import Quarantine, Releases
 from iotgw.devices.speakers import Speakers
 from iotgw.downlinks.queue import DownlinkQueue
 from iotgw.jobs.downlinks import DownlinkJobs
+from iotgw.jobs.firmware import FirmwareJobs
 from iotgw.jobs.reprocess import ReprocessJobs
 from iotgw.jobs.retry import RetryJobs
 from iotgw.jobs.service import JobRun, JobService
@@ -65,6 +69,7 @@ from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.kept import KeptRows
 from iotgw.store.sqlite.registry import Registry
 from iotgw.store.sqlite.usage import UsageStore
+from iotgw.store.stored_files import FileStore
 from iotgw.testing.contracts.journal_world import HeardJournal
 from iotgw.testing.journal import Silent
 from iotgw.testing.ports import PORTS, verify_ports
@@ -182,11 +187,22 @@ def rooms():
         JobService(registry, [], reactor, reactor),
         ReprocessJobs(testing.MemoryJournal(), testing.FakePipeline(), PlainCalendar(reactor)),
         RetryJobs(testing.FakeDelivery(), reactor),
+        FirmwareJobs(None, None, None, None, None, reactor, None, None),
+        FileStore(NOWHERE, registry, reactor, reactor, 1),
         DownlinkJobs(fleet(reactor, testing.MemoryRegistry()), testing.MemoryDownlinks(), reactor),
         testing.MemoryJobs(),
         testing.FakeJobRun({}),
         JobRun(
-            Resource("job", "id", "default", "name", 1, 0, 0, {"what": {}, "cursor": 0, "before": {}}),
+            Resource(
+                "job",
+                "id",
+                "default",
+                "name",
+                1,
+                0,
+                0,
+                {"what": {}, "cursor": 0, "before": {}, "createdAt": 0},
+            ),
             registry,
             reactor,
         ),
@@ -222,6 +238,14 @@ def with_part(type_, context, settings):
     return [type_, type_.build(convert(settings.get(type_.name, {}), type_.settings), context)]
 
 
+def device_update():
+    """An update of a device that isn't there."""
+    context = testing.datasource_context(reactor=testing.MemoryReactor())
+    source = Lwm2mDatasource(Lwm2mSettings(), context)
+    image = Image("app.bin", "/nonexistent", 1, "00" * 32)
+    return source.update(UpdateOrder("job", image), UpdateState("dev"), lambda state: None)
+
+
 def parted_target():
     """A target around another."""
     clock = testing.ThreadClock()
@@ -252,8 +276,9 @@ DOUBLES = [
     testing.FakeAsyncioThread, testing.FakeConnector, testing.FakeConverters, testing.FakeDelivery, testing.FakeIntake, testing.FakePipeline, testing.FakeSources,
     testing.MemoryConverterVersions, testing.MemoryDeviceEntries, testing.MemoryDevices, testing.MemoryOwnConverters, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
     testing.MemoryBackups, testing.MemoryCheckpoints, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryKept, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace, testing.MemoryUsage, testing.MemoryDebugStore,
+    testing.MemoryStoredFiles, testing.MemoryUpdates,
 ]  # fmt: skip
-PARTS = [*spine(), *rooms(), *types_with_what_they_build(), parted_target(), *doubles()]
+PARTS = [*spine(), *rooms(), *types_with_what_they_build(), parted_target(), device_update(), *doubles()]
 
 
 def classes():

@@ -14,8 +14,8 @@ from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.shared import SharedResources
 from iotgw.core.validate import convert
 from iotgw.datasources.coap.ports import CoapPorts
-from iotgw.datasources.lwm2m.datasource import Lwm2mType
-from iotgw.datasources.lwm2m.settings import Lwm2mSettings
+from iotgw.datasources.lwm2m.bootstrap import BootstrapType
+from iotgw.datasources.lwm2m.source_type import Lwm2mType
 from iotgw.testing import FakeIntake, MemoryKept
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.message import Message, decode, encode, options, uri_options
@@ -128,11 +128,18 @@ class Field:
 
     async def start(self, **configuration: Any) -> Any:
         """A datasource with these settings, on what earlier ones kept."""
-        settings = convert({"port": 0, "interface": "127.0.0.1", **configuration}, Lwm2mSettings)
+        return await self._start(Lwm2mType(reactor), configuration)
+
+    async def start_bootstrap(self, **configuration: Any) -> Any:
+        """A bootstrap server with these settings."""
+        return await self._start(BootstrapType(reactor), configuration)
+
+    async def _start(self, type_: Any, configuration: dict[str, Any]) -> Any:
+        settings = convert({"port": 0, "interface": "127.0.0.1", **configuration}, type_.settings)
         context = DatasourceContext(
             "ds", "fleet", "default", "", {}, self.intake, reactor, None, shares=self.shares, kept=self.kept
         )
-        self.source = Lwm2mType(reactor).build(settings, context)
+        self.source = type_.build(settings, context)
         await self.source.start()
         self.open.append(self.source)
         return self.source

@@ -5,7 +5,13 @@ import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
 
+import org.eclipse.californium.core.CoapClient;
+import org.eclipse.californium.core.CoapResponse;
+import org.eclipse.californium.core.config.CoapConfig;
 import org.eclipse.californium.scandium.config.DtlsConfig;
 import org.eclipse.leshan.client.LeshanClient;
 import org.eclipse.leshan.client.LeshanClientBuilder;
@@ -32,12 +38,14 @@ import org.eclipse.leshan.transport.californium.client.endpoint.coap.CoapClientP
 import org.eclipse.leshan.transport.californium.client.endpoint.coaps.CoapsClientProtocolProvider;
 
 /**
- * A device of Eclipse Leshan: a temperature sensor (3303) with the object 3.
+ * A device of Eclipse Leshan: a temperature sensor (3303) with the objects 3 and 5.
  *
- * LeshanDevice URL ENDPOINT LIFETIME [queue] [psk IDENTITY KEY-IN-HEX] [models FOLDER]; it does what its standard input says, a
- * command a line.
+ * LeshanDevice URL ENDPOINT LIFETIME [queue] [fetches] [bootstrap] [psk IDENTITY KEY-IN-HEX] [x509 CERTIFICATE KEY SERVERS-CERTIFICATE]
+ * [models FOLDER]; files are DER. It does what its standard input says, a command a line.
  */
 public class LeshanDevice {
+    static final int LARGEST = 4 << 20;
+
     static void say(String format, Object... arguments) {
         System.out.println(String.format(format, arguments));
         System.out.flush();
@@ -125,21 +133,147 @@ public class LeshanDevice {
         }
     }
 
+    /** Firmware (object 5): it takes an image by push or pull, and is another version half a second after it was told to install it. */
+    public static class Firmware extends BaseInstanceEnabler {
+        long state = 0, result = 0, method;
+        String uri = "";
+
+        public Firmware() {
+            this(2);
+        }
+
+        public Firmware(long method) {
+            this.method = method;
+        }
+
+        synchronized void become(long state, long result) {
+            this.state = state;
+            this.result = result;
+            fireResourceChange(3);
+            fireResourceChange(5);
+        }
+
+        void taken(byte[] image) {
+            try {
+                byte[] digest = MessageDigest.getInstance("SHA-256").digest(image);
+                say("image of %d bytes %s", image.length, HexFormat.of().formatHex(digest));
+            } catch (Exception error) {
+                say("image: %s", error);
+            }
+            become(2, 0);
+        }
+
+        @Override
+        public synchronized ReadResponse read(LwM2mServer server, int resource) {
+            switch (resource) {
+            case 1:
+                return ReadResponse.success(resource, uri);
+            case 3:
+                return ReadResponse.success(resource, state);
+            case 5:
+                return ReadResponse.success(resource, result);
+            case 8: {
+                Map<Integer, Long> protocols = new HashMap<>();
+                protocols.put(0, 0L);
+                return ReadResponse.success(resource, protocols, ResourceModel.Type.INTEGER);
+            }
+            case 9:
+                return ReadResponse.success(resource, method);
+            default:
+                return super.read(server, resource);
+            }
+        }
+
+        @Override
+        public WriteResponse write(LwM2mServer server, boolean replace, int resource, LwM2mResource value) {
+            if (resource == 0) {
+                taken((byte[]) value.getValue());
+                return WriteResponse.success();
+            }
+            if (resource != 1) {
+                return WriteResponse.methodNotAllowed();
+            }
+            uri = (String) value.getValue();
+            become(uri.isEmpty() ? 0 : 1, 0);
+            if (!uri.isEmpty()) {
+                String address = uri;
+                new Thread(() -> {
+                    try {
+                        CoapResponse response = new CoapClient(address).get();
+                        if (response == null || !response.isSuccess()) {
+                            become(0, 4);
+                        } else {
+                            taken(response.getPayload());
+                        }
+                    } catch (Exception error) {
+                        become(0, 7);
+                    }
+                }).start();
+            }
+            return WriteResponse.success();
+        }
+
+        @Override
+        public ExecuteResponse execute(LwM2mServer server, int resource, Arguments arguments) {
+            if (resource != 2 || state != 2) {
+                return ExecuteResponse.methodNotAllowed();
+            }
+            become(3, 0);
+            new Thread(() -> {
+                try {
+                    Thread.sleep(500);
+                } catch (InterruptedException error) {
+                    return;
+                }
+                become(0, 1);
+            }).start();
+            return ExecuteResponse.success();
+        }
+
+        @Override
+        public List<Integer> getAvailableResourceIds(ObjectModel model) {
+            return Arrays.asList(0, 1, 2, 3, 5, 8, 9);
+        }
+    }
+
+    static byte[] bytes(String file) throws Exception {
+        return Files.readAllBytes(Path.of(file));
+    }
+
+    /** What it knows of the server, or with bootstrap of the bootstrap server, by the words that follow `psk` or `x509`. */
+    static Security security(String url, List<String> more) throws Exception {
+        boolean bootstrap = more.contains("bootstrap");
+        int psk = more.indexOf("psk"), x509 = more.indexOf("x509");
+        if (psk >= 0) {
+            byte[] identity = more.get(psk + 1).getBytes(), key = HexFormat.of().parseHex(more.get(psk + 2));
+            return bootstrap ? Security.pskBootstrap(url, identity, key) : Security.psk(url, 123, identity, key);
+        }
+        if (x509 >= 0) {
+            byte[] mine = bytes(more.get(x509 + 1)), key = bytes(more.get(x509 + 2)), servers = bytes(more.get(x509 + 3));
+            return bootstrap ? Security.x509Bootstrap(url, mine, key, servers) : Security.x509(url, 123, mine, key, servers);
+        }
+        return bootstrap ? Security.noSecBootstrap(url) : Security.noSec(url, 123);
+    }
+
     public static void main(String[] arguments) throws Exception {
         String url = arguments[0], endpoint = arguments[1];
         long lifetime = Long.parseLong(arguments[2]);
         List<String> more = Arrays.asList(arguments).subList(3, arguments.length);
-        int psk = more.indexOf("psk"), models = more.indexOf("models");
+        int models = more.indexOf("models");
         List<ObjectModel> known = ObjectLoader.loadAllDefault();
         if (models >= 0) {
             known.addAll(ObjectLoader.loadObjectsFromDir(new java.io.File(more.get(models + 1)), true));
         }
         ObjectsInitializer objects = new ObjectsInitializer(new StaticModel(known));
-        objects.setInstancesForObject(0, psk < 0 ? Security.noSec(url, 123)
-                : Security.psk(url, 123, more.get(psk + 1).getBytes(), HexFormat.of().parseHex(more.get(psk + 2))));
-        objects.setInstancesForObject(1, new Server(123, lifetime));
+        objects.setInstancesForObject(0, security(url, more));
+        if (more.contains("bootstrap")) {
+            objects.setClassForObject(1, Server.class);
+        } else {
+            objects.setInstancesForObject(1, new Server(123, lifetime));
+        }
         Sensor sensor = new Sensor();
         objects.setInstancesForObject(3, new Box());
+        objects.setInstancesForObject(5, new Firmware(more.contains("fetches") ? 0 : 2));
         objects.setInstancesForObject(3303, sensor);
         DefaultRegistrationEngineFactory engine = new DefaultRegistrationEngineFactory();
         engine.setQueueMode(more.contains("queue"));
@@ -147,6 +281,8 @@ public class LeshanDevice {
                 new CoapClientProtocolProvider(), new CoapsClientProtocolProvider());
         org.eclipse.californium.elements.config.Configuration configuration = endpoints.createDefaultConfiguration();
         configuration.set(DtlsConfig.DTLS_CONNECTION_ID_LENGTH, null);
+        configuration.set(CoapConfig.MAX_RESOURCE_BODY_SIZE, LARGEST);
+        org.eclipse.californium.elements.config.Configuration.getStandard().set(CoapConfig.MAX_RESOURCE_BODY_SIZE, LARGEST);
         endpoints.setConfiguration(configuration);
         LeshanClientBuilder builder = new LeshanClientBuilder(endpoint);
         builder.setObjects(objects.createAll());

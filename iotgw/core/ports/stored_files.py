@@ -1,0 +1,50 @@
+"""Files that users upload for their devices, such as firmware: kept whole in the data directory, with their digests."""
+
+from __future__ import annotations
+
+import builtins
+
+from msgspec import Struct
+from twisted.internet.defer import Deferred
+from zope.interface import Interface
+
+
+class StoredFile(Struct, frozen=True, rename="camel"):
+    """A file as people see it. ``size`` is its bytes, ``received`` how many of them are there. ``sha256`` is its digest in hexadecimal, empty
+    until it is whole. ``created_at`` are milliseconds since 1970."""
+
+    id: str
+    name: str
+    size: int
+    received: int
+    sha256: str
+    created_at: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it is there."""
+        return bool(self.sha256)
+
+
+class IStoredFiles(Interface):
+    """The files of all tenants. A file that is whole never changes."""
+
+    def list(tenant: str) -> builtins.list[StoredFile]:
+        """A tenant's files by name."""
+
+    def get(tenant: str, name: str) -> StoredFile:
+        """One of them, by its name or its id. Raises NotFound."""
+
+    def path(file: StoredFile) -> str:
+        """Where the bytes of a file are on the disk."""
+
+    def begin(tenant: str, name: str, size: int, content: bytes = b"") -> Deferred[StoredFile]:
+        """A new file of ``size`` bytes, with its first ones; fires when these are on the disk. Fails with Conflict if the name is taken, with
+        SettingsError for a size or a name that no file may have, and with NoSpace."""
+
+    def append(tenant: str, name: str, offset: int, content: bytes) -> Deferred[StoredFile]:
+        """Bytes that follow the first ``offset`` ones; fires when they are on the disk, and after the last of them when the file is whole and
+        hashed. Fails with NotFound, with Conflict if another number of bytes is there, and with NoSpace."""
+
+    def delete(tenant: str, name: str) -> Deferred[None]:
+        """Remove a file. Fails with NotFound."""
