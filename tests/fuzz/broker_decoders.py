@@ -32,7 +32,7 @@ AWS = {"accessKeyId": "id", "secretAccessKey": "not so secret"}
 SQS = {**AWS, "queueUrl": "https://h.example/1/q", "region": "eu-central-1"}
 KINESIS = {**AWS, "stream": "s", "region": "eu-central-1", "endpoint": "https://h.example"}
 PUBSUB = {"project": "plant", "endpoint": "https://h.example", "subscription": "sub"}
-LARGEST_ANSWER = 16 << 10
+LARGEST_ANSWER = 8 << 10
 """Bytes of an answer that are read within the time of one input; longer ones have more messages in them."""
 
 

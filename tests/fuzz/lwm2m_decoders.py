@@ -19,7 +19,7 @@ from tests.fuzz.decoders import Decoder
 
 DATA = Path(__file__).parents[1] / "data"
 NOW = 1_780_000_000.0
-LARGEST_BODY = 16 << 10
+LARGEST_BODY = 8 << 10
 """Bytes of a device's notification that are still read within the time of one input; block-wise ones may be longer."""
 PLAN = ProfilePlan(Lwm2mProfile(), Models())
 OBJECTS = Objects({3: [0], 3303: [0, 1], 3442: [0]}, {3: "1.2"})

@@ -25,8 +25,8 @@ DOWNLINK = frozenset(
 """What an expression on a downlink may name at its root."""
 SPLITTING = 4 * STEPS
 """List items that splitting a body may look at: ``body[]`` looks at each twice."""
-LONGEST = 32 << 10
-"""Characters of a preset's text; the longest that comes with the gateway has a quarter."""
+LONGEST = 16 << 10
+"""Characters of a preset's text; the longest that comes with the gateway has a third."""
 MOST_RULES = 64
 """Expressions in one table or list of a preset."""
 
