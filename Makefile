@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PYTEST := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
 
-.PHONY: run test interop newest dist lock lint format envelopes bench bench-smoke bench-paired conformance plugtests codecs codecs-thingsboard fuzz soak campaign attacks profile docs peers large-peers clean
+.PHONY: run test interop newest dist lock lint format envelopes bench bench-smoke bench-paired conformance plugtests codecs codecs-thingsboard fuzz soak campaign attacks profile docs man peers large-peers clean
 
 run: $(VENV)/.run
 	$(BIN)/twistd --nodaemon --pidfile= iotgw --config etc/iotgw.toml
@@ -111,6 +111,10 @@ profile: $(VENV)/.bench
 docs: $(VENV)/.run
 	$(BIN)/python -m iotgw.ctl.settings_tables docs
 
+# a manual page for each command of iotgwctl: man -l man/iotgwctl.1
+man: $(VENV)/.run
+	$(BIN)/python -m iotgw.ctl.man man
+
 # the real programs that the tests talk to; says what is missing, installs it when it may
 peers:
 	@tests/install-peers
@@ -151,4 +155,4 @@ $(VENV)/.lint: $(VENV)/.run
 	@touch $@
 
 clean:
-	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf build dist man *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -44,10 +44,11 @@ BAR = 1.2
 
 
 def body(device: str, number: int, values: int) -> bytes:
-    """A message of so many values."""
+    """A message of so many values, as converters make it."""
     return json.dumps(
         {"deviceName": device, "deviceType": "default", "attributes": {},
-         "telemetry": [{"ts": 1_700_000_000_000 + number, "values": {f"k{n}": number + n / 10 for n in range(values)}}]}
+         "telemetry": [{"ts": 1_700_000_000_000 + number, "values": {f"k{n}": number + n / 10 for n in range(values)}}]},
+        separators=(",", ":"),
     ).encode()  # fmt: skip
 
 

@@ -47,6 +47,7 @@ def main(arguments: list[str]) -> None:
         shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(*LEFT_OUT))
         if options.without_gpl:
             leave_out(source)
+        run(sys.executable, "-m", "iotgw.ctl.man", source / "man")
         run(sys.executable, "-m", "build", "--outdir", out, source)
         (wheel,) = out.glob("*.whl")
         for lock, more in LOCKS.items():

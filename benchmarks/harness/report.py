@@ -219,10 +219,15 @@ def text(record: Record, titles: dict[str, str]) -> str:
 def _heading(run: dict[str, Any], samples: list[Sample], is_only: bool) -> str:
     """Which run samples are of: rounds, commit, date, load, command, machine; and of which entries, if not of all."""
     rounds = len({each["round"] for each in samples if each["entry"] in run["entries"]})
-    machine = run["machine"]
     which = "" if is_only else f"{', '.join(run['entries'])}: "
+    return which + heading(run, rounds)
+
+
+def heading(run: dict[str, Any], rounds: int) -> str:
+    """Which run this is: rounds, commit, date, load, command, machine."""
+    machine = run["machine"]
     return (
-        f"{which}{rounds} round{'s' * (rounds > 1)} at {run['commit']}, {run['date']}, load average before "
+        f"{rounds} round{'s' * (rounds > 1)} at {run['commit']}, {run['date']}, load average before "
         f"{run['load']}: `{run['command']}`  \n"
         f"on {machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB, Linux {machine['kernel']}, "
         f"Python {machine['python']}, {machine['openssl']}"

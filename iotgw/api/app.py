@@ -10,12 +10,14 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
-from iotgw.api.apply import ApplyRoutes, catalogues
+from iotgw.api.apply import apply_routes, catalogues, keepers
 from iotgw.api.auth import Guard, Tokens
 from iotgw.api.candidates import Candidates
+from iotgw.api.configuration import ConfigurationRoutes
 from iotgw.api.credentials import CredentialRoutes
-from iotgw.api.device_settings import DeviceGroupRoutes, DeviceTypeRoutes
+from iotgw.api.debug import DebugRoutes
 from iotgw.api.devices import DeviceRoutes
+from iotgw.api.downlink_batches import DownlinkBatchRoutes
 from iotgw.api.downlinks import DownlinkRoutes
 from iotgw.api.events import EventRoutes
 from iotgw.api.failures import FailureRoutes
@@ -34,9 +36,11 @@ from iotgw.api.routes import Dispatcher, Route, write_problem
 from iotgw.api.series import SeriesRoutes
 from iotgw.api.sessions import SessionRoutes
 from iotgw.api.target_presets import TargetPresetRoutes
+from iotgw.api.tenants import TenantRoutes
 from iotgw.api.tokens import TokenRoutes
 from iotgw.api.trials import TrialRoutes
 from iotgw.api.upkeep import UpkeepRoutes
+from iotgw.api.usage import UsageRoutes
 from iotgw.core.ports.mounts import IMounts
 from iotgw.core.recorder import Recorder
 
@@ -90,13 +94,16 @@ def routes(parts: Parts) -> list[Route]:
         ),
         FleetRoutes(parts.fleet, registry, credentials, recorder, parts.clock),
         QuarantineRoutes(parts.quarantine, parts.releases, parts.pipeline, recorder),
-        DeviceTypeRoutes(registry, recorder, parts.fleet),
-        DeviceGroupRoutes(registry, recorder, parts.fleet),
         DownlinkRoutes(parts.downlinks, parts.fleet, credentials),
+        DownlinkBatchRoutes(parts.jobs, parts.downlinks, parts.fleet, registry, credentials),
         EventRoutes(parts.events),
         TokenRoutes(registry, recorder, dates),
-        ApplyRoutes(saved, registry, versions.library),
+        apply_routes(parts, saved),
+        ConfigurationRoutes(keepers(parts, saved), registry, recorder, parts.clock),
         PresetRoutes(parts.datasource_types),
+        UsageRoutes(parts.usage),
+        DebugRoutes(parts.debugging, registry, parts.fleet, journal),
+        TenantRoutes(registry, parts.fleet, parts.usage, recorder, dates),
     ]
     found = [route for resource in resources for route in resource.routes()]
     return found + OpenApiRoutes(parts.datasource_types, parts.integration_types, found).routes()

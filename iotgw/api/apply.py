@@ -1,55 +1,53 @@
-"""`/apply`: create or replace many resources at once, and say what changed. Also what a fresh gateway does
-with its resources file.
+"""`/apply`: create or replace many resources at once, and say what changed. Also what a fresh gateway does with its resources file.
 
-Entries stand for themselves: one that is refused is reported, and the others are applied. What is there
-already, and the same, is left alone; what is not named stays.
+Entries stand for themselves, unless the document is applied as a whole: one that is refused is reported, and the others are applied.
+What is there already, and the same, is left alone; what is not named stays, unless it is pruned.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+import msgspec
 from msgspec import Struct
 from twisted.logger import Logger
 
 from iotgw.api.auth import Permission
-from iotgw.api.catalogue import FIRST_START, Catalogue, body_of
+from iotgw.api.catalogue import BACKLOG, FIRST_START, Catalogue
 from iotgw.api.converters import ConverterRoutes
 from iotgw.api.credentials import CredentialRoutes
 from iotgw.api.datasources import DatasourceRoutes
+from iotgw.api.decisions import Decision, Decisions
+from iotgw.api.device_settings import DeviceGroupRoutes, DeviceTypeRoutes
 from iotgw.api.integrations import IntegrationRoutes
+from iotgw.api.keepers import Keeper, OfCatalogue, OfFleet
 from iotgw.api.parts import Parts
+from iotgw.api.plans import Applied, DocumentPlan, Planner
 from iotgw.api.problems import Problem
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Route
-from iotgw.core.errors import IotgwError, NotFound, SettingsError
-from iotgw.core.model import DEFAULT_TENANT, ConverterVersion
-from iotgw.core.ports.registry import IRegistry
+from iotgw.core.errors import IotgwError
+from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.recorder import Recorder
 from iotgw.core.resources_file import ResourcesDocument, read
-from iotgw.core.specs import Resource
 
 _log = Logger(namespace="iotgw.api")
-
-
-class Applied(Struct, frozen=True, omit_defaults=True):
-    """What became of an entry: ``created``, ``changed``, ``unchanged`` or ``refused`` (with ``error``). ``warnings`` say
-    what may not go as expected."""
-
-    kind: str
-    name: str
-    outcome: str
-    error: str = ""
-    warnings: list[str] = []
+QUERY = (
+    Query("dryRun", bool, False, "say what would happen, field by field, and change nothing"),
+    Query("whole", bool, False, "all or nothing: one entry that is refused, and nothing is changed"),
+    Query("prune", bool, False, "delete what the document doesn't have; only as a whole"),
+    BACKLOG,
+)
 
 
 class Result(Struct, frozen=True):
-    """What became of all entries."""
+    """What became of all entries. ``state`` names what the document was compared with: with it as ``If-Match``, a document is applied to
+    nothing else."""
 
     items: list[Applied]
     refused: int
+    state: str = ""
 
 
 def catalogues(parts: Parts, keep_failed: bool = False) -> list[Catalogue]:
@@ -59,6 +57,8 @@ def catalogues(parts: Parts, keep_failed: bool = False) -> list[Catalogue]:
     return [
         ConverterRoutes(registry, recorder, parts.versions, parts.own_converters),
         CredentialRoutes(registry, recorder, parts.dates),
+        DeviceTypeRoutes(registry, recorder, parts.fleet),
+        DeviceGroupRoutes(registry, recorder, parts.fleet),
         DatasourceRoutes(
             registry,
             recorder,
@@ -75,92 +75,114 @@ def catalogues(parts: Parts, keep_failed: bool = False) -> list[Catalogue]:
     ]
 
 
-class ApplyRoutes:
-    """The route that applies a document by the routes of what it holds. ``library`` are the bundled converters."""
+def keepers(parts: Parts, saved: Sequence[Catalogue]) -> list[Keeper]:
+    """The keepers of all that a document holds."""
+    devices = OfFleet(parts.fleet, parts.owners, parts.registry, Recorder(parts.events, parts.dates))
+    return [*(OfCatalogue(each) for each in saved), devices]
 
-    def __init__(
-        self, catalogues: Sequence[Catalogue], registry: IRegistry, library: Mapping[str, ConverterVersion]
-    ) -> None:
-        self._catalogues = catalogues
-        self._registry = registry
-        self._library = library
+
+class ApplyRoutes:
+    """The route that applies a document. ``decisions`` carries out those that are applied as a whole."""
+
+    def __init__(self, planner: Planner, decisions: Decisions) -> None:
+        self._planner = planner
+        self._decisions = decisions
 
     def routes(self) -> list[Route]:
         """One."""
-        query = (Query("dryRun", bool, False, "say what would happen, and change nothing"),)
         summary = "Create or replace many resources"
         return [
-            Route("POST", "/apply", Permission.WRITE, self.apply, summary, ResourcesDocument, Result, query)
+            Route("POST", "/apply", Permission.WRITE, self.apply, summary, ResourcesDocument, Result, QUERY)
         ]
 
     async def apply(self, call: Call) -> Result:
         """Over the API."""
-        return await self.run(call.tenant, call.body(), call.query("dryRun"), call.token.name)
+        document, by = call.body(), call.token.name
+        is_dry, is_whole, prune = call.query("dryRun"), call.query("whole"), call.query("prune")
+        if prune and not is_whole:
+            raise Problem(
+                422, "prune: expected whole=true with it: what a document lacks is known of a whole one only"
+            )
+        wanted = (call.header("if-match") or "*").strip().strip('"')
+        if not is_whole and not is_dry:
+            if wanted != "*":
+                raise Problem(422, "If-Match: expected whole=true with it")
+            return await self.run(call.tenant, document, by)
+        plan = await self._planner.plan(call.tenant, document, prune, call.query("backlog"))
+        if wanted not in ("*", plan.state):
+            raise Problem(
+                412, f"what the document was compared with has changed: it is {plan.state} now, not {wanted}"
+            )
+        if is_dry:
+            items = [self._told(call.tenant, item) for item in plan.items]
+            return Result(items, plan.refused, plan.state)
+        decision = Decision(by, call.query("backlog"), plan.changes)
+        return await self._whole(call.tenant, document, prune, plan, decision)
 
-    async def run(
-        self, tenant: str, document: ResourcesDocument, dry: bool = False, by: str = FIRST_START
+    async def _whole(
+        self, tenant: str, document: ResourcesDocument, prune: bool, plan: DocumentPlan, decision: Decision
     ) -> Result:
-        """Apply a document. ``by`` is who does it."""
-        coming: set[str] = set()
-        """Converters that a dry run did not save, and that datasources may name all the same."""
+        if plan.refused:
+            refused = [item for item in plan.items if item.outcome == "refused"]
+            errors = [{"path": f"{item.kind} {item.name}", "problem": item.error} for item in refused]
+            first = f"{errors[0]['path']}: {errors[0]['problem']}"
+            raise Problem(422, f"nothing was changed: {plan.refused} refused; {first}", errors=errors)
+        if not plan.changes:
+            return Result(plan.items, 0, plan.state)
+        row = await self._decisions.decide(tenant, decision)
+        if self._planner.state(tenant, document, prune) != plan.state:
+            await self._decisions.withdraw(row)
+            raise Problem(
+                412, "nothing was changed: somebody else has changed what the document is about; try again"
+            )
+        left = await self._decisions.carry_out(row)
+        items = [
+            self._told(tenant, msgspec.structs.replace(item, outcome="deleting"))
+            if (item.kind, item.name) in left
+            else self._told(tenant, item)
+            for item in plan.items
+        ]
+        return Result(items, 0, self._planner.state(tenant, document, prune))
+
+    async def run(self, tenant: str, document: ResourcesDocument, by: str = FIRST_START) -> Result:
+        """Apply a document's entries, each for itself. ``by`` is who does it."""
         items = []
-        for catalogue in self._catalogues:
-            for entry in getattr(document, catalogue.kind):
-                name = str(entry.get("name") or entry.get("library", ""))
-                try:
-                    outcome = await self._one(catalogue, tenant, entry, dry, coming, by)
-                    items.append(
-                        Applied(catalogue.kind, name, outcome, "", self._warnings(catalogue, tenant, name))
-                    )
-                    if dry and outcome == "created":
-                        coming.add(name)
-                except (IotgwError, Problem) as error:
-                    items.append(Applied(catalogue.kind, name, "refused", str(error)))
+        for keeper in self._planner.keepers:
+            for entry in document.of(keeper.kind):
+                one = ResourcesDocument(**{keeper.kind.replace("-", "_"): [entry]})
+                plan = await self._planner.plan(tenant, one, prove=False)
+                item, *_ = plan.items
+                for change in plan.changes:
+                    try:
+                        assert change.after is not None
+                        await keeper.put(tenant, [(change.name, change.after)], by)
+                    except (IotgwError, Problem) as error:
+                        item = Applied(item.kind, item.name, "refused", str(error))
+                items.append(self._told(tenant, item))
         return Result(items, sum(item.outcome == "refused" for item in items))
 
-    async def _one(
-        self, catalogue: Catalogue, tenant: str, entry: dict[str, Any], dry: bool, coming: set[str], by: str
-    ) -> str:
-        if catalogue.kind == ConverterRoutes.kind and "library" in entry:
-            entry = self._bundled(entry)
-        spec = catalogue.parse(entry)
-        stored = self._stored(catalogue, tenant, spec.name)
-        if dry and {getattr(spec, "converter", ""), getattr(spec, "downlink_converter", "")} & coming:
-            return "created" if stored is None else "changed"
-        spec = await catalogue.check(tenant, spec, stored)
-        if stored is None:
-            if not dry:
-                catalogue.note(await catalogue.save_new(tenant, spec), "created", by)
-            return "created"
-        if _same(catalogue, stored, spec):
-            return "unchanged"
-        if not dry:
-            catalogue.note(await catalogue.save(stored, spec, None), "changed", by)
-        return "changed"
+    def _told(self, tenant: str, item: Applied) -> Applied:
+        """What became of an entry, with what the status of a saved resource warns of."""
+        if item.outcome == "refused":
+            return item
+        keeper = next(each for each in self._planner.keepers if each.kind == item.kind)
+        warnings = list(keeper.status(tenant, item.name).get("warnings", ()))
+        return msgspec.structs.replace(item, warnings=warnings)
 
-    def _bundled(self, entry: dict[str, Any]) -> dict[str, Any]:
-        entry = dict(entry)
-        library = str(entry.pop("library"))
-        bundled = self._library.get(library)
-        if bundled is None:
-            known = ", ".join(sorted(self._library)) or "none"
-            raise SettingsError("library", f"expected a bundled converter ({known}), got {library!r}")
-        of_version = {
-            "script": bundled.script, "type": bundled.direction, "dialect": bundled.dialect,
-            "options": bundled.options,
-        }  # fmt: skip
-        return {"name": library.replace("/", "-"), **of_version, **entry}
 
-    def _warnings(self, catalogue: Catalogue, tenant: str, name: str) -> list[str]:
-        """What the status of a saved resource warns of."""
-        stored = self._stored(catalogue, tenant, name)
-        return list(catalogue.status(stored).get("warnings", ())) if stored is not None else []
+def apply_routes(parts: Parts, saved: Sequence[Catalogue]) -> ApplyRoutes:
+    """The routes, with what they need. ``saved`` are those of single resources."""
+    return ApplyRoutes(planner_of(parts, saved), decisions(parts))
 
-    def _stored(self, catalogue: Catalogue, tenant: str, name: str) -> Resource | None:
-        try:
-            return self._registry.get(catalogue.kind, name, tenant)
-        except NotFound:
-            return None
+
+def planner_of(parts: Parts, saved: Sequence[Catalogue]) -> Planner:
+    """What compares a document with what is stored."""
+    return Planner(keepers(parts, saved), parts.versions.library, parts.clock)
+
+
+def decisions(parts: Parts) -> Decisions:
+    """What carries decisions out."""
+    return Decisions(keepers(parts, catalogues(parts, keep_failed=True)), parts.registry, parts.clock)
 
 
 async def apply_file(parts: Parts, path: Path) -> Result:
@@ -168,8 +190,7 @@ async def apply_file(parts: Parts, path: Path) -> Result:
 
     Raises SettingsError when the file can't be read. Datasources that can't be opened now are kept.
     """
-    saved = catalogues(parts, keep_failed=True)
-    result = await ApplyRoutes(saved, parts.registry, parts.versions.library).run(DEFAULT_TENANT, read(path))
+    result = await apply_routes(parts, catalogues(parts, keep_failed=True)).run(DEFAULT_TENANT, read(path))
     for item in result.items:
         if item.outcome == "refused":
             _log.warn(
@@ -177,9 +198,3 @@ async def apply_file(parts: Parts, path: Path) -> Result:
                 file=path.name, kind=item.kind, name=item.name, error=item.error,
             )  # fmt: skip
     return result
-
-
-def _same(catalogue: Catalogue, stored: Resource, spec: Any) -> bool:
-    wanted = body_of(spec)
-    have = {key: value for key, value in stored.body.items() if key in wanted}
-    return catalogue.clear(have) == catalogue.clear(wanted)

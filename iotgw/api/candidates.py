@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import msgspec
 
 from iotgw.api.routes import Call
 from iotgw.core.errors import NotFound
-from iotgw.core.model import ConverterVersion
+from iotgw.core.model import ConverterVersion, Uplink
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.specs import ConverterSpec, Resource
@@ -56,12 +57,18 @@ class Candidates:
         return self._versions.active(call.tenant, name)
 
     async def get(
-        self, call: Call, wanted: Wanted, name: str | None, direction: str = "UPLINK"
+        self,
+        call: Call,
+        wanted: Wanted,
+        name: str | None,
+        direction: str = "UPLINK",
+        samples: Sequence[Uplink] = (),
     ) -> ConverterVersion:
-        """The version that is wanted, of a converter or of none; raises NotFound or SettingsError."""
+        """The version that is wanted, of a converter or of none; raises NotFound or SettingsError. The ``samples`` are messages that a
+        draft is for."""
         active = self.active(call, name) if name is not None else None
         if wanted.script is not None:
-            return await self._draft(call, wanted, wanted.script, active, direction)
+            return await self._draft(call, wanted, wanted.script, active, direction, samples)
         assert active is not None and name is not None
         if wanted.version is None or wanted.version == active.version:
             return active
@@ -71,7 +78,13 @@ class Candidates:
         raise NotFound(f"converter {name!r} has no version {wanted.version}")
 
     async def _draft(
-        self, call: Call, wanted: Wanted, script: str, active: ConverterVersion | None, direction: str
+        self,
+        call: Call,
+        wanted: Wanted,
+        script: str,
+        active: ConverterVersion | None,
+        direction: str,
+        samples: Sequence[Uplink],
     ) -> ConverterVersion:
         options = wanted.options or (active.options if active else {})
         files = wanted.files if wanted.files is not None else (active.files if active else {})
@@ -83,7 +96,7 @@ class Candidates:
             },
             ConverterSpec,
         )  # fmt: skip
-        dialect, engine = await self._converters.compile(spec, call.tenant)
+        dialect, engine = await self._converters.compile(spec, call.tenant, samples)
         return ConverterVersion(
             "draft", _fingerprint(spec), spec.name, spec.type, script, dialect, engine, call.tenant,
             options=spec.options, files=spec.files,

@@ -14,13 +14,15 @@ import msgspec
 from msgspec import Struct
 
 from iotgw.api.auth import Permission
+from iotgw.api.foreseen import NOTHING, Foreseen
 from iotgw.api.problems import Problem
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Reply, Route
-from iotgw.core.departures import Departures
+from iotgw.core.departures import Departures, Left
 from iotgw.core.errors import Conflict, NotFound, SettingsError
 from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.registry import IRegistry
+from iotgw.core.quotas import Quotas
 from iotgw.core.recorder import Recorder
 from iotgw.core.specs import Deletion, Resource
 from iotgw.core.validate import convert
@@ -67,6 +69,7 @@ class Catalogue:
     def __init__(self, registry: IRegistry, recorder: Recorder) -> None:
         self.registry = registry
         self.recorder = recorder
+        self.quotas = Quotas(registry)
 
     def routes(self) -> list[Route]:
         """The routes of the collection and of one of it."""
@@ -99,13 +102,22 @@ class Catalogue:
 
     # --- what a kind decides ---
 
-    async def check(self, tenant: str, spec: Any, stored: Resource | None) -> Any:
-        """The spec as it may be saved, secrets sealed; raises SettingsError."""
+    async def check(
+        self, tenant: str, spec: Any, stored: Resource | None, foreseen: Foreseen = NOTHING
+    ) -> Any:
+        """The spec as it may be saved, secrets sealed; raises SettingsError. ``foreseen`` is what is saved with it."""
         raise NotImplementedError
+
+    async def prove(self, tenant: str, spec: Any) -> None:
+        """Find what otherwise only saving would find; raises SettingsError."""
 
     def shown(self, resource: Resource) -> dict[str, Any]:
         """The spec of a resource as anybody may see it."""
-        raise NotImplementedError
+        return {"name": resource.name, **self.masked(resource.body)}
+
+    def masked(self, body: dict[str, Any]) -> dict[str, Any]:
+        """A stored body with a mask for each secret."""
+        return body
 
     def status(self, resource: Resource) -> dict[str, Any]:
         """How it does."""
@@ -114,6 +126,15 @@ class Catalogue:
     def clear(self, body: dict[str, Any]) -> dict[str, Any]:
         """A stored body with its secrets in the clear, to compare: sealing a text twice gives two results."""
         return body
+
+    def room(self, tenant: str) -> int | None:
+        """How many more the tenant's quota lets it have; None where there is none."""
+        return self.quotas.room(tenant, self.kind, len(self.registry.list(self.kind, tenant)))
+
+    async def make(self, tenant: str, spec: Any) -> Resource:
+        """Save a new one if the tenant may have one more; raises Conflict."""
+        with self.quotas.making(tenant, self.kind):
+            return await self.save_new(tenant, spec)
 
     async def save_new(self, tenant: str, spec: Any) -> Resource:
         """Save a new one, and wait until it is in force."""
@@ -195,7 +216,7 @@ class Catalogue:
 
     async def _create(self, call: Call, value: Any) -> Reply:
         spec = await self.check(call.tenant, self.parse(value), None)
-        resource = await self.save_new(call.tenant, spec)
+        resource = await self.make(call.tenant, spec)
         self.note(resource, "created", call.token.name)
         return self._reply(resource, 201)
 
@@ -275,17 +296,23 @@ class WithBacklog(Catalogue):
         backlog = call.query("backlog")
         if backlog == "drain":
             self.check_drains(resource)
+        backlog, left = await self.depart(resource, backlog, call.token.name, revision)
+        if left is None:
+            return Reply(Deleted("deleting", backlog), 202)
+        return Reply(Deleted("deleted", backlog, left.drained, left.dropped, left.dead_letters))
+
+    async def depart(
+        self, resource: Resource, backlog: Literal["drain", "drop"], by: str, revision: int | None = None
+    ) -> tuple[Literal["drain", "drop"], Left | None]:
+        """Mark one for deletion, and wait a while for its backlog to go. Returns what becomes of the backlog, and what became of it, or
+        None while it has something to drain."""
         decision = Deletion(backlog, self._journal.head)
         marked = await self.registry.retire(self.kind, resource.id, decision, revision)
         assert marked.deletion is not None
         backlog = marked.deletion.backlog
-        by, more = call.token.name, f"; its backlog: {backlog}"
-        note(self.recorder, resource, "deleted", by, more, backlog=backlog)
+        note(self.recorder, resource, "deleted", by, f"; its backlog: {backlog}", backlog=backlog)
         await self.closed(resource)
-        left = await self._departures.end(self.kind, resource.id, PATIENCE)
-        if left is None:
-            return Reply(Deleted("deleting", backlog), 202)
-        return Reply(Deleted("deleted", backlog, left.drained, left.dropped, left.dead_letters))
+        return backlog, await self._departures.end(self.kind, resource.id, PATIENCE)
 
     def check_drains(self, resource: Resource) -> None:
         """Raise Conflict where a backlog can't be drained as things are."""

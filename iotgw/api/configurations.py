@@ -37,13 +37,16 @@ def sealed_configuration(
     return configuration
 
 
-def shown_configuration(types: Types[T], resource: Resource, unseal: Callable[[str], str]) -> Any:
-    """A stored configuration with its secrets masked, even when its type is not installed any more."""
-    configuration = resource.body.get("configuration", {})
+def with_masked_configuration(
+    types: Types[T], body: dict[str, Any], unseal: Callable[[str], str]
+) -> dict[str, Any]:
+    """A stored body whose configuration has its secrets masked, even when its type is not installed any more."""
+    configuration = body.get("configuration", {})
     try:
-        return masked(configuration, types.get(resource.body["type"]).settings, unseal)
+        shown = masked(configuration, types.get(body["type"]).settings, unseal)
     except SettingsError:
-        return all_masked(configuration)
+        shown = all_masked(configuration)
+    return {**body, "configuration": shown}
 
 
 def with_clear_configuration(

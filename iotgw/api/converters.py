@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import PAGE, READ_ONLY, Catalogue, Page, not_empty
+from iotgw.api.foreseen import NOTHING, Foreseen
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Reply, Route
 from iotgw.api.trials import vectors
@@ -97,13 +98,19 @@ class ConverterRoutes(Catalogue):
             ),
         ]  # fmt: skip
 
-    async def check(self, tenant: str, spec: ConverterSpec, stored: Resource | None) -> ConverterSpec:
+    async def check(
+        self, tenant: str, spec: ConverterSpec, stored: Resource | None, foreseen: Foreseen = NOTHING
+    ) -> ConverterSpec:
         """See `Catalogue.check`; the script is checked where it is saved."""
         not_empty(spec.name)
         vectors(spec.tests)
         if stored is not None and spec.name != stored.name:
             self._unreferenced(stored, by_name_only=True)
         return spec
+
+    async def prove(self, tenant: str, spec: ConverterSpec) -> None:
+        """See `Catalogue.prove`: the script is compiled."""
+        await self._versions.check(tenant, spec)
 
     def shown(self, resource: Resource) -> dict[str, Any]:
         """See `Catalogue.shown`; with the active version's number, and what was detected of it."""
@@ -172,7 +179,7 @@ class ConverterRoutes(Catalogue):
             dialect=bundled.dialect, engine=msgspec.convert(bundled.engine, Any), options=bundled.options,
         )  # fmt: skip
         not_empty(spec.name)
-        resource = await self.save_new(call.tenant, spec)
+        resource = await self.make(call.tenant, spec)
         self.note(resource, "created", call.token.name)
         return self._reply(resource, 201)
 

@@ -9,6 +9,7 @@ import msgspec
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Catalogue, Page, body_of, not_empty
+from iotgw.api.foreseen import NOTHING, Foreseen
 from iotgw.api.routes import Call, Reply, Route
 from iotgw.core.credential import KIND, CredentialSpec, check_secrets
 from iotgw.core.errors import IotgwError, NotFound, SettingsError
@@ -37,8 +38,8 @@ class CredentialRoutes(Catalogue):
         registry.watch(KIND, self._changed)
 
     def _changed(self, old: Resource | None, new: Resource | None) -> None:
-        if old is not None:
-            self._identities.pop(_identity(old), None)
+        if old is not None and (known := self._identities.get(_identity(old))) and known.id == old.id:
+            del self._identities[_identity(old)]
         if new is not None:
             self._identities[_identity(new)] = new
 
@@ -54,11 +55,14 @@ class CredentialRoutes(Catalogue):
             ),
         ]  # fmt: skip
 
-    async def check(self, tenant: str, spec: CredentialSpec, stored: Resource | None) -> CredentialSpec:
+    async def check(
+        self, tenant: str, spec: CredentialSpec, stored: Resource | None, foreseen: Foreseen = NOTHING
+    ) -> CredentialSpec:
         """See `Catalogue.check`."""
         not_empty(spec.name)
         other = self._identities.get((tenant, spec.type, spec.identity))
-        if other is not None and (stored is None or other.id != stored.id):
+        is_other = other is not None and (stored is None or other.id != stored.id)
+        if other is not None and is_other and other.id not in foreseen.replaced:
             raise SettingsError(
                 "identity", f"expected an identity of its own, got that of credential {other.name!r}"
             )
@@ -79,12 +83,10 @@ class CredentialRoutes(Catalogue):
             path, _, problem = str(error).partition(": ")
             raise SettingsError(path, problem) from error
 
-    def shown(self, resource: Resource) -> dict[str, Any]:
-        """See `Catalogue.shown`."""
-        body: dict[str, Any] = masked(
-            {"name": resource.name, **resource.body}, CredentialSpec, self.registry.unseal
-        )
-        return body
+    def masked(self, body: dict[str, Any]) -> dict[str, Any]:
+        """See `Catalogue.masked`."""
+        shown: dict[str, Any] = masked(body, CredentialSpec, self.registry.unseal)
+        return shown
 
     def clear(self, body: dict[str, Any]) -> dict[str, Any]:
         """See `Catalogue.clear`. A secret is what it is by any id."""
@@ -121,7 +123,7 @@ class CredentialRoutes(Catalogue):
     async def put(self, tenant: str, spec: CredentialSpec, stored: Resource | None, by: str) -> None:
         """Save what `checked` gave."""
         if stored is None:
-            self.note(await self.save_new(tenant, spec), "created", by)
+            self.note(await self.make(tenant, spec), "created", by)
         elif self.clear(body_of(spec)) != self.clear({**stored.body}):
             self.note(await self.save(stored, spec, None), "changed", by)
 

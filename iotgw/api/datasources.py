@@ -11,7 +11,8 @@ from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import READ_ONLY, ResourceFields, WithBacklog, not_empty
-from iotgw.api.configurations import sealed_configuration, shown_configuration, with_clear_configuration
+from iotgw.api.configurations import sealed_configuration, with_clear_configuration, with_masked_configuration
+from iotgw.api.foreseen import NOTHING, Foreseen
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Route
 from iotgw.core.departures import Departures
@@ -91,32 +92,37 @@ class DatasourceRoutes(WithBacklog):
             ),
         ]  # fmt: skip
 
-    async def check(self, tenant: str, spec: DatasourceSpec, stored: Resource | None) -> DatasourceSpec:
+    async def check(
+        self, tenant: str, spec: DatasourceSpec, stored: Resource | None, foreseen: Foreseen = NOTHING
+    ) -> DatasourceSpec:
         """See `Catalogue.check`."""
         not_empty(spec.name)
         readable(spec.metadata)
         configuration = sealed_configuration(self._types, spec, stored, self.registry)
         for path, name in _named_converters(spec):
-            self._check_converter(tenant, path, name)
+            self._check_converter(tenant, path, name, foreseen)
         key = (
             spec.routing_key or (stored.body.get("routingKey") if stored else "") or secrets.token_urlsafe(12)
         )
-        self._check_routing_key(tenant, key, spec, stored)
+        self._check_routing_key(tenant, key, spec, stored, foreseen)
         return msgspec.structs.replace(spec, configuration=configuration, routing_key=key)
 
-    def _check_converter(self, tenant: str, path: str, name: str) -> None:
+    def _check_converter(self, tenant: str, path: str, name: str, foreseen: Foreseen) -> None:
+        direction = foreseen.converters.get(name)
+        if name in foreseen.gone:
+            raise SettingsError(path, f"converter {name!r} is not in the document, and would be deleted")
         try:
-            version = self._versions.active(tenant, name)
+            direction = direction or self._versions.active(tenant, name).direction
         except NotFound as error:
             raise SettingsError(path, str(error)) from error
         wanted = "DOWNLINK" if path == "downlinkConverter" else "UPLINK"
-        if version.direction != wanted:
+        if direction != wanted:
             raise SettingsError(
-                path, f"expected a converter of type {wanted}, got {name!r}, which is {version.direction}"
+                path, f"expected a converter of type {wanted}, got {name!r}, which is {direction}"
             )
 
     def _check_routing_key(
-        self, tenant: str, key: str, spec: DatasourceSpec, stored: Resource | None
+        self, tenant: str, key: str, spec: DatasourceSpec, stored: Resource | None, foreseen: Foreseen
     ) -> None:
         """A routing key selects one datasource of a type, whichever tenant it belongs to. It is part of a path. That it is
         taken tells somebody of another tenant a key, so the operator hears of it."""
@@ -125,16 +131,16 @@ class DatasourceRoutes(WithBacklog):
             raise SettingsError("routingKey", "expected printable characters other than '.' and '..'")
         for other in self.registry.list(self.kind):
             taken = other.body.get("routingKey") == key and other.body["type"] == type_
-            if taken and other.deletion is None and (stored is None or other.id != stored.id):
+            is_free = other.deletion is not None or other.id in foreseen.replaced
+            if taken and not is_free and (stored is None or other.id != stored.id):
                 if other.tenant != tenant:
                     text = f"tenant {tenant!r} tried to save {spec.name!r} with the routing key of another tenant's datasource"
                     self.recorder.note("refused", "gateway", "routing keys", text, DEFAULT_TENANT, "warning")
                 raise SettingsError("routingKey", f"expected a key that no other {type_} datasource has")
 
-    def shown(self, resource: Resource) -> dict[str, Any]:
-        """See `Catalogue.shown`."""
-        return {"name": resource.name, **resource.body, "configuration": shown_configuration(
-            self._types, resource, self.registry.unseal)}  # fmt: skip
+    def masked(self, body: dict[str, Any]) -> dict[str, Any]:
+        """See `Catalogue.masked`."""
+        return with_masked_configuration(self._types, body, self.registry.unseal)
 
     def view(self, resource: Resource) -> dict[str, Any]:
         """See `Catalogue.view`."""
@@ -200,7 +206,8 @@ class DatasourceRoutes(WithBacklog):
         payload = decoded(injection.payload) if injection.text is None else injection.text.encode()
         answer = await self._pipeline.inject(resource.id, payload, injection.metadata)
         if answer.status is Status.BUSY:
-            raise Problem(503, "the gateway is full", {"Retry-After": str(max(1, round(answer.retry_after)))})
+            status, why = (429, "beyond a limit") if answer.is_limited else (503, "the gateway is full")
+            raise Problem(status, why, {"Retry-After": str(max(1, round(answer.retry_after)))})
         if answer.status is Status.TOO_LARGE:
             raise Problem(413, "expected a smaller payload")
         return Injected(answer.status.value, answer.message_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from iotgw.api.catalogue import Catalogue, not_empty
+from iotgw.api.foreseen import NOTHING, Foreseen
 from iotgw.core.device_entry import GROUP, TYPE, GroupSpec, TypeSpec
 from iotgw.core.ports.devices import IFleet
 from iotgw.core.ports.registry import IRegistry
@@ -19,14 +20,12 @@ class _Shared(Catalogue):
         super().__init__(registry, recorder)
         self._fleet = fleet
 
-    async def check(self, tenant: str, spec: Any, stored: Resource | None) -> Any:
+    async def check(
+        self, tenant: str, spec: Any, stored: Resource | None, foreseen: Foreseen = NOTHING
+    ) -> Any:
         """See `Catalogue.check`."""
         not_empty(spec.name)
         return spec
-
-    def shown(self, resource: Resource) -> dict[str, Any]:
-        """See `Catalogue.shown`."""
-        return {"name": resource.name, **resource.body}
 
     def status(self, resource: Resource) -> dict[str, Any]:
         """How many devices it is about."""

@@ -10,7 +10,8 @@ from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Page, WithBacklog, leaving, not_empty
-from iotgw.api.configurations import sealed_configuration, shown_configuration, with_clear_configuration
+from iotgw.api.configurations import sealed_configuration, with_clear_configuration, with_masked_configuration
+from iotgw.api.foreseen import NOTHING, Foreseen
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Milliseconds, Route
 from iotgw.api.stored import stored_message
@@ -137,7 +138,9 @@ class IntegrationRoutes(WithBacklog):
             Route("POST", f"{one}/retry", write, self.retry, "Try dead letters again", DeadLetterRetry, dict),
         ]
 
-    async def check(self, tenant: str, spec: IntegrationSpec, stored: Resource | None) -> IntegrationSpec:
+    async def check(
+        self, tenant: str, spec: IntegrationSpec, stored: Resource | None, foreseen: Foreseen = NOTHING
+    ) -> IntegrationSpec:
         """See `Catalogue.check`."""
         not_empty(spec.name)
         configuration = sealed_configuration(self._types, spec, stored, self.registry)
@@ -147,10 +150,9 @@ class IntegrationRoutes(WithBacklog):
         self._delivery.validate(spec)
         return spec
 
-    def shown(self, resource: Resource) -> dict[str, Any]:
-        """See `Catalogue.shown`."""
-        configuration = shown_configuration(self._types, resource, self.registry.unseal)
-        return {"name": resource.name, **resource.body, "configuration": configuration}
+    def masked(self, body: dict[str, Any]) -> dict[str, Any]:
+        """See `Catalogue.masked`."""
+        return with_masked_configuration(self._types, body, self.registry.unseal)
 
     def clear(self, body: dict[str, Any]) -> dict[str, Any]:
         """See `Catalogue.clear`."""

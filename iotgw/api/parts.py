@@ -17,6 +17,7 @@ from iotgw.core.ports.backups import IBackups
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.datasources import IDatasourceType
+from iotgw.core.ports.debug import IDebugging
 from iotgw.core.ports.delivery import IDeliveries
 from iotgw.core.ports.devices import IDevices, IFleet, IOwnConverters, IQuarantine, IReleases
 from iotgw.core.ports.downlinks import IDownlinkQueue
@@ -28,6 +29,7 @@ from iotgw.core.ports.pause import IPause
 from iotgw.core.ports.pipeline import IPipeline
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.ports.speakers import IOwners
+from iotgw.core.ports.usage import IUsage
 from iotgw.core.refusals import Doors
 from iotgw.core.target_presets import TargetPreset
 from iotgw.core.types import Types
@@ -58,6 +60,8 @@ class Parts(Struct, frozen=True, kw_only=True):
     backups: IBackups
     pause: IPause
     jobs: IJobs
+    usage: IUsage
+    debugging: IDebugging
     doors: Doors
     sites: OwnSites
     calendar: ICalendar | None = None

@@ -19,13 +19,15 @@ from iotgw.api.auth import Permission
 from iotgw.api.candidates import Candidates, at_most_one
 from iotgw.api.messages import BULK, MessageRoutes, Text
 from iotgw.api.routes import Call, Milliseconds, Route
-from iotgw.core.errors import SettingsError, TooMany
+from iotgw.core.errors import SettingsError, TooMany, Undecided
 from iotgw.core.model import Conversion, ConverterVersion, Job, Message
 from iotgw.core.ports.converters import IConverters
 from iotgw.core.ports.journal import IMessages
 
 BATCH = 200
 SAMPLES = 20
+DECIDING = 10
+"""Messages that decide of which dialect a draft is."""
 AT_A_TIME = 2
 """Replays of a tenant. One goes through up to 10,000 messages."""
 
@@ -103,7 +105,7 @@ class ReplayRoutes:
 
     async def _replay(self, call: Call, name: str, wanted: Replay) -> ReplayResult:
         active = self._candidates.active(call, name)
-        candidate = await self._candidates.get(call, wanted, name)
+        candidate = await self._candidate(call, wanted, name, active)
         mark = secrets.token_hex(4)
         old = structs.replace(active, id=f"replay:{mark}:active")
         new = structs.replace(candidate, id=f"replay:{mark}:candidate")
@@ -113,6 +115,18 @@ class ReplayRoutes:
             for message, before, after in zip(batch, befores, afters, strict=True):
                 tally.note(self._journal.epochs.message_id(message.seq), before, after)
         return tally.result()
+
+    async def _candidate(
+        self, call: Call, wanted: Replay, name: str, active: ConverterVersion
+    ) -> ConverterVersion:
+        """What is compared. The newest messages decide of which dialect a draft is that may be of several."""
+        try:
+            return await self._candidates.get(call, wanted, name)
+        except Undecided:
+            async for batch in self._stored(call, wanted, active.id):
+                samples = [each.uplink for each in batch[-DECIDING:]]
+                return await self._candidates.get(call, wanted, name, samples=samples)
+            raise
 
     async def _stored(self, call: Call, wanted: Replay, converter: str) -> AsyncIterator[list[Message]]:
         """Batches of the messages that this converter had: the newest first, each in its messages' order."""

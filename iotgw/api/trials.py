@@ -16,10 +16,11 @@ from iotgw.api.candidates import Candidates, at_most_one
 from iotgw.api.datasources import decoded
 from iotgw.api.messages import MessageRoutes
 from iotgw.api.routes import Call, Milliseconds, Route
-from iotgw.core.errors import ConversionFailed, SettingsError
-from iotgw.core.model import ConverterVersion
+from iotgw.core.errors import ConversionFailed, SettingsError, Undecided
+from iotgw.core.model import ConverterVersion, Uplink
 from iotgw.core.ports.clock import IDates
 from iotgw.core.ports.converters import IConverters
+from iotgw.core.times import DateMs
 from iotgw.core.validate import convert
 
 _PLACE = re.compile(r"line (\d{1,9})(?:, column (\d{1,9}))?", re.ASCII)
@@ -143,7 +144,7 @@ class TrialRoutes:
         if trial.script is None and trial.decoder is not None:
             trial = structs.replace(trial, script=trial.decoder, decoder=None)
         try:
-            version = await self._candidates.get(call, trial, name, trial.type)
+            version = await self._version(call, trial, name)
         except SettingsError as error:
             if error.path != "script":
                 raise
@@ -155,6 +156,15 @@ class TrialRoutes:
             return await self._encode(trial, version)
         payload, metadata, received_ms = await self._input(call, trial)
         return await self._trials.test(version, payload, metadata, received_ms)
+
+    async def _version(self, call: Call, trial: Trial, name: str | None) -> ConverterVersion:
+        """What is tried. The input decides of which dialect a draft is that may be of several."""
+        try:
+            return await self._candidates.get(call, trial, name, trial.type)
+        except Undecided:
+            payload, metadata, received_ms = await self._input(call, trial)
+            sample = Uplink(call.tenant, "", DateMs(received_ms), payload, msgspec.json.encode(metadata))
+            return await self._candidates.get(call, trial, name, trial.type, [sample])
 
     async def _encode(self, trial: Trial, version: ConverterVersion) -> TrialResult:
         try:
@@ -177,19 +187,27 @@ class TrialRoutes:
         """The vectors that are kept with a converter, on its active version."""
         resource = self._candidates.find(call, name)
         version = structs.replace(self._candidates.active(call, resource.id), tenant=call.tenant)
-        cases = [await self._case(version, vector) for vector in vectors(resource.body.get("tests", []))]
-        passed = sum(case["passed"] for case in cases)
-        return SuiteResult(passed, len(cases) - passed, cases)
+        return await run_suite(self._trials, version, resource.body.get("tests", []))
 
-    async def _case(self, version: ConverterVersion, vector: Vector) -> dict[str, Any]:
-        payload = payload_of(vector)
-        answer = await self._trials.test(version, payload, vector.metadata, vector.received_at)
-        result = msgspec.to_builtins(answer)
-        got, error = result.get("result"), result.get("error")
-        passed = error is None and vector.output in (got, result.get("telemetry"))
-        return {
-            "name": vector.name, "passed": passed, "expected": vector.output, "got": got, "error": error,
-        }  # fmt: skip
+
+async def run_suite(
+    trials: IConverters, version: ConverterVersion, tests: list[dict[str, Any]]
+) -> SuiteResult:
+    """Run a converter's vectors; raises SettingsError for one that is none."""
+    cases = [await _case(trials, version, vector) for vector in vectors(tests)]
+    passed = sum(case["passed"] for case in cases)
+    return SuiteResult(passed, len(cases) - passed, cases)
+
+
+async def _case(trials: IConverters, version: ConverterVersion, vector: Vector) -> dict[str, Any]:
+    payload = payload_of(vector)
+    answer = await trials.test(version, payload, vector.metadata, vector.received_at)
+    result = msgspec.to_builtins(answer)
+    got, error = result.get("result"), result.get("error")
+    passed = error is None and vector.output in (got, result.get("telemetry"))
+    return {
+        "name": vector.name, "passed": passed, "expected": vector.output, "got": got, "error": error,
+    }  # fmt: skip
 
 
 def vectors(tests: list[dict[str, Any]]) -> list[Vector]:

@@ -17,6 +17,7 @@ from iotgw.config.settings import IntegrationsSection, Settings
 from iotgw.connect.endpoint import Connector
 from iotgw.connect.proxy import ENVIRONMENT, of_environment
 from iotgw.converters import library
+from iotgw.converters.samples import StoredSamples
 from iotgw.converters.service import ConverterService
 from iotgw.converters.state import RegistryStates
 from iotgw.converters.versions import ConverterVersions
@@ -47,6 +48,7 @@ from iotgw.datasources.lwm2m.datasource import Lwm2mType
 from iotgw.datasources.mqtt.source_type import MqttSourceType
 from iotgw.datasources.opcua.datasource import OpcuaType
 from iotgw.datasources.pubsub.datasource import PubsubSourceType
+from iotgw.datasources.pubsub.push import PubsubPushType
 from iotgw.datasources.rabbitmq.datasource import RabbitSourceType
 from iotgw.datasources.socket.tcp import TcpType
 from iotgw.datasources.socket.udp import UdpType
@@ -61,6 +63,7 @@ from iotgw.devices.watching import DeviceWatch
 from iotgw.downlinks.queue import DownlinkQueue
 from iotgw.downlinks.reach import Reach
 from iotgw.integrations.azure import EventHubType
+from iotgw.integrations.azure_iot_hub import IotHubType
 from iotgw.integrations.http import HttpType
 from iotgw.integrations.kafka import KafkaType
 from iotgw.integrations.kinesis import KinesisType
@@ -72,15 +75,19 @@ from iotgw.integrations.sftp import SftpType
 from iotgw.integrations.sqs import SqsType
 from iotgw.integrations.thingsboard import ThingsBoardType
 from iotgw.integrations.thingsboard_http import ThingsBoardHttpType
+from iotgw.jobs.downlinks import DownlinkJobs
 from iotgw.jobs.reprocess import ReprocessJobs
 from iotgw.jobs.retry import RetryJobs
 from iotgw.jobs.service import JobService
+from iotgw.observe.debug import DebugLog
 from iotgw.observe.events import EventLog
 from iotgw.observe.trace import Trace
+from iotgw.observe.usage import DeviceMeter, UsageMeter
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.sources import Sources
 from iotgw.store.backups import Backups
 from iotgw.store.certificates import CertificateDirectory
+from iotgw.store.sqlite.debug import DebugStore
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.entries import DeviceEntries
@@ -88,6 +95,7 @@ from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.kept import KeptRows
 from iotgw.store.sqlite.registry import Registry
 from iotgw.store.sqlite.trim import JournalLimits
+from iotgw.store.sqlite.usage import UsageStore
 
 DATASOURCES = (
     CoapType,
@@ -102,6 +110,7 @@ DATASOURCES = (
     SqsSourceType,
     KinesisSourceType,
     PubsubSourceType,
+    PubsubPushType,
     *VENDORS,
 )
 INTEGRATIONS = (
@@ -109,6 +118,7 @@ INTEGRATIONS = (
     MqttType,
     KafkaType,
     EventHubType,
+    IotHubType,
     RabbitType,
     SqsType,
     KinesisType,
@@ -143,6 +153,10 @@ class Gateway(Struct, frozen=True, kw_only=True):
     backups: Backups
     pause: Pause
     jobs: JobService
+    usage_store: UsageStore
+    usage: UsageMeter
+    debug_store: DebugStore
+    debug: DebugLog
     api: Parts
 
 
@@ -180,7 +194,9 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         is_unconfined=settings.converters.unconfined,
     )
     departures = Departures(registry, recorder, reactor)
-    versions = ConverterVersions(registry, converters, library.versions())
+    versions = ConverterVersions(
+        registry, converters, library.versions(), StoredSamples(registry, journal).of
+    )
     reach = Reach(
         registry=registry,
         journal=journal,
@@ -215,10 +231,16 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     connector = way_out(settings.integrations, reactor)
     datasource_types: Types[IDatasourceType] = Types("iotgw.datasources", reactor, DATASOURCES, connector)
     integration_types: Types[IIntegrationType] = Types("iotgw.integrations", reactor, INTEGRATIONS, connector)
+    debug_store = DebugStore(data_dir, reactor, settings.debug.max_bytes)
+    debug = DebugLog(debug_store, lambda: journal.epochs, recorder, reactor, calendar)
     delivery = DeliveryService(
         journal, integration_types, reactor, events, sources.name, downlinks.push, registry.unseal, str(data_dir),
         trace, store.max_bytes, calendar, registry.seal,
+        debug=debug,
     )  # fmt: skip
+    device_meter = DeviceMeter()
+    usage_store = UsageStore(data_dir, reactor, settings.usage.max_bytes)
+    usage = UsageMeter(usage_store, [sources, delivery, converters], device_meter, reactor, calendar)
     pipeline = Pipeline(
         sources=sources, journal=journal, registry=registry, converters=converters, versions=versions,
         credentials=credentials, speakers=speakers, delivery=delivery, downlinks=downlinks, recorder=recorder,
@@ -227,6 +249,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         shares=shares, max_payload=store.max_payload, own_converters=fleet,
         max_metadata=store.max_metadata, calendar=calendar,
         files=CertificateDirectory(reactor, data_dir / settings.certificates), quarantine=quarantine, kept=kept,
+        meter=device_meter, debug=debug,
     )  # fmt: skip
     releases = Releases(quarantine, fleet, journal, pipeline, recorder, reactor)
     writers = [
@@ -234,21 +257,24 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         registry.between_commits,
         store_of_downlinks.between_commits,
         kept.between_commits,
+        usage_store.between_commits,
     ]
     backups = Backups(reactor, data_dir, data_dir / store.backup_directory, writers, recorder, calendar)
     pause = Pause(data_dir, delivery, downlinks, recorder)
-    kinds = [ReprocessJobs(journal, pipeline, calendar), RetryJobs(delivery, reactor)]
+    kinds = [
+        ReprocessJobs(journal, pipeline, calendar), RetryJobs(delivery, reactor), DownlinkJobs(fleet, downlinks, reactor),
+    ]  # fmt: skip
     jobs = JobService(registry, kinds, reactor, calendar)
     return Gateway(
         registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, fleet=fleet, releases=releases, journal=journal,
         downlinks=downlinks, kept=kept, converters=converters, delivery=delivery,
         integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar, str(data_dir)),
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, backups=backups, pause=pause,
-        jobs=jobs, api=Parts(
+        jobs=jobs, usage_store=usage_store, usage=usage, debug_store=debug_store, debug=debug, api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,
             delivery=delivery, devices=devices, fleet=fleet, own_converters=fleet, quarantine=quarantine, releases=releases, owners=speakers, events=events, datasource_types=datasource_types,
             integration_types=integration_types, target_presets=target_presets(), clock=reactor, downlinks=downlinks, departures=departures, backups=backups, pause=pause,
-            calendar=calendar, doors=doors, sites=sites, jobs=jobs,
+            calendar=calendar, doors=doors, sites=sites, jobs=jobs, usage=usage, debugging=debug,
         ),
     )  # fmt: skip
 

@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 
 from iotgw import __version__
 from iotgw.api.app import api_site
-from iotgw.api.apply import apply_file
+from iotgw.api.apply import apply_file, decisions
 from iotgw.api.auth import ensure_admin_token
 from iotgw.api.site import ApiSite
 from iotgw.app.confinement import tell_confinement
@@ -97,15 +97,21 @@ def children(
     yield PartService("quarantine", gateway.releases.load)
     yield PartService("downlinks", gateway.downlinks.start, gateway.downlinks.stop)
     yield PartService("kept", lambda: open_kept(gateway), gateway.kept.stop)
+    yield PartService("usage-store", lambda: open_usage(gateway), gateway.usage_store.stop)
+    yield PartService("debug-store", lambda: open_debug(gateway), gateway.debug_store.stop)
+    yield PartService("debug", stop=gateway.debug.stop)
     yield PartService("backups", gateway.backups.start, gateway.backups.stop)
     yield PartService("pause", gateway.pause.start)
     yield PartService("converters", gateway.converters.start, gateway.converters.stop)
     yield PartService("confinement", lambda: tell_confinement(gateway.converters, gateway.recorder))
     yield PartService("delivery", gateway.delivery.start, gateway.delivery.stop)
     yield PartService("integrations", gateway.integrations.start)
+    yield PartService("last-usage", stop=gateway.usage.stop)  # what is converted while the gateway stops, too
     yield PartService("pipeline", pipeline.start, lambda: stop_and_drain(pipeline, reactor, settings.drain))
+    yield PartService("usage", gateway.usage.start)
     yield PartService("releases", lambda: _begin(gateway.releases.go_on()), gateway.releases.stop)
     yield PartService("jobs", gateway.jobs.start, gateway.jobs.stop)
+    yield PartService("decisions", lambda: decisions(gateway.api).finish())
     yield FirstContents(gateway, settings, data_dir, config)
 
 
@@ -116,12 +122,25 @@ def _begin(work: Coroutine[Any, Any, None]) -> None:
 
 async def open_kept(gateway: Gateway) -> None:
     """Open what datasources keep, and say so if it was lost."""
-    kept = gateway.kept
-    await kept.start()
-    if kept.put_aside:
-        gateway.recorder.note(
-            "damaged", "gateway", "kept.db", kept.put_aside, DEFAULT_TENANT, "warning",
-        )  # fmt: skip
+    await gateway.kept.start()
+    _tell_damage(gateway, "kept.db", gateway.kept.put_aside)
+
+
+async def open_usage(gateway: Gateway) -> None:
+    """Open what was used, and say so if it was lost."""
+    await gateway.usage_store.start()
+    _tell_damage(gateway, "usage.db", gateway.usage_store.put_aside)
+
+
+async def open_debug(gateway: Gateway) -> None:
+    """Open what debugging keeps, and say so if it was lost."""
+    await gateway.debug_store.start()
+    _tell_damage(gateway, "debug.db", gateway.debug_store.put_aside)
+
+
+def _tell_damage(gateway: Gateway, file: str, problem: str) -> None:
+    if problem:
+        gateway.recorder.note("damaged", "gateway", file, problem, DEFAULT_TENANT, "warning")
 
 
 async def catch_up(gateway: Gateway) -> None:

@@ -63,6 +63,26 @@ class StoreSection(Section, frozen=True, kw_only=True):
     ] = "backups"
 
 
+class UsageSection(Section, frozen=True, kw_only=True):
+    """What was used, by hour and by day."""
+
+    max_bytes: Annotated[
+        Bytes,
+        Meta(
+            description="Size of `usage.db`. Beyond it, the oldest days of devices go first, then the oldest hours. A day of 100,000 devices "
+            "takes about 2 MB."
+        ),
+    ] = 256 << 20
+
+
+class DebugSection(Section, frozen=True, kw_only=True):
+    """What debugging keeps of single messages."""
+
+    max_bytes: Annotated[Bytes, Meta(description="Size of `debug.db`. Beyond it, the oldest entries go.")] = (
+        64 << 20
+    )
+
+
 class ConvertersSection(Section, frozen=True, kw_only=True):
     """The workers that run users' scripts."""
 
@@ -200,6 +220,8 @@ class Settings(Section, frozen=True, kw_only=True):
         ),
     ] = 5.0
     store: StoreSection = StoreSection()
+    usage: UsageSection = UsageSection()
+    debug: DebugSection = DebugSection()
     converters: ConvertersSection = ConvertersSection()
     integrations: IntegrationsSection = IntegrationsSection()
     log: LogSection = LogSection()

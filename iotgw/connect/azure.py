@@ -1,7 +1,10 @@
-"""Connection strings of Azure, and how an Event Hub is reached as a Kafka cluster."""
+"""Connection strings of Azure: how an Event Hub is reached as a Kafka cluster, and what an IoT hub's say."""
 
 from __future__ import annotations
 
+import base64
+import binascii
+import re
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -13,6 +16,9 @@ from iotgw.core.secrets import Secret
 PORT = 9093
 EMULATOR_PORT = 9092
 USER = "$ConnectionString"
+DEVICE_ID = re.compile(r"[A-Za-z0-9\-:.+%_#*?!(),=@$'~]{1,128}")
+"""What an IoT hub takes as a device's id ("Identity registry")."""
+_HOST = re.compile(r"([A-Za-z0-9.-]{1,255})(?::(\d{1,5}))?")
 
 
 class EventHubAccess(Struct, frozen=True):
@@ -78,3 +84,41 @@ def connection_parts(connection: str) -> dict[str, str]:
     """The parts of a connection string by their names in small letters."""
     parts = (part.partition("=") for part in connection.strip().split(";"))
     return {name.strip().lower(): value.strip() for name, equals, value in parts if equals}
+
+
+class IotHub(Struct, frozen=True):
+    """An IoT hub, and who we are there: a ``policy`` by its name, or the one ``device`` whose own key this is. ``port`` is 0 if none is said.
+    ``is_emulated``: what is there isn't Azure, and speaks no TLS."""
+
+    host: str
+    port: int
+    key: bytes
+    policy: str = ""
+    device: str = ""
+    is_emulated: bool = False
+
+    @property
+    def netloc(self) -> str:
+        """Host, and port if one is said."""
+        return f"{self.host}:{self.port}" if self.port else self.host
+
+
+def iot_hub(connection: str) -> IotHub:
+    """The IoT hub of a connection string. Raises ValueError, which repeats nothing of the string: it holds a key."""
+    parts = connection_parts(connection)
+    place = _HOST.fullmatch(parts.get("hostname", ""))
+    policy, device = parts.get("sharedaccesskeyname", ""), parts.get("deviceid", "")
+    try:
+        key = base64.b64decode(parts.get("sharedaccesskey", ""), validate=True)
+    except binascii.Error:
+        key = b""
+    port = int(place[2] or 0) if place is not None else 0
+    is_known = policy.isprintable() and bool(policy) is not bool(device)
+    if place is None or port > 65535 or not key or not is_known:
+        raise ValueError(
+            "connectionString: expected HostName=…;SharedAccessKeyName=…;SharedAccessKey=… of the IoT hub itself"
+        )
+    if device and not DEVICE_ID.fullmatch(device):
+        raise ValueError("connectionString: expected a DeviceId that an IoT hub takes")
+    is_emulated = parts.get("usedevelopmentemulator", "").lower() == "true"
+    return IotHub(place[1].lower(), port, key, policy, device, is_emulated)

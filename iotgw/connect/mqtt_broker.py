@@ -8,25 +8,21 @@ from __future__ import annotations
 
 import re
 from typing import Annotated
-from urllib.parse import unquote
 
 from msgspec import Meta, Struct
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 
 from iotgw.connect import websocket
+from iotgw.connect.broker_url import LONGEST, PastedUrl, named, pasted
 from iotgw.connect.proxy import ProxyUrl, goes_by
 from iotgw.connect.tls import ClientTls, trust
 from iotgw.core.names import unfit
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.secrets import Secret, SecretUrl
 
-LONGEST = 4096
-"""Characters of a URL; one that is signed for a cloud has some 1,500."""
 DEFAULT_PATH = "/mqtt"
 """Where EMQX, HiveMQ and AWS IoT take WebSockets; mosquitto takes them anywhere."""
 
-_URL = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.IGNORECASE | re.DOTALL)
-_PLACE = re.compile(r"(?P<host>\[[^\]]+\]|[^:/?#@\[\]]+)(?::(?P<port>[0-9]{1,5}))?", re.DOTALL)
 _PATH = re.compile(r"/[!-\"$->@-~]*(\?[!-\"$-~]*)?")
 
 SCHEMES = {
@@ -99,17 +95,13 @@ class BrokerSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_u
     @property
     def broker(self) -> Broker:
         """What the settings mean. Raises ValueError, without any secret in it."""
-        url = _URL.fullmatch(self.host)
-        if url is None:
-            place = _PLACE.fullmatch(self.host)
-            if place is None and (":" not in self.host or set(self.host) & set("/?#@[]")):
-                raise ValueError("host: expected a name, an address or a URL")
-            if place is None:  # an address of IPv6
-                return self._plain(self.host, None)
-            if place["port"] and self.port not in (None, int(place["port"])):
-                raise ValueError("port: expected none beside a host that says one")
-            return self._plain(place["host"].strip("[]"), _port(place["port"]))
-        return self._pasted(url[1].lower(), url[2])
+        url = pasted(self.host)
+        if url is not None:
+            return self._pasted(url)
+        host, port = named(self.host)
+        if port is not None and self.port not in (None, port):
+            raise ValueError("port: expected none beside a host that says one")
+        return self._plain(host, port)
 
     @property
     def uses_tls(self) -> bool:
@@ -126,48 +118,31 @@ class BrokerSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_u
         port = port or self.port or PORTS[tls is not None, False]
         return Broker(host, port, tls, "", self.username, self.password)
 
-    def _pasted(self, scheme: str, rest: str) -> Broker:
+    def _pasted(self, url: PastedUrl) -> Broker:
+        scheme = url.scheme
         if scheme not in SCHEMES:
             raise ValueError(f"host: expected a URL with one of {', '.join(SCHEMES)}, got {scheme}://")
         is_tls, is_web = SCHEMES[scheme]
-        authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
-        path = rest[len(authority) :]
-        who, sign, where = authority.rpartition("@")
-        place = _PLACE.fullmatch(where)
-        if place is None:
-            raise ValueError("host: expected a URL with a host, and a port if any")
-        name, _, password = who.partition(":")
-        if place["port"] and self.port not in (None, int(place["port"])):
-            raise ValueError("port: expected none beside a URL that says one")
-        if sign and (self.username or self.password):
-            raise ValueError("username: expected none beside a URL that says one")
+        url.check_beside(self.port, self.username, self.password)
         if self.tls is not None and not is_tls:
             raise ValueError(f"tls: expected none with {scheme}://, which is without TLS")
-        if not is_web and path not in ("", "/"):
+        if not is_web and url.path not in ("", "/"):
             raise ValueError(f"host: expected a URL without a path: {scheme}:// has none")
-        if is_web and path and _PATH.fullmatch(path) is None:
+        if is_web and url.path and _PATH.fullmatch(url.path) is None:
             raise ValueError("host: expected a path of printable ASCII characters, without a fragment")
         return Broker(
-            place["host"].strip("[]").lower(),
-            _port(place["port"]) or self.port or PORTS[is_tls, is_web],
+            url.host,
+            url.port or self.port or PORTS[is_tls, is_web],
             (self.tls or ClientTls()) if is_tls else None,
-            (path or DEFAULT_PATH) if is_web else "",
-            unquote(name) if sign else self.username,
-            unquote(password) if sign else self.password,
+            (url.path or DEFAULT_PATH) if is_web else "",
+            url.username if url.has_user else self.username,
+            url.password if url.has_user else self.password,
         )  # fmt: skip
 
     def destination(self) -> object:
         """See `iotgw.core.destination.Destined`."""
         broker = self.broker
         return broker.host.lower(), broker.port, trust(broker.tls), goes_by(self.proxy)
-
-
-def _port(text: str | None) -> int | None:
-    if not text:
-        return None
-    if not 1 <= int(text) <= 65535:
-        raise ValueError(f"host: expected a port of 1 to 65535, got {text}")
-    return int(text)
 
 
 def endpoint(

@@ -4,34 +4,66 @@ from __future__ import annotations
 
 import logging
 from typing import Annotated, Any
+from urllib.parse import unquote
 
 from msgspec import Meta, Struct
 
+from iotgw.connect import broker_url
 from iotgw.connect.proxy import ProxyUrl, goes_by
 from iotgw.connect.tls import ClientTls, trust
 from iotgw.core.errors import SettingsError
 from iotgw.core.names import unfit
-from iotgw.core.secrets import Secret
+from iotgw.core.secrets import Secret, SecretUrl
 
 EXTRA = "rabbitmq needs the package pika: pip install 'iotgw[rabbitmq]'"
 LONGEST = 255
 """Bytes of a name or a routing key (AMQP 0-9-1 §4.2.5.3, short strings)."""
 
 
+ROOT = "/"
+"""The virtual host that each broker has."""
+GUEST = "guest"
+PORT, TLS_PORT = 5672, 5671
+
+
+class RabbitPlace(Struct, frozen=True):
+    """A broker, in one form, and who we are there."""
+
+    host: str
+    port: int
+    tls: ClientTls | None
+    virtual_host: str
+    username: str
+    password: str
+
+    @property
+    def address(self) -> str:
+        """Its URL without any secret."""
+        return f"{'amqps' if self.tls is not None else 'amqp'}://{self.host}:{self.port}"
+
+
 class RabbitAccess(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Settings of a RabbitMQ broker."""
 
-    host: Annotated[str, Meta(min_length=1, description="The broker.")]
+    host: Annotated[
+        SecretUrl,
+        Meta(
+            min_length=1,
+            max_length=broker_url.LONGEST,
+            description="The broker: a name or address, or a URL such as `amqps://user:password@host/vhost`. What the URL says is not said again in "
+            "other settings. Its password is stored encrypted.",
+        ),
+    ]
     port: Annotated[
         Annotated[int, Meta(ge=1, le=65535)] | None, Meta(description="5672, with TLS 5671, if not given.")
     ] = None
-    virtual_host: str = "/"
+    virtual_host: str = ROOT
     username: Annotated[
         str,
         Meta(
             description="Empty with a client certificate: the certificate says who the gateway is (EXTERNAL)."
         ),
-    ] = "guest"
+    ] = GUEST
     password: Secret = ""
     tls: Annotated[ClientTls | None, Meta(description="TLS, also with a client certificate.")] = None
     proxy: ProxyUrl = ""
@@ -45,26 +77,52 @@ class RabbitAccess(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     ] = 30
 
     def __post_init__(self) -> None:
-        """Refuse names that no broker takes."""
-        check_names(virtualHost=self.virtual_host, username=self.username)
-        if not self.username and (self.tls is None or not self.tls.certificate):
+        """Refuse what leads to no broker, and names that no broker takes."""
+        place = self.place
+        check_names(virtualHost=place.virtual_host, username=place.username)
+        if not place.username and (place.tls is None or not place.tls.certificate):
             raise ValueError(
                 "username: expected one, or a client certificate in tls that says who the gateway is"
             )
 
     def destination(self) -> object:
         """See `iotgw.core.destination.Destined`."""
-        return self.host.lower(), self.broker_port, trust(self.tls), goes_by(self.proxy)
+        place = self.place
+        return place.host.lower(), place.port, trust(place.tls), goes_by(self.proxy)
 
     @property
-    def broker_port(self) -> int:
-        """Where the broker listens."""
-        return self.port or (5671 if self.tls else 5672)
+    def place(self) -> RabbitPlace:
+        """What the settings mean. Raises ValueError, without any secret in it."""
+        url = broker_url.pasted(self.host)
+        if url is None:
+            host, port = broker_url.named(self.host)
+            if port is not None and self.port not in (None, port):
+                raise ValueError("port: expected none beside a host that says one")
+            port = port or self.port or (TLS_PORT if self.tls is not None else PORT)
+            return RabbitPlace(host, port, self.tls, self.virtual_host, self.username, self.password)
+        return self._pasted(url)
 
-    @property
-    def broker(self) -> str:
-        """The broker's host and port."""
-        return f"{self.host}:{self.broker_port}"
+    def _pasted(self, url: broker_url.PastedUrl) -> RabbitPlace:
+        """The place of a URL (RabbitMQ URI Specification). Its path is the virtual host; an empty one is `/`."""
+        if url.scheme not in ("amqp", "amqps"):
+            raise ValueError(f"host: expected a URL with amqp or amqps, got {url.scheme}://")
+        is_tls = url.scheme == "amqps"
+        url.check_beside(self.port, "" if self.username == GUEST else self.username, self.password)
+        if self.tls is not None and not is_tls:
+            raise ValueError("tls: expected none with amqp://, which is without TLS")
+        named = url.path.removeprefix("/")
+        if set(named) & set("/?#"):
+            raise ValueError("host: expected a URL whose path is a virtual host, and nothing more")
+        if named and self.virtual_host != ROOT:
+            raise ValueError("virtualHost: expected none beside a URL that says one")
+        return RabbitPlace(
+            url.host,
+            url.port or self.port or (TLS_PORT if is_tls else PORT),
+            (self.tls or ClientTls()) if is_tls else None,
+            unquote(named) or self.virtual_host,
+            url.username if url.has_user else self.username,
+            url.password if url.has_user else self.password,
+        )  # fmt: skip
 
 
 def check_names(**names: str) -> None:
@@ -92,12 +150,13 @@ def library() -> Any:
 def parameters(access: RabbitAccess) -> Any:
     """The library's settings of a connection."""
     pika = library()
-    if not access.username and access.tls is not None and access.tls.certificate:
+    place = access.place
+    if not place.username and place.tls is not None and place.tls.certificate:
         credentials = pika.credentials.ExternalCredentials()
     else:
-        credentials = pika.PlainCredentials(access.username, access.password)
+        credentials = pika.PlainCredentials(place.username, place.password)
     return pika.ConnectionParameters(
-        virtual_host=access.virtual_host,
+        virtual_host=place.virtual_host,
         credentials=credentials,
         heartbeat=access.heartbeat,
         client_properties={"connection_name": "iotgw"},

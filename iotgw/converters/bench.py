@@ -13,7 +13,7 @@ import msgspec
 from iotgw.converters import position, tbel
 from iotgw.converters.bodies import is_tago
 from iotgw.converters.careful import careful, placed
-from iotgw.converters.dialect import ENTRIES, Dialect, Undecided, detect, named
+from iotgw.converters.dialect import ENTRIES, Dialect, detect, named
 from iotgw.converters.downlink import Encoded, encoded
 from iotgw.converters.engines import ConverterEngine, Stopped
 from iotgw.converters.loading import HEAP, ScriptCode, checker, loading_time, look_order
@@ -22,8 +22,8 @@ from iotgw.converters.protocol import ScriptCall
 from iotgw.converters.script import LIMITS, Arm, Engines, LoadFailed, Script, load
 from iotgw.converters.tbel.detection import is_tbel_in_javascript, looks_like_tbel
 from iotgw.converters.translation import Compiles, pieces, translated
-from iotgw.converters.vectors import tried
-from iotgw.core.errors import SettingsError
+from iotgw.converters.vectors import DialectTrials
+from iotgw.core.errors import SettingsError, Undecided
 from iotgw.core.model import Conversion, ConversionError, ConverterVersion
 from iotgw.core.specs import ConverterSpec
 
@@ -43,7 +43,8 @@ def attempt(what: str, body: dict[str, Any], engines: Engines, arm: Arm) -> byte
 
 
 def compile_(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]:
-    """Find engine and dialect of a `ConverterSpec`: ``{dialect, engine}`` or ``{path, problem}``."""
+    """Find engine and dialect of a `ConverterSpec`: ``{dialect, engine}`` or ``{path, problem}``, with the ``choices`` where
+    neither its vectors nor the ``samples`` (payload, metadata, ms of receipt) decide."""
     spec = msgspec.convert(body["spec"], ConverterSpec)
     limit: float = body["timeLimit"]
     try:
@@ -55,7 +56,9 @@ def compile_(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]
             try:
                 dialect = _dialect(spec, engine, code)
             except Undecided as undecided:
-                found = tried(spec, undecided.choices, name, engines, limit, arm)
+                bench = DialectTrials(spec, name, engines, limit, arm)
+                found = bench.by_vectors(undecided.choices)
+                found = found or bench.by_samples(undecided.choices, body.get("samples", ()))
                 if found is None:
                     raise
                 dialect = named(found, spec.type)
@@ -65,6 +68,8 @@ def compile_(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]
         )  # fmt: skip
         arm(limit * 2 + 0.2 + loading_time(version.length, version.dialect))
         load(version, engines)
+    except Undecided as undecided:
+        return {"path": undecided.path, "problem": undecided.problem, "choices": undecided.choices}
     except SettingsError as error:
         return {"path": error.path, "problem": error.problem}
     except LoadFailed as failed:

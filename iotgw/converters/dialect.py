@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from iotgw.converters.bodies import of_body
 from iotgw.converters.source.tokens import NotUnderstood, tokens
-from iotgw.core.errors import SettingsError
+from iotgw.core.errors import SettingsError, Undecided
 
 Direction = Literal["UPLINK", "DOWNLINK"]
 
@@ -79,14 +79,6 @@ BESIDE = ("normalizeUplink", "decodeDownlink")
 """What TS013 scripts may define besides."""
 ENTRIES = (*sorted({d.entry for d in DIALECTS} - {"", "module.exports"}), *BESIDE)
 NAMES = tuple(sorted({d.name for d in DIALECTS}))
-
-
-class Undecided(SettingsError):
-    """A script may be of several dialects: their names are ``choices``."""
-
-    def __init__(self, choices: tuple[str, ...], problem: str) -> None:
-        super().__init__("dialect", problem)
-        self.choices = choices
 
 
 def named(name: str, direction: Direction) -> Dialect:

@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from iotgw.converters.breaker import ScriptBreaker
 from iotgw.converters.death import MEMORY, TIME, Death
+from iotgw.converters.metering import ConverterMeter
 from iotgw.converters.protocol import Define, Run, RunDone, ScriptCall, Tried, frame
 from iotgw.converters.slot import Slot, Work
 from iotgw.converters.state import States, device_of, parts_of, place_of
@@ -30,6 +31,7 @@ class Judge(Protocol):
     """Who decides what a death means: the service."""
 
     states: States
+    meter: ConverterMeter
 
     def route(self, task: Task) -> None:
         """A task that found its converter to be a suspect."""
@@ -178,6 +180,7 @@ class RunWork:
         for place, state in reply.states.items():
             self._line.slot.states[place] = state
             judge.states.put(*parts_of(place), state)
+        judge.meter.add(reply.spent)
         for task, conversion in zip(self._tasks, reply.results, strict=True):
             loaded = task[3]
             if self._line.is_careful:

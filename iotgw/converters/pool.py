@@ -115,6 +115,18 @@ class WorkerPool:
         self._watching: IDelayedCall | None = None
         self._restarting: IDelayedCall | None = None
 
+    def confinement_view(self) -> dict[str, Any]:
+        """What confines the workers, as `iotgw.core.ports.converters.IConverters.status` tells it."""
+        held = self.confinement
+        return {
+            "by": "" if held is None else str(held),
+            "seccomp": held is not None and held.seccomp,
+            "landlock": 0 if held is None else held.landlock,
+            "unconfined": self.is_unconfined,
+            "refusal": self.refusal,
+            "why": "" if held is None else held.why,
+        }
+
     def slot(self, name: str, more: Callable[[], Work | None], depth: int = FRAMES_IN_FLIGHT) -> Slot:
         """A new slot; its worker is forked with its first work."""
         number = len(self.slots) + 1

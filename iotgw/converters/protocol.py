@@ -76,12 +76,17 @@ class Try(Struct, frozen=True, array_like=True, tag=4):
     body: dict[str, Any]
 
 
+Spent = tuple[int, int, int, float]
+"""What a converter has used: its number, calls, those that failed, and CPU seconds."""
+
+
 class RunDone(Struct, frozen=True, array_like=True, tag=5):
-    """The results of a `Run`, as many as it had calls; ``states`` are those that changed."""
+    """The results of a `Run`, as many as it had calls; ``states`` are those that changed. ``spent`` says what calls that follow each other have used."""
 
     seq: int
     results: list[Conversion]
     states: dict[str, bytes] = {}
+    spent: list[Spent] = []
 
 
 class Tried(Struct, frozen=True, array_like=True, tag=6):

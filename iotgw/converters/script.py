@@ -20,6 +20,7 @@ from iotgw.converters.jsontext import decode
 from iotgw.converters.loading import HEAP, ScriptCode, load_order, sources
 from iotgw.converters.options import ConverterOptions, limited, read
 from iotgw.converters.output import Changed, OutputRefused, check
+from iotgw.converters.plain import plain
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Conversion, ConversionError, ConverterVersion
 
@@ -37,8 +38,13 @@ Engines = dict[str, Make]
 Arm = Callable[[float], None]
 """``arm(seconds)``: the kernel ends this process unless it is called again within that CPU time; 0 is never."""
 
+NO_RESULT = "~"
+"""The runtime's answer when a script returned nothing."""
 SPENT = "?"
 """The runtime's answer when an earlier message has changed what can't be put right in this context."""
+
+ODD = 20
+"""After so many results in a row that aren't plain, a script's are no more looked at as such."""
 
 _BRACES = (b"{", b"[")
 _NOTHING: dict[str, Any] = {}
@@ -76,12 +82,12 @@ class Script:
         self.options: ConverterOptions = read(version.options)
         self.is_place_vague = False
         """Whether the engine stopped the script in a loop whose place it doesn't know."""
-        self.last: Any = None
-        """What the script returned last, as JSON values."""
+        self._answer = NO_RESULT
         nested = self.options.nested
         self._nested = ("refuse" if self.dialect.native else "flatten") if nested == "auto" else nested
         self._changed = changed if self.options.update_only_keys else None
         self._is_native = self.dialect.native
+        self._may_be_plain = ODD if self._is_native and self._changed is None else 0
         self._takes_frames = self.dialect.takes_frames and not reads_documents(code.script)
         self._reads_metadata = reads_metadata(self.dialect, code.script)
         self._says = beside.names(version)
@@ -107,8 +113,14 @@ class Script:
         arguments = [list(payload), Raw(_ascii(told)), *divmod(received_ms, 1_000_000)]
         if state:
             arguments.append(Raw(_ascii(state)))
-        result, also, error = self.call(str(_encode(arguments), "ascii"))
-        self.last = result
+        answer, also, error = self._called(str(_encode(arguments), "ascii"))
+        if self._may_be_plain and also is _NOTHING and answer[0] == "{":
+            output = plain(answer, received_ms)
+            if output is not None:
+                self._may_be_plain = ODD
+                return Conversion((output,)), b""
+            self._may_be_plain -= 1
+        result, error = self._read(answer, error)
         logs = tuple(also.get("logs", ())) if also else ()
         if error is not None:
             return Conversion(error=error, logs=logs), b""
@@ -123,10 +135,9 @@ class Script:
                     also.get("time", 0),
                 )
             checked = check(result, received_ms, self._nested, self._changed, self._says)
-        except OutputRefused as refused:
-            return Conversion(error=self._refused(str(refused), "OutputError"), logs=logs), b""
-        except Reported as reported:
-            return Conversion(error=self._refused(str(reported), "ReportedError"), logs=logs), b""
+        except (OutputRefused, Reported) as refused:
+            name = "OutputError" if isinstance(refused, OutputRefused) else "ReportedError"
+            return Conversion(error=self._refused(str(refused), name), logs=logs), b""
         conversion = Conversion(
             tuple(checked.outputs),
             None,
@@ -145,6 +156,18 @@ class Script:
 
     def call(self, arguments: str) -> tuple[Any, dict[str, Any], ConversionError | None]:
         """Run the script on the runtime's arguments: its result, what else happened, or an error."""
+        answer, also, error = self._called(arguments)
+        result, error = self._read(answer, error)
+        return result, also, error
+
+    @property
+    def last(self) -> Any:
+        """What the script returned last, as JSON values; None if there was an error."""
+        return self._read(self._answer, None)[0]
+
+    def _called(self, arguments: str) -> tuple[str, dict[str, Any], ConversionError | None]:
+        """Run the script: its result as JSON, or `NO_RESULT`; what else happened; or an error."""
+        self._answer = NO_RESULT
         try:
             if self.has_context_per_call:
                 self._begin_anew()
@@ -156,9 +179,9 @@ class Script:
             if not answer.isascii():
                 answer = self.engine.call("ascii", "")
         except Stopped as stopped:
-            return None, _NOTHING, self.stopped(str(stopped))
+            return NO_RESULT, _NOTHING, self.stopped(str(stopped))
         except LoadFailed as failed:
-            return None, {"logs": failed.logs}, failed.error
+            return NO_RESULT, {"logs": failed.logs}, failed.error
         also = _NOTHING
         try:
             if answer[0] == "!":
@@ -168,13 +191,26 @@ class Script:
                     error = (
                         place if error.line is None else msgspec.structs.replace(error, name="OutputError")
                     )
-                return None, {"logs": logs}, _limit(error)
+                return NO_RESULT, {"logs": logs}, _limit(error)
             if answer[0] == "+":
                 head, _, answer = answer[1:].partition("\n")
                 also = decode(head)
-            return (None if answer == "~" else decode(answer)), also, None
         except (msgspec.DecodeError, RecursionError) as error:
-            return None, also, self._refused(f"the result can't be read: {error}", "OutputError")
+            return NO_RESULT, also, self._unreadable(error)
+        self._answer = answer
+        return answer, also, None
+
+    def _read(self, answer: str, error: ConversionError | None) -> tuple[Any, ConversionError | None]:
+        """The values of a result, unless there is an error already."""
+        if answer == NO_RESULT:
+            return None, error
+        try:
+            return decode(answer), error
+        except (msgspec.DecodeError, RecursionError) as unreadable:
+            return None, self._unreadable(unreadable)
+
+    def _unreadable(self, error: Exception) -> ConversionError:
+        return self._refused(f"the result can't be read: {error}", "OutputError")
 
     def _refused(self, message: str, name: str) -> ConversionError:
         line, column = position.of_result(self.version.script, self.dialect.entry) or (None, None)

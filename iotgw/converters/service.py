@@ -9,7 +9,7 @@ of its own on the same pool (`ConverterService.for_trials`).
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -22,6 +22,7 @@ from iotgw.converters.breaker import STRIKES
 from iotgw.converters.death import TIME, Death
 from iotgw.converters.desk import PLACES, Desk
 from iotgw.converters.line import LIMITS, TIME_LIMIT, Batch, DoneWith, Loaded, Task, TaskLine, fatal
+from iotgw.converters.metering import ConverterMeter
 from iotgw.converters.options import DEFAULT_TIME_LIMIT, limited, read
 from iotgw.converters.pool import WorkerPool
 from iotgw.converters.protocol import Forget, frame
@@ -30,12 +31,21 @@ from iotgw.converters.state import MemoryStates, States
 from iotgw.converters.translation import check_size
 from iotgw.converters.trial import TryWork
 from iotgw.core.clock import PlainCalendar
-from iotgw.core.errors import ConversionFailed, SettingsError, TooMany, Unavailable
-from iotgw.core.model import DEFAULT_TENANT, Conversion, ConversionError, ConverterVersion, Job, Metadata
+from iotgw.core.errors import ConversionFailed, SettingsError, TooMany, Unavailable, Undecided
+from iotgw.core.model import (
+    DEFAULT_TENANT,
+    Conversion,
+    ConversionError,
+    ConverterVersion,
+    Job,
+    Metadata,
+    Uplink,
+)
 from iotgw.core.ports.clock import IDates
 from iotgw.core.ports.converters import IConverters
 from iotgw.core.ports.intake import Severity
 from iotgw.core.ports.reactor import IReactor
+from iotgw.core.ports.usage import IMetered, Tally
 from iotgw.core.specs import ConverterSpec
 
 log = Logger()
@@ -49,7 +59,7 @@ Report = Callable[[str, ConverterVersion, str, Severity], None]
 """``report(type, version, message, severity)``: something about a converter that its owner should see."""
 
 
-@implementer(IConverters)
+@implementer(IConverters, IMetered)
 class ConverterService:
     """The converter service.
 
@@ -58,7 +68,7 @@ class ConverterService:
     ``workers`` run uplinks; ``time_limit`` is CPU seconds per call of a script whose options set none, ``memory_limit``
     bytes of address space per worker. ``report`` hears of suspensions. ``states`` keeps scripts' properties.
 
-    Many methods: it has those of two ports, `IConverters` and `iotgw.converters.line.Judge`.
+    Many methods: it has those of three ports, `IConverters`, `IMetered` and `iotgw.converters.line.Judge`.
     """
 
     def __init__(
@@ -77,6 +87,7 @@ class ConverterService:
         self.pool = pool or WorkerPool(reactor, memory_limit, is_unconfined)
         kind = "" if self._owns_pool else "trial-"
         self.states: States = states if states is not None else MemoryStates()
+        self.meter = ConverterMeter()
         self.time_limit = time_limit
         self._reactor = reactor
         self._dates: IDates = dates or PlainCalendar(reactor)
@@ -115,16 +126,8 @@ class ConverterService:
     def status(self) -> dict[str, Any]:
         """For the API and metrics: the engines, and per worker how much is waiting and how often it died."""
         now = self._reactor.seconds()
-        held = self.pool.confinement
         return {
-            "confinement": {
-                "by": "" if held is None else str(held),
-                "seccomp": held is not None and held.seccomp,
-                "landlock": 0 if held is None else held.landlock,
-                "unconfined": self.pool.is_unconfined,
-                "refusal": self.pool.refusal,
-                "why": "" if held is None else held.why,
-            },
+            "confinement": self.pool.confinement_view(),
             "engines": list(self.pool.engines),
             "workers": [
                 {"name": slot.name, "pid": slot.pid, "deaths": slot.deaths, "busy": slot.is_busy}
@@ -137,6 +140,10 @@ class ConverterService:
                 if loaded.breaker.suspended_for(now)
             },
         }
+
+    def tallies(self) -> list[Tally]:
+        """See `IMetered.tallies`."""
+        return self.meter.tallies()
 
     # --- IConverters ---
 
@@ -176,7 +183,9 @@ class ConverterService:
         """See `iotgw.core.ports.converters.IConverters`."""
         return beside.names(version)
 
-    def compile(self, spec: ConverterSpec, tenant: str = DEFAULT_TENANT) -> Deferred[tuple[str, str]]:
+    def compile(
+        self, spec: ConverterSpec, tenant: str = DEFAULT_TENANT, samples: Sequence[Uplink] = ()
+    ) -> Deferred[tuple[str, str]]:
         """See `iotgw.core.ports.converters.IConverters`."""
         answer: Deferred[Any] = Deferred()
         try:
@@ -185,10 +194,16 @@ class ConverterService:
         except SettingsError as error:
             answer.errback(error)
             return answer
-        body = {"spec": msgspec.to_builtins(spec), "timeLimit": limit}
+        body = {
+            "spec": msgspec.to_builtins(spec),
+            "timeLimit": limit,
+            "samples": [(each.payload, each.metadata, each.received_ms) for each in samples],
+        }
         answer = self._try(tenant, body, "compile", limit)
 
         def compiled(told: dict[str, Any]) -> tuple[str, str]:
+            if choices := told.get("choices"):
+                raise Undecided(tuple(choices), told["problem"])
             if "problem" in told:
                 raise SettingsError(told["path"], told["problem"])
             return told["dialect"], told["engine"]
@@ -273,6 +288,7 @@ class ConverterService:
             loaded = self._loaded[key] = Loaded(
                 self._numbers, version, limited(version, self.time_limit), home
             )
+            self.meter.enter(self._numbers, version)
             self._script_bytes += version.length
             self._shrink()
         else:
@@ -292,6 +308,7 @@ class ConverterService:
 
     def _forget(self, key: str, loaded: Loaded) -> None:
         del self._loaded[key]
+        self.meter.leave(loaded.number)
         self._script_bytes -= loaded.version.length
         loaded.home.converters -= 1
         for slot in self.pool.slots.values():
@@ -327,6 +344,7 @@ class ConverterService:
     def died(self, task: Task, death: Death, is_quarantine: bool) -> None:
         """A worker died of this task."""
         loaded = task[3]
+        self.meter.died(loaded.number, loaded.limited.time_limit if death.cause == TIME else 0.0)
         if is_quarantine:
             error = fatal(death, loaded.limited.time_limit)
             loaded.in_quarantine -= 1

@@ -7,14 +7,14 @@ registry does not know are looked up in the bundled library.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, Protocol
 
 import msgspec
 from zope.interface import implementer
 
-from iotgw.core.errors import Conflict, NotFound
-from iotgw.core.model import ConverterVersion
+from iotgw.core.errors import Conflict, NotFound, Undecided
+from iotgw.core.model import ConverterVersion, Uplink
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.specs import ConverterSpec, Resource
@@ -23,21 +23,41 @@ KIND = "converter"
 VERSION_KIND = "converterVersion"
 
 
+class Samples(Protocol):
+    """`iotgw.converters.samples.StoredSamples.of`."""
+
+    def __call__(self, tenant: str, *names: str) -> Awaitable[Sequence[Uplink]]: ...  # noqa: D102
+
+
+async def _none(tenant: str, *names: str) -> Sequence[Uplink]:
+    return ()
+
+
 @implementer(IConverterVersions)
 class ConverterVersions:
     """The converters of a registry and of the bundled library.
 
     ``registry`` is an `iotgw.core.ports.registry.IRegistry`, ``converters`` an `iotgw.core.ports.converters.IConverters` (it
-    checks scripts), ``library`` maps names to bundled versions.
+    checks scripts), ``library`` maps names to bundled versions. ``samples(tenant, *names)`` tells the messages that a converter of
+    these names is for: they decide of which dialect a script is that may be of several.
     """
 
     def __init__(
-        self, registry: IRegistry, converters: IConverters, library: Mapping[str, ConverterVersion]
+        self,
+        registry: IRegistry,
+        converters: IConverters,
+        library: Mapping[str, ConverterVersion],
+        samples: Samples = _none,
     ) -> None:
         self._registry = registry
         self._converters = converters
+        self._samples = samples
         self.library = library
         self._cache: dict[str, tuple[int, ConverterVersion]] = {}
+
+    async def check(self, tenant: str, spec: ConverterSpec) -> None:
+        """Compile a script, and save nothing; raises SettingsError (script)."""
+        await self._converters.compile(spec, tenant)
 
     async def create(self, tenant: str, spec: ConverterSpec) -> Resource:
         """Save a new converter as version 1; raises SettingsError (script) or Conflict (name)."""
@@ -49,7 +69,11 @@ class ConverterVersions:
         """Save a further version and make it active; the same script again only changes the texts."""
         if revision is not None and revision != resource.revision:
             raise Conflict(f"expected revision {revision}, the converter is at {resource.revision}")
-        dialect, engine = await self._converters.compile(spec, resource.tenant)
+        try:
+            dialect, engine = await self._converters.compile(spec, resource.tenant)
+        except Undecided:
+            samples = await self._samples(resource.tenant, resource.name, resource.id)
+            dialect, engine = await self._converters.compile(spec, resource.tenant, samples)
         active = self._version(resource, resource.body["version"])
         if (active.script, active.files, active.dialect, active.engine, active.options, active.direction) == (
             spec.script, spec.files, dialect, engine, spec.options, spec.type,

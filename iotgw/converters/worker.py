@@ -16,6 +16,7 @@ from collections import OrderedDict
 from time import monotonic
 
 from iotgw.converters import bench, sandbox
+from iotgw.converters.call_meter import CallMeter
 from iotgw.converters.careful import careful, placed
 from iotgw.converters.changes import LastValues
 from iotgw.converters.cputime import CpuTimer
@@ -137,12 +138,16 @@ class ScriptWorker:
         self._second_looks = 0
         results: list[Conversion] = []
         changed: dict[str, bytes] = {}
+        meter = CallMeter()
         for index, call in enumerate(run.calls):
+            if call.converter != meter.number:
+                meter.turn(call.converter, results)
             PROGRESS.pack_into(self._progress, 0, run.seq, index)
             results.append(self._convert(call, run.careful, changed))
         self.arm(0)
         PROGRESS.pack_into(self._progress, 0, run.seq, BETWEEN)
-        return RunDone(run.seq, results, changed)
+        meter.turn(-1, results)
+        return RunDone(run.seq, results, changed, meter.spent)
 
     def _convert(self, call: ScriptCall, is_suspect: bool, changed: dict[str, bytes]) -> Conversion:
         version = self._versions[call.converter]

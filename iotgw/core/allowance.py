@@ -3,10 +3,11 @@ rest."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Hashable
 
 from twisted.internet.interfaces import IReactorTime
+
+from iotgw.core.windows import Windows
 
 WINDOW = 60.0
 """Seconds."""
@@ -23,10 +24,8 @@ class Allowance:
     ) -> None:
         self._clock = clock
         self._count = count
-        self._keys = keys
         self._total = total
-        self._seen: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
-        """Beginning of the key's minute, and how many there were in it."""
+        self._seen = Windows(WINDOW, keys)
         self._since = float("-inf")
         self._taken = 0
 
@@ -34,17 +33,15 @@ class Allowance:
         """None if the key has used up its share; otherwise how many times it was refused in its previous
         minute."""
         now = self._clock.seconds()
-        since, used = self._seen.get(key, (float("-inf"), 0))
-        if now - since < WINDOW:
-            self._seen[key] = (since, used + 1)
-            return 0 if used < self._count else None
+        window = self._seen.current(key, now)
+        if window is not None:
+            window.used += 1
+            return 0 if window.used <= self._count else None
         if self._total is not None and not self._has_room(self._total, now):
             return None
-        self._seen[key] = (now, 1)
-        self._seen.move_to_end(key)
-        while len(self._seen) > self._keys:
-            self._seen.popitem(last=False)
-        return max(0, used - self._count)
+        window, before = self._seen.begin(key, now)
+        window.used = 1
+        return max(0, before - self._count)
 
     def _has_room(self, total: int, now: float) -> bool:
         if now - self._since >= WINDOW:

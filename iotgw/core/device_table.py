@@ -202,7 +202,7 @@ def write(
     out = StringIO()
     writer = csv.writer(out)
     if with_header:
-        writer.writerow([_safe(column) for column in columns])
+        writer.writerow([safe(column) for column in columns])
     for device in devices:
         cells = {
             **device,
@@ -233,14 +233,14 @@ def _cell(column: str, value: Any) -> str:
         return ""
     if column in NUMBERS:
         return repr(value)
-    return _safe("|".join(value) if column == "groups" else str(value))
+    return safe("|".join(value) if column == "groups" else str(value))
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
     """A cell that no spreadsheet takes for a formula."""
     return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _plain(text: str) -> str:
-    """What `_safe` was given."""
+    """What `safe` was given."""
     return text[1:] if text.startswith("'") and _FORMULA.match(text) else text

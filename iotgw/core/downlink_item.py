@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import enum
+import hashlib
 from typing import Any, Literal
 
 import msgspec
@@ -69,6 +70,8 @@ class Item(Struct, frozen=True, gc=False):
     """Whether a network has it, which goes on trying by itself until it says what became of it."""
     network: str = ""
     """What a network calls the item, with the datasource's id before it; empty if it uses the item's own id."""
+    job: str = ""
+    """The job that queued it for one of several devices; empty if none did."""
 
     @property
     def order(self) -> tuple[int, int]:
@@ -85,8 +88,14 @@ class Item(Struct, frozen=True, gc=False):
         return {
             "id": self.id, "device": self.device, "state": self.state.value, "createdAt": self.created_ms,
             "updatedAt": self.updated_ms, "expiresAt": self.expires_ms, "attempts": self.attempts,
-            "reason": self.reason, "response": self.response, "result": self.result, **shown,
+            "reason": self.reason, "response": self.response, "result": self.result, "job": self.job, **shown,
         }  # fmt: skip
+
+
+def id_in_job(job: str, tenant: str, device: str) -> str:
+    """The id of the item that a job queues for a device: the same whenever the job asks again, so that it is queued once."""
+    said = msgspec.json.encode((job, tenant, device))
+    return f"dl{hashlib.sha256(said).hexdigest()[:24]}"
 
 
 Step = Literal["sent", "offered", "delivered", "lost", "successful", "failed"]

@@ -26,6 +26,14 @@ class SettingsError(IotgwError):
         self.is_secret = is_secret
 
 
+class Undecided(SettingsError):
+    """A script may be of several dialects, and somebody has to say of which: their names are ``choices``, the strictest first."""
+
+    def __init__(self, choices: tuple[str, ...], problem: str) -> None:
+        super().__init__("dialect", problem)
+        self.choices = choices
+
+
 class NotFound(IotgwError):
     """There is no such resource."""
 

@@ -230,7 +230,7 @@ class Status(enum.Enum):
 class Answer(Struct, frozen=True, gc=False):
     """What the gateway tells a datasource about an uplink.
 
-    ``retry_after`` is in seconds (for BUSY). ``downlinks`` go out with the reply; the datasource reports
+    ``retry_after`` is in seconds (for BUSY, which is because of a limit where ``is_limited``). ``downlinks`` go out with the reply; the datasource reports
     each with `iotgw.core.ports.datasources.IIntake.downlink_sent` and its kin. ``reply`` is the converter's, and goes before them.
     ``facts`` belong to the metadata of later messages on the same connection (`Aside.facts`).
     """
@@ -241,6 +241,7 @@ class Answer(Struct, frozen=True, gc=False):
     downlinks: tuple[Downlink, ...] = ()
     reply: DeviceReply | None = None
     facts: Metadata | None = None
+    is_limited: bool = False
 
 
 STORED = Answer(Status.STORED)

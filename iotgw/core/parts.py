@@ -6,7 +6,7 @@ with its number.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from iotgw.core.epochs import Epochs
 from iotgw.core.model import TelemetryRecord
@@ -23,11 +23,13 @@ MOST = 1 << 14
 class Part(TelemetryRecord, frozen=True, gc=False, kw_only=True):
     """Part ``number`` (from 1) of ``whole``. ``name`` is the key that it is about, if it is about one.
 
-    ``seq`` is no position in the stream. No other part has it.
+    ``seq`` is no position in the stream. No other part has it. ``shared`` is where those who work on parts keep what they made of the record, for its
+    other parts.
     """
 
     number: int
     whole: TelemetryRecord
+    shared: dict[Any, Any]
     name: str = ""
 
 
@@ -40,9 +42,6 @@ class PartEpochs(Epochs):
         self.current = epochs.current
         self.uplink = epochs.uplink
         self.telemetry = 1 << 62  # nobody makes a key of a part's position
-        self._whole: TelemetryRecord | None = None
-        self._whole_key = ""
-        """The key of that record, several parts of which follow one another."""
 
     def of_uplink(self, seq: int) -> str:
         """See `Epochs.of_uplink`."""
@@ -60,9 +59,10 @@ class PartEpochs(Epochs):
         """The key of a part's record, a dot, and the part's number."""
         if not isinstance(record, Part):
             return self._of.key(record)
-        if record.whole is not self._whole:
-            self._whole, self._whole_key = record.whole, self._of.key(record.whole)
-        return f"{self._whole_key}.{record.number}"
+        whole = record.shared.get(self)
+        if whole is None:
+            whole = record.shared[self] = self._of.key(record.whole)
+        return f"{whole}.{record.number}"
 
     def number(self, record: TelemetryRecord) -> str:
         """The same of `Epochs.number`."""

@@ -18,7 +18,8 @@ Proved = str
 TYPE = "identityType"
 KEYS = frozenset((TYPE, "dtlsIdentity", "fingerprint"))
 """The metadata that tells of a proof, besides ``identity``."""
-_MARK = b'"identityType":'
+MARK = b'"identityType":'
+"""It stands in the metadata (JSON) of every sender that has proved something."""
 
 
 class _Proof(Struct):
@@ -33,7 +34,7 @@ _decode: Any = msgspec.json.Decoder(_Proof).decode
 
 def proved(metadata: bytes) -> Proved:
     """What the sender of a message with this metadata (JSON) has proved to be."""
-    if _MARK not in metadata:
+    if MARK not in metadata:
         return ""
     try:
         found = _decode(metadata)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from zope.interface import implementer
 
@@ -30,6 +30,10 @@ class Anybody:
     def has_credentials(self, tenant: str) -> bool:
         """See `ISpeakers.has_credentials`."""
         return False
+
+    def familiar(self, tenant: str, datasource: str) -> Callable[[str], bool] | None:
+        """See `ISpeakers.familiar`."""
+        return None
 
     def heard(self, tenant: str, datasource: str, outputs: Sequence[Output], proved: Proved = "") -> None:
         """See `ISpeakers.heard`."""

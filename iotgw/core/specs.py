@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 
 from iotgw.core.networks import Networks
 from iotgw.core.parts import Split
+from iotgw.core.rate_limit import FORM
 
 LONGEST = 1e12
 """Seconds: more than anybody means, and few enough to be counted in milliseconds."""
@@ -50,6 +51,31 @@ class Spec(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fie
 SpeaksFor = Literal["own", "unproved", "all"]
 """Which devices a datasource may speak for besides those that prove what they are: those that it introduced, and those that
 nobody has introduced; all without credentials; all."""
+
+
+TENANT = "tenant"
+"""Kind of the resources that say what a tenant may use. Such a resource has the tenant's name, and belongs to it."""
+BeyondLimit = Literal["refuse", "keep"]
+
+
+class QuotaSpec(Spec, frozen=True, kw_only=True):
+    """How many resources of a kind a tenant may have; none is no limit."""
+
+    datasources: Annotated[int, Meta(ge=0)] | None = None
+    integrations: Annotated[int, Meta(ge=0)] | None = None
+    converters: Annotated[int, Meta(ge=0)] | None = None
+    devices: Annotated[int, Meta(ge=0)] | None = None
+
+
+class TenantSpec(Spec, frozen=True, kw_only=True):
+    """What a tenant may use. The limits are as those of a datasource; that of its devices holds where their datasource has none."""
+
+    name: str
+    limit: Annotated[str, Meta(pattern=FORM)] = ""
+    device_limit: Annotated[str, Meta(pattern=FORM)] = ""
+    beyond_limit: BeyondLimit = "refuse"
+    quota: QuotaSpec = field(default_factory=QuotaSpec)
+    description: str = ""
 
 
 class DatasourceSpec(Spec, frozen=True, kw_only=True):
@@ -94,6 +120,25 @@ class DatasourceSpec(Spec, frozen=True, kw_only=True):
             "`quarantine` until somebody releases it, or they are refused (CoAP 4.03, HTTP 403)."
         ),
     ] = "create"
+    limit: Annotated[
+        str,
+        Meta(
+            pattern=FORM,
+            description="Messages that it takes, as COUNT:SECONDS, several with commas between: `100:1,2000:60` is 100 in a second and 2,000 "
+            "in a minute. Empty is no limit ([limits](../limits.md)).",
+        ),
+    ] = ""
+    device_limit: Annotated[
+        str,
+        Meta(pattern=FORM, description="The same for each of its devices; empty is what the tenant says."),
+    ] = ""
+    beyond_limit: Annotated[
+        BeyondLimit,
+        Meta(
+            description="What becomes of further messages: they are refused (CoAP 4.29, HTTP 429), or kept unconverted, to be converted when "
+            "somebody says so."
+        ),
+    ] = "refuse"
     metadata: dict[str, Any] = {}
     configuration: dict[str, Any] = {}
     description: str = ""

@@ -6,24 +6,15 @@ import http.client
 import json
 import os
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-REFUSED = 1
-USAGE = 2
-UNREACHABLE = 3
-DEFAULT_URL = "http://127.0.0.1:8080"
-DEFAULT_TOKEN_FILE = "var/iotgw/admin-token"
+from iotgw.ctl.defaults import DEFAULT_TOKEN_FILE
+from iotgw.ctl.errors import REFUSED, UNREACHABLE, USAGE, CtlError
 
-
-class CtlError(Exception):
-    """What a person is told, on one line, and the exit code. ``status`` is HTTP's, where the API refused."""
-
-    def __init__(self, message: str, code: int = REFUSED, status: int = 0) -> None:
-        super().__init__(" ".join(message.split()))
-        self.code = code
-        self.status = status
+__all__ = ["REFUSED", "UNREACHABLE", "USAGE", "ApiClient", "CtlError", "find_token"]
 
 
 class ApiClient:
@@ -53,9 +44,11 @@ class ApiClient:
         given = {name: value for name, value in query.items() if value is not None}
         return self.call("GET", path + (f"?{urlencode(given)}" if given else ""))
 
-    def call(self, method: str, path: str, value: Any = None) -> Any:
+    def call(
+        self, method: str, path: str, value: Any = None, more_headers: Mapping[str, str] | None = None
+    ) -> Any:
         """Call an operation below `/api/v1`; returns the answer's JSON value, or None. Raises CtlError."""
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": "application/json", **(more_headers or {})}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
         body = None

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
-import json
-from collections.abc import Callable
-from typing import Any
+import os
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from iotgw.ctl.client import ApiClient, find_token
+import click
+
+from iotgw.ctl.defaults import DEFAULT_TOKEN_FILE, DEFAULT_URL
+from iotgw.ctl.parsing import CommandParameters, OneCommand, OneGroup, Shared, given
+
+if TYPE_CHECKING:
+    from iotgw.ctl.client import ApiClient
 
 
 class Context:
     """What a command gets: its options, and the client on demand."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: Any) -> None:
         self.options = options
         self._client: ApiClient | None = None
 
@@ -21,6 +26,8 @@ class Context:
     def client(self) -> ApiClient:
         """The API."""
         if self._client is None:
+            from iotgw.ctl.client import ApiClient, find_token  # noqa: PLC0415  # HTTP and TLS take a while
+
             options = self.options
             self._client = ApiClient(
                 options.url, find_token(options.token_file), options.timeout, options.ca_file
@@ -30,6 +37,8 @@ class Context:
     def show(self, value: Any, text: Callable[[Any], str]) -> None:
         """Print a value: as JSON with ``--json``, else as ``text(value)``."""
         if self.options.json:
+            import json  # noqa: PLC0415
+
             print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
         else:
             print(text(value), flush=True)
@@ -41,20 +50,52 @@ Run = Callable[[Context], int | None]
 class Commands:
     """Where a module adds its commands, in its function ``add(commands)``."""
 
-    def __init__(
-        self, parsers: argparse._SubParsersAction[argparse.ArgumentParser], shared: argparse.ArgumentParser
-    ) -> None:
-        self._parsers = parsers
-        self._shared = shared
+    def __init__(self, group: click.Group) -> None:
+        self._group = group
 
-    def add(self, name: str, run: Run, about: str) -> argparse.ArgumentParser:
-        """A command: ``run(context)`` returns its exit code (None for 0). Returns its parser, for options."""
-        parser = self._parsers.add_parser(name, help=about, description=about, parents=[self._shared])
-        parser.set_defaults(run=run)
-        return parser
+    def add(self, name: str, run: Run, about: str) -> CommandParameters:
+        """A command: ``run(context)`` returns its exit code (None for 0). Returns what takes its options."""
+
+        def make(name: str, about: str, defaults: Mapping[str, Any]) -> OneCommand:
+            command = OneCommand(
+                name,
+                help=about,
+                short_help=about,
+                params=[*shared()],
+                context_settings={"obj": dict(defaults)},
+            )
+
+            def callback(**_: Any) -> int:
+                ctx = click.get_current_context()
+                return run(Context(given(ctx, {**shared_defaults(), **(ctx.obj or {})}))) or 0
+
+            command.callback = callback
+            return command
+
+        command = make(name, about, {})
+        self._group.add_command(command)
+        return CommandParameters(command, self._group, make)
 
     def group(self, name: str, about: str) -> Commands:
         """A command with commands of its own, which are added to what this returns."""
-        parser = self._parsers.add_parser(name, help=about, description=about)
-        below = parser.add_subparsers(dest=f"{name}_command", required=True, metavar="COMMAND")
-        return Commands(below, self._shared)
+        below = OneGroup(name, help=about, short_help=about)
+        self._group.add_command(below)
+        return Commands(below)
+
+
+def shared() -> list[Shared]:
+    """The options of every command. They have no default here, so that one behind the command doesn't take back what stands before it."""
+    token = f"file with the token (else IOTGW_TOKEN, else {DEFAULT_TOKEN_FILE})"
+    return [
+        Shared(["--url"], help=f"the gateway (IOTGW_URL, else {DEFAULT_URL})"),
+        Shared(["--token-file"], metavar="FILE", help=token),
+        Shared(["--ca-file"], metavar="FILE", help="certificates to trust, for https"),
+        Shared(["--timeout"], type=float, metavar="S", help="seconds to wait for an answer"),
+        Shared(["--json"], is_flag=True, default=None, help="print what the API answers"),
+    ]
+
+
+def shared_defaults() -> dict[str, Any]:
+    """What they are where nobody says them."""
+    url = os.environ.get("IOTGW_URL", DEFAULT_URL)
+    return {"url": url, "token_file": None, "ca_file": None, "timeout": 60.0, "json": False}

@@ -5,21 +5,25 @@ Exit codes: 0 done; 1 refused by the gateway, or a check that failed; 2 wrong us
 
 from __future__ import annotations
 
-import argparse
-import importlib
 import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
+import click
+
 from iotgw import __version__
 from iotgw.core.errors import IotgwError
 from iotgw.ctl import commands
-from iotgw.ctl.client import DEFAULT_TOKEN_FILE, DEFAULT_URL, UNREACHABLE, CtlError
-from iotgw.ctl.command import Commands, Context
+from iotgw.ctl.command import Commands, shared
+from iotgw.ctl.errors import USAGE, CtlError
+from iotgw.ctl.parsing import COMPLETE, LazyGroup
 
 IN_COMMANDS = {
+    "completion": ("completion",),
+    "configuration": ("apply", "diff", "export"),
     "datasource": ("datasource",),
+    "debug": ("debug",),
     "devices": ("device", "devices"),
     "downlinks": ("downlink", "downlinks"),
     "dtls": ("dtls",),
@@ -31,89 +35,87 @@ IN_COMMANDS = {
     "presets": ("presets",),
     "queues": ("integration",),
     "resources": (
-        "apply", "converters", "credentials", "datasources", "delete", "device-groups", "device-types", "hand-over", "integrations", "token",
+        "converters", "credentials", "datasources", "delete", "device-groups", "device-types", "hand-over", "integrations", "token",
     ),
     "status": ("status",),
+    "tenants": ("tenant", "tenants"),
     "trial": ("try",),
     "upkeep": ("backup", "resume"),
     "url": ("url",),
+    "usage": ("usage",),
 }  # fmt: skip
 """The modules of `iotgw.ctl.commands`, and which commands each brings."""
 MODULES = {
     **{f"{commands.__name__}.{module}": names for module, names in IN_COMMANDS.items()},
     "iotgw.simulate.command": ("simulate",),
+    "iotgw.app.check_command": ("check",),
     "iotgw.app.restore_command": ("restore",),
 }
 """All modules that bring commands. A module is imported only if one of its commands was typed, so that no command waits for
 what another one needs."""
 
 
-def parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """The command line, with the commands of the module that these arguments need; all, if they name no command."""
-    shared = _shared(argparse.SUPPRESS)
-    top = argparse.ArgumentParser(
-        prog="iotgwctl", description="Looks after an iotgw gateway over its API.", parents=[_shared(None)]
+def command_line() -> click.Group:
+    """The command line; a module is imported when one of its commands is looked at."""
+
+    def add(module: Any, group: click.Group) -> None:
+        module.add(Commands(group))
+
+    version = click.Option(
+        ["--version"], is_flag=True, expose_value=False, is_eager=True, callback=_version, help="the version"
     )
-    top.add_argument("--version", action="version", version=f"iotgwctl {__version__}")
-    registry = Commands(top.add_subparsers(dest="command", required=True, metavar="COMMAND"), shared)
-    for module in _modules(arguments):
-        importlib.import_module(module).add(registry)
-    return top
+    return LazyGroup(
+        "iotgwctl", help="Looks after an iotgw gateway over its API.", params=[version, *shared()],
+        modules=MODULES, add=add, context_settings={"help_option_names": ["-h", "--help"]},
+    )  # fmt: skip
 
 
-def _shared(default: Any) -> argparse.ArgumentParser:
-    """Options that may stand before the command and behind it. There they have no default, which would
-    overwrite what was given before."""
-
-    def otherwise(value: Any) -> Any:
-        return value if default is None else default
-
-    options = argparse.ArgumentParser(add_help=False)
-    add = options.add_argument
-    url = os.environ.get("IOTGW_URL", DEFAULT_URL)
-    add("--url", default=otherwise(url), help=f"the gateway (IOTGW_URL, else {DEFAULT_URL})")
-    token = f"file with the token (else IOTGW_TOKEN, else {DEFAULT_TOKEN_FILE})"
-    add("--token-file", metavar="FILE", default=default, help=token)
-    add("--ca-file", metavar="FILE", default=default, help="certificates to trust, for https")
-    add("--timeout", type=float, metavar="S", default=otherwise(60.0), help="seconds to wait for an answer")
-    add("--json", action="store_true", default=otherwise(False), help="print what the API answers")
-    return options
-
-
-def _modules(arguments: Sequence[str]) -> list[str]:
-    """The module that brings the command which stands in these arguments; all, if none does."""
-    options = argparse.ArgumentParser(add_help=False, exit_on_error=False)
-    for name in ("--url", "--token-file", "--ca-file", "--timeout"):
-        options.add_argument(name)
-    options.add_argument("--json", action="store_true")
-    try:
-        command, *_ = options.parse_known_args(arguments)[1]
-    except (argparse.ArgumentError, SystemExit, ValueError):
-        return list(MODULES)
-    if command == "--version":
-        return []
-    return [module for module, names in MODULES.items() if command in names] or list(MODULES)
+def _version(ctx: click.Context, param: click.Parameter, is_wanted: bool) -> None:
+    if is_wanted and not ctx.resilient_parsing:
+        click.echo(f"iotgwctl {__version__}")
+        ctx.exit()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    given = sys.argv[1:] if arguments is None else arguments
-    options = parser(given).parse_args(given)
+    given = [*(sys.argv[1:] if arguments is None else arguments)]
     try:
-        code = options.run(Context(options))
+        code = _run(given)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read the output has enough; Python must not complain about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def _run(given: list[str]) -> int:
+    try:
+        line = command_line()
+        if COMPLETE in os.environ:
+            try:
+                line.main(given, "iotgwctl", complete_var=COMPLETE)
+            except SystemExit as ended:
+                return int(ended.code or 0)
+        with line.make_context("iotgwctl", given) as context:
+            return int(line.invoke(context) or 0)
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        return USAGE
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx is not None else "iotgwctl"
+        print(f"iotgwctl: {error.format_message()} (`{path} --help` tells more)", file=sys.stderr)
+        return USAGE
     except CtlError as error:
         print(f"iotgwctl: {error}", file=sys.stderr)
         return error.code
     except IotgwError as error:
         print(f"iotgwctl: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
+        return USAGE
+    except (KeyboardInterrupt, click.Abort):
         return 130
-    except BrokenPipeError:
-        # Whoever read the output has enough; Python must not complain about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return UNREACHABLE
-    return code or 0
 
 
 if __name__ == "__main__":

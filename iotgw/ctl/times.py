@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import re
 import time
 from datetime import datetime, timedelta
@@ -13,16 +12,23 @@ EXPECTED = "a duration such as 90s, 30m, 2h, 3d or 1w, today, yesterday, or a da
 
 
 def duration(text: str) -> float:
-    """Seconds: ``90s``, ``10m``, ``2h``, ``3d``, ``1w``. For argparse."""
+    """Seconds: ``90s``, ``10m``, ``2h``, ``3d``, ``1w``. Raises ValueError."""
     found = _AGO.fullmatch(text)
     if found is None or not float(found[1]):
-        raise argparse.ArgumentTypeError(f"expected a duration such as 90s, 10m, 2h or 3d, got {text!r}")
+        raise ValueError(f"expected a duration such as 90s, 10m, 2h or 3d, got {text!r}")
     return float(found[1]) * _SECONDS[found[2]]
+
+
+def coming_ms(text: str) -> int:
+    """Milliseconds since 1970 of a time that lies so far ahead (``+2h``), or of a date as in `moment_ms`."""
+    if text.startswith("+"):
+        return int((time.time() + duration(text[1:])) * 1000)
+    return moment_ms(text)
 
 
 def moment_ms(text: str) -> int:
     """Milliseconds since 1970 of a time that lies so far back, of a day's beginning, or of a date in local time unless it says its zone.
-    For argparse."""
+    Raises ValueError."""
     if _AGO.fullmatch(text):
         return max(0, int((time.time() - duration(text)) * 1000))
     midnight = datetime.now().replace(hour=0, minute=0, second=0, microsecond=0)
@@ -33,5 +39,5 @@ def moment_ms(text: str) -> int:
     except (ValueError, OverflowError, OSError):
         found = -1
     if found < 0:
-        raise argparse.ArgumentTypeError(f"expected {EXPECTED}, got {text!r}")
+        raise ValueError(f"expected {EXPECTED}, got {text!r}")
     return found

@@ -21,6 +21,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from iotgw.core.model import Answer, Metadata, Status
 from iotgw.core.ports.intake import IIntake, Reply
+from iotgw.datasources.frames import HeldFrames
 
 MOST = 65_536
 """A source with this many unsettled messages is paused."""
@@ -55,7 +56,8 @@ class Feed:
     each message's reply, ``settled_up_to(number)`` when the prefix grew. The latter often comes several times
     in one turn of the reactor, so a source should note it and acknowledge
     once. Messages are numbered from 1. ``most`` is how
-    many may be unsettled; with ``settled_up_to``, how far the newest may be ahead of the prefix.
+    many may be unsettled; with ``settled_up_to``, how far the newest may be ahead of the prefix. ``frames`` is
+    where messages with a key wait for their repetitions.
     """
 
     def __init__(
@@ -68,8 +70,11 @@ class Feed:
         settled: Callable[[], None] | None = None,
         settled_up_to: Callable[[int], None] | None = None,
         most: int = MOST,
+        frames: HeldFrames | None = None,
     ) -> None:
         self._intake = intake
+        self._into: IIntake | HeldFrames = intake if frames is None else frames
+        self._frames = frames
         self._clock = clock
         self._pause = pause
         self._resume = resume
@@ -133,7 +138,7 @@ class Feed:
             self._hand_over()
             return number
         self._under_way += 1
-        intake.receive(payload, metadata, message.answered, listens=listens, key=key)
+        self._into.receive(payload, metadata, message.answered, listens=listens, key=key)
         if self._last - self._behind >= self._most:
             self._steer()
         return number
@@ -154,6 +159,8 @@ class Feed:
         heapify(self._refused)
         if self._settled_up_to is None:
             self._behind += before - len(self._waiting) - len(self._refused)
+        if self._frames is not None:
+            self._frames.flush()
         if not self.is_waiting and self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -171,7 +178,7 @@ class Feed:
                 break
             message = heappop(refused) if refused else waiting.popleft()
             self._under_way += 1
-            intake.receive(
+            self._into.receive(
                 message.payload, message.metadata, message.answered, listens=message.listens, key=message.key
             )
         self._is_handing_over = False

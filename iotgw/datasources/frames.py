@@ -9,24 +9,62 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any, Protocol
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from iotgw.core.model import Answer, Metadata
+from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.ports.intake import Reply
 from iotgw.core.shared import SharedResource
+from iotgw.envelopes.envelope import Envelope
 
 MOST = 1_000
 """Frames held at once; with more, the oldest goes on at once."""
 MOST_GATEWAYS = 64
+TOGETHER = 1.0
+"""Seconds that a frame is held for other networks, if nothing else is said."""
 _OF_GATEWAYS = ("gatewayId", "rssi", "snr", "gateways")
 _EUI = re.compile(r"[0-9A-F]{16}")
 
-Receive = Callable[[bytes, Metadata, Reply, bool, str], None]
-"""``receive(payload, metadata, answer, listens, key)``: hands a message to the gateway."""
+GatherSeconds = Annotated[
+    Annotated[float, Meta(ge=0, le=30)] | None,
+    Meta(
+        description="Seconds that a message of a preset is held, so that a frame that comes several times is one message "
+        "with all gateways. If not given: as the preset says."
+    ),
+]
+GatherWith = Annotated[
+    str,
+    Meta(
+        max_length=100,
+        description="A name that datasources of several networks have in common: a frame that comes through more than one of "
+        "them while it is held is one message, of the datasource that it came through first. It is held for a second if `gatherSeconds` "
+        "says nothing.",
+    ),
+]
+
+
+class Gathers(Protocol):
+    """Settings of a datasource that gathers."""
+
+    @property
+    def gather_seconds(self) -> float | None:
+        """See `GatherSeconds`."""
+
+    @property
+    def gather_with(self) -> str:
+        """See `GatherWith`."""
+
+
+class Receive(Protocol):
+    """Hands a message to the gateway, as `IIntake.receive`."""
+
+    def __call__(
+        self, payload: bytes, metadata: Metadata, answer: Reply, *, listens: bool = True, key: str = ""
+    ) -> None:
+        """Hand it over."""
 
 
 class _Frame(Struct, eq=False):
@@ -72,6 +110,15 @@ class HeldFrames:
 
     def __len__(self) -> int:
         return len(self._held)
+
+    def receive(
+        self, payload: bytes, metadata: Metadata, answer: Reply, *, listens: bool = True, key: str = ""
+    ) -> None:
+        """Take a message; one without a key goes on at once."""
+        if key:
+            self.take(payload, metadata, answer, listens, key)
+        else:
+            self._receive(payload, metadata, answer, listens=listens)
 
     def take(self, payload: bytes, metadata: Metadata, answer: Reply, listens: bool, key: str) -> None:
         """Take a message with its key."""
@@ -127,7 +174,29 @@ class HeldFrames:
             for reply in others:
                 reply(Answer(answer.status, answer.message_id, answer.retry_after))
 
-        self._receive(frame.payload, frame.metadata, answered, frame.listens, key)
+        self._receive(frame.payload, frame.metadata, answered, listens=frame.listens, key=key)
+
+    def status(self) -> dict[str, Any]:
+        """What a datasource's status says of it."""
+        return {"gatheredElsewhere": self.gathered} if self.gathered else {}
+
+
+def check_gathering(settings: Gathers, envelope: Envelope) -> None:
+    """Raise ValueError for settings by which nothing could be gathered."""
+    if settings.gather_with and settings.gather_seconds == 0:
+        raise ValueError("gatherSeconds: expected more than 0 with `gatherWith`")
+    if settings.gather_with and not envelope.keys_last:
+        raise ValueError("gatherWith: expected a preset that tells frames apart")
+
+
+def held_frames(settings: Gathers, envelope: Envelope, context: DatasourceContext) -> HeldFrames | None:
+    """Where a datasource holds frames that may come again; None where it holds none."""
+    window = envelope.gathers if settings.gather_seconds is None else settings.gather_seconds
+    group = None
+    if settings.gather_with:
+        group = context.shared(FrameGroups).group(context.tenant, settings.gather_with)
+        window = window or TOGETHER
+    return HeldFrames(context.reactor, window, context.intake.receive, group) if window else None
 
 
 def gateways(metadata: Metadata) -> list[dict[str, Any]]:

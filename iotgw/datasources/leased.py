@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from iotgw.core.model import Answer
 from iotgw.core.ports.intake import IIntake
 from iotgw.datasources.feed import Feed
+from iotgw.datasources.frames import HeldFrames
 from iotgw.datasources.pulled import Uplink
 
 Handles = Callable[[list[str]], None]
@@ -48,12 +49,13 @@ class Leases:
         resume: Callable[[], None],
         acknowledge: Handles,
         extend: Handles,
+        frames: HeldFrames | None = None,
     ) -> None:
         self._clock = clock
         self._seconds = seconds
         self._acknowledge = acknowledge
         self._extend = extend
-        self._feed = Feed(intake, clock, pause, resume, most=most)
+        self._feed = Feed(intake, clock, pause, resume, most=most, frames=frames)
         self._lent: dict[Lease, None] = {}
         self._lanes: dict[str, deque[Lease]] = {}
         self._durable: list[str] = []

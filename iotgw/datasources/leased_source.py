@@ -78,7 +78,7 @@ class LeasedSource(PulledSource[S]):
         self._polling = Polling(self._clock, self._ask, settings.requests, backoffPolicy(1.0, 60.0))
         self._leases = Leases(
             self._intake, self._clock, seconds, settings.window, self._pause, self._polling.resume,
-            self._telling.acknowledge, self._extend,
+            self._telling.acknowledge, self._extend, self._frames,
         )  # fmt: skip
 
     @abstractmethod
@@ -126,7 +126,7 @@ class LeasedSource(PulledSource[S]):
             "unsettled": len(self._leases),
             **({"waitsForRoom": True} if self._leases.is_paused else {}),
             **self._contact.shown(),
-            **self._counts,
+            **self._counted(),
         }
 
     # --- messages ---

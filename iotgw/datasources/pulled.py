@@ -8,7 +8,7 @@ recognised by its key, which is the platform's own or the broker's name for the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -18,6 +18,7 @@ from iotgw.core.model import Answer, Downlink, Metadata
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.ports.intake import IIntake
 from iotgw.datasources.feed import Feed
+from iotgw.datasources.frames import HeldFrames
 from iotgw.datasources.notices import Notices
 from iotgw.datasources.prefix import DurablePrefix, Mark
 from iotgw.envelopes.envelope import Asked, Envelope, Malformed, Reading
@@ -41,19 +42,28 @@ class PulledReader:
         self._notices = Notices(context.intake, context.reactor, counts)
 
     def uplinks(
-        self, payload: bytes, known: Metadata, device: str, key: str, address: str = ""
+        self,
+        payload: bytes,
+        known: Metadata,
+        device: str,
+        key: str,
+        address: str = "",
+        attributes: Mapping[str, str] | None = None,
     ) -> list[Uplink]:
         """The uplinks of one message. An invalid message is returned itself, to be kept as failed.
 
         ``known`` is what the broker says, ``device`` the device that it names (empty if none), ``key`` its name for the
         message, which is the same when the message comes again (empty if it has none). ``address`` says what the message is about, where others
-        have an MQTT topic (``application.7.device.01.event.up``); presets see it as a topic.
+        have an MQTT topic (``application.7.device.01.event.up``); presets see it as a topic. ``attributes`` are what the message says beside its
+        payload, where over HTTP the query does: presets see them as that.
         """
         self._counts["messages"] += 1
         received_ms = self._context.date_ms()
         known = {"integrationName": self._context.name, **known, "receivedTime": received_ms}
         found: list[Uplink] = []
         asked = {**known, "topic": address.replace(".", "/")} if address else known
+        if attributes:
+            asked = {**asked, "query": attributes}
         if device:
             asked = {**asked, "identity": device}
         for number, event in enumerate(self._envelope.read(payload, asked, received_ms)):
@@ -103,9 +113,12 @@ class Partition(Generic[P]):
         resume: Callable[[], None],
         grew: Callable[[], None],
         reply: Callable[[Metadata, tuple[Downlink, ...]], None] | None = None,
+        frames: HeldFrames | None = None,
     ) -> None:
         self._reply = reply
-        self._feed = Feed(intake, clock, pause, resume, settled_up_to=lambda number: None, most=MOST)
+        self._feed = Feed(
+            intake, clock, pause, resume, settled_up_to=lambda number: None, most=MOST, frames=frames
+        )
         self._prefix: DurablePrefix[P] = DurablePrefix()
         self._grew = grew
 

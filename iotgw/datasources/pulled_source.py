@@ -8,6 +8,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.ports.intake import IIntake
+from iotgw.datasources.frames import Gathers, held_frames
 from iotgw.datasources.pulled import PulledReader
 from iotgw.datasources.secret_names import is_secret_header
 from iotgw.envelopes.envelope import Envelope
@@ -20,8 +21,8 @@ PATIENCE = 5.0
 """Seconds that a datasource which is closed waits for what the gateway is storing."""
 
 
-class ReadsAnEnvelope(Protocol):
-    """Settings that say what the messages are."""
+class ReadsAnEnvelope(Gathers, Protocol):
+    """Settings that say what the messages are, and whether frames are held."""
 
     def envelope(self) -> Envelope:
         """What the messages are. Raises ValueError."""
@@ -77,10 +78,12 @@ class PulledSource(Generic[S]):
         self._settings = settings
         self._intake = context.intake
         self._intake.never_waits = True  # nobody hears the answer
+        self._intake.is_shared = True
         self._clock = context.reactor
         self._counts: Counter[str] = Counter()
         envelope = settings.envelope()
         self._messages = PulledReader(context, envelope, self._counts)
+        self._frames = held_frames(settings, envelope, context)
         self._hidden = {name.lower() for name in envelope.secret_headers}
         self._contact = Contact(self._intake)
         self._is_stopped = False
@@ -88,6 +91,10 @@ class PulledSource(Generic[S]):
     def _may_show(self, header: str) -> bool:
         """Whether a header or an attribute of this name may stand in the metadata."""
         return header.lower() not in self._hidden and not is_secret_header(header)
+
+    def _counted(self) -> dict[str, Any]:
+        """What a status has of the messages at its end."""
+        return {**(self._frames.status() if self._frames is not None else {}), **self._counts}
 
     def _paused(self) -> None:
         self._counts["paused"] += 1

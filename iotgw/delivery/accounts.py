@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from iotgw.core.model import Counters, TelemetryRecord
+from iotgw.core.ports.usage import Amounts
 from iotgw.delivery.losses import Losses
 
 DELIVERED = "delivered"
@@ -44,6 +45,8 @@ class Accounts:
         """Size of the parked records."""
         self.buried = 0
         """Records given up since the process started."""
+        self.dismissed = 0
+        """Dead letters that were dropped since then, which count as given up once."""
         self.in_stream = 0
         """Records that wait in the stream and were not taken yet."""
         self.stream_bytes = 0
@@ -106,6 +109,12 @@ class Accounts:
         return lost
 
     @property
+    def amounts(self) -> Amounts:
+        """What was used of the integration so far."""
+        given_up = self.buried + self.expired + sum(self.dropped.values()) - self.dismissed
+        return Amounts(errors=given_up, deliveries=self.delivered)
+
+    @property
     def settled(self) -> int:
         """How many records are settled: delivered, expired, dropped or dead."""
         return self.delivered + self.expired + self.dead + sum(self.dropped.values())
@@ -153,6 +162,7 @@ class Accounts:
 
     def dismiss(self, seq: int, reason: str) -> None:
         """A dead letter was dropped, for this reason."""
+        self.dismissed += 1
         self.dead -= 1
         self.settle(seq, reason, 0)
 

@@ -13,6 +13,7 @@ from iotgw.core.errors import NotFound, Unavailable
 from iotgw.core.message_query import MessageQuery
 from iotgw.core.model import Delivery, Message, Outcome, Parked, TelemetryRecord
 from iotgw.core.ports.clock import ICalendar
+from iotgw.core.ports.debug import IDebug
 from iotgw.core.ports.delivery import IDeliveries, IDelivery
 from iotgw.core.ports.events import IEvents
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType
@@ -20,6 +21,7 @@ from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.ports.pipeline import UplinkListener
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.trace import ITrace
+from iotgw.core.ports.usage import IMetered, Tally
 from iotgw.core.recorder import Recorder
 from iotgw.core.specs import IntegrationSpec
 from iotgw.core.times import DateMs
@@ -35,7 +37,7 @@ NOTED = 5.0
 """Seconds that a caller waits for a change to be durable."""
 
 
-@implementer(IDelivery, IDeliveries)
+@implementer(IDelivery, IDeliveries, IMetered)
 class DeliveryService(UplinkListener):
     """Delivers the telemetry stream to the integrations.
 
@@ -62,6 +64,8 @@ class DeliveryService(UplinkListener):
         store_bytes: int = 0,
         calendar: ICalendar | None = None,
         seal: Unseal | None = None,
+        *,
+        debug: IDebug | None = None,
     ) -> None:
         self._journal = journal
         self._reactor = reactor
@@ -70,7 +74,7 @@ class DeliveryService(UplinkListener):
         self._trials = Trials()
         self._targets = Targets(
             types, journal, reactor, recorder, datasource_name, downlink, unseal, data_dir, calendar,
-            self._trials.show, seal,
+            self._trials.show, seal, debug=debug,
         )  # fmt: skip
         self._store = StoreRoom(journal, store_bytes)
         self._outboxes = Outboxes(
@@ -150,6 +154,15 @@ class DeliveryService(UplinkListener):
     def holding_up(self) -> list[str]:
         """See `IDelivery.holding_up`."""
         return self._outboxes.holding_up()
+
+    # --- for usage
+
+    def tallies(self) -> list[Tally]:
+        """See `IMetered.tallies`."""
+        return [
+            Tally(("integration", each.tenant, id), each.name, each.outbox.accounts.amounts)
+            for id, each in self._outboxes.items()
+        ]
 
     # --- for the API
 

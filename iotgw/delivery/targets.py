@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import maybeDeferred
@@ -10,10 +11,19 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from iotgw.core import own_file
+from iotgw.core.model import TelemetryRecord
 from iotgw.core.parts import PartEpochs
 from iotgw.core.ports.clock import ICalendar
+from iotgw.core.ports.debug import IDebug
 from iotgw.core.ports.intake import Severity
-from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext, Show, Tell
+from iotgw.core.ports.integrations import (
+    IIntegration,
+    IIntegrationType,
+    IntegrationContext,
+    Show,
+    Tell,
+    only_tests,
+)
 from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.recorder import Recorder
@@ -51,6 +61,8 @@ class Targets:
         calendar: ICalendar,
         show: Show,
         seal: Unseal | None = None,
+        *,
+        debug: IDebug | None = None,
     ) -> None:
         self._types = types
         self._journal = journal
@@ -63,6 +75,7 @@ class Targets:
         self._data_dir = data_dir
         self._calendar = calendar
         self._show = show
+        self._debug = debug
 
     def build(
         self,
@@ -84,7 +97,7 @@ class Targets:
             id=id_, name=name, tenant=tenant, spec=spec, reactor=self._reactor,
             epochs=epochs if spec.split == "device" else PartEpochs(epochs, spec.split),
             datasource_name=self._datasource_name, event=tell, downlink=self._downlink,
-            data_dir=self._data_dir, available=available, calendar=self._calendar, warn=warn, show=self._show,
+            data_dir=self._data_dir, available=available, calendar=self._calendar, warn=warn, show=partial(self._exchanged, tenant, name), shown=partial(self._shown, tenant, id_),
             seal=self._seal or str, unseal=self._unseal or str,
         )  # fmt: skip
         target = self._types.get(spec.type).build(settings, context)
@@ -93,6 +106,16 @@ class Targets:
         path = own_file.path_of(self._data_dir, "parts", id_)
         accepted = AcceptedParts(path, spec.split, self._reactor)
         return PartedTarget(target, spec.split, spec.route.wants, accepted, epochs.key, self._reactor)
+
+    def _shown(self, tenant: str, id_: str, records: Sequence[TelemetryRecord]) -> TelemetryRecord | None:
+        test = only_tests(records)
+        return test if test is not None or self._debug is None else self._debug.shown(tenant, id_, records)
+
+    def _exchanged(self, tenant: str, name: str, record: TelemetryRecord, request: str, answer: str) -> None:
+        if record.seq < 0:
+            self._show(record, request, answer)
+        elif self._debug is not None:
+            self._debug.exchanged(tenant, name, record, request, answer)
 
     def forget(self, id_: str) -> None:
         """Remove the files that the target of an integration kept; the integration is being deleted, and its target has stopped."""

@@ -37,7 +37,9 @@ from iotgw.core.ports.devices import (
 from iotgw.core.ports.pipeline import UplinkListener
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.ports.speakers import IOwners
+from iotgw.core.quotas import Quotas
 from iotgw.devices.health import FleetHealth, health_of
+from iotgw.devices.room import within
 from iotgw.devices.roster import Member, Roster
 from iotgw.devices.watching import Tell
 
@@ -75,6 +77,7 @@ class Fleet(UplinkListener):
         self._devices = devices
         self._owners = owners
         self._registry = registry
+        self._quotas = Quotas(registry)
         self._clock = clock
         self._calendar = calendar
         self.most = most
@@ -160,6 +163,8 @@ class Fleet(UplinkListener):
             roster = self._roster(tenant)
             made = self._made.get(tenant, 0)
             if name in roster.members or made >= self.most:
+                continue
+            if self.room(tenant) == 0:
                 continue
             self._made[tenant] = made + 1
             if made + 1 == self.most:
@@ -278,6 +283,8 @@ class Fleet(UplinkListener):
             )
             if is_new and old is not None:
                 raise Conflict(f"there is already a device {spec.name!r}")
+            if old is None:
+                self._quotas.expect_room(tenant, "device", len(self._of(tenant).members))
             entry = self._new(tenant, spec, old)
             await self._entries.write([entry])
             self._stored([entry])
@@ -291,7 +298,7 @@ class Fleet(UplinkListener):
         """See `IFleet.save_all`."""
         await self._changes.acquire()
         try:
-            found = [self._judged(tenant, spec) for spec in specs]
+            found = within([self._judged(tenant, spec) for spec in specs], self.room(tenant))
             new = [each.entry for each in found if each.entry is not None and each.outcome != "unchanged"]
             if new and not is_dry:
                 await self._entries.write(new)
@@ -299,6 +306,10 @@ class Fleet(UplinkListener):
             return found
         finally:
             self._changes.release()
+
+    def room(self, tenant: str) -> int | None:
+        """See `IFleet.room`."""
+        return self._quotas.room(tenant, "device", len(self._of(tenant).members))
 
     def _judged(self, tenant: str, spec: DeviceSpec) -> Saved:
         old = self.get(tenant, spec.name)

@@ -9,7 +9,7 @@ Which device belongs to which datasource is kept in memory, and written with the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 
 from twisted.logger import Logger
@@ -125,6 +125,13 @@ class Speakers:
     def has_credentials(self, tenant: str) -> bool:
         """See `ISpeakers.has_credentials`."""
         return self._of(tenant).are_any
+
+    def familiar(self, tenant: str, datasource: str) -> Callable[[str], bool] | None:
+        """See `ISpeakers.familiar`."""
+        owners, owner = self._owners.get(tenant), self._by_id.get((datasource, False))
+        if owners is None or owner is None or self._of(tenant).are_any:
+            return None
+        return lambda device: owners.get(device) is owner
 
     def heard(self, tenant: str, datasource: str, outputs: Sequence[Output], proved: Proved = "") -> None:
         """See `ISpeakers.heard`."""

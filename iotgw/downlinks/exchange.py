@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable
 
-from iotgw.core.downlink_item import Item, ItemState, payload
+from iotgw.core.downlink_item import Item, ItemState, id_in_job, payload
 from iotgw.core.errors import SettingsError, Unavailable
 from iotgw.core.names import unfit
 from iotgw.core.ports.downlinks import IDownlinkStore
@@ -34,13 +34,17 @@ class ItemExchange:
         self._way = way
         self._queued = queued
 
-    async def push(self, tenant: str, device: str, spec: DownlinkSpec) -> Item:
+    async def push(self, tenant: str, device: str, spec: DownlinkSpec, job: str = "") -> Item:
         """See `IDownlinkQueue.push`."""
+        if job:
+            id = id_in_job(job, tenant, device)
+            if (known := self._open.items.get(id) or await self._store.get(id)) is not None:
+                return known
         replaced: list[Item] = []
         if spec.policy == "last":
             waiting = self._open.of(tenant, device)
             replaced = [item for item in waiting if not self._way.is_offered(item.id)]
-        items, _ = await self._exchange(tenant, device, [spec], replaced, "replaced by a later item")
+        items, _ = await self._exchange(tenant, device, [spec], replaced, "replaced by a later item", job)
         return items[0]
 
     async def replace(self, tenant: str, device: str, specs: list[DownlinkSpec]) -> list[Item]:
@@ -55,7 +59,13 @@ class ItemExchange:
         return gone
 
     async def _exchange(
-        self, tenant: str, device: str, specs: list[DownlinkSpec], replaced: list[Item], reason: str
+        self,
+        tenant: str,
+        device: str,
+        specs: list[DownlinkSpec],
+        replaced: list[Item],
+        reason: str,
+        job: str = "",
     ) -> tuple[list[Item], int]:
         """Queue items and replace others; returns the queued items, and how many were replaced.
 
@@ -69,7 +79,7 @@ class ItemExchange:
         freed = sum(not self._way.is_held(item.id) for item in replaced)
         self._expect_room(tenant, device, len(specs) - freed)
         now_ms = self._open.now_ms()
-        items = [self._new(tenant, device, spec, now_ms) for spec in specs]
+        items = [self._new(tenant, device, spec, now_ms, job) for spec in specs]
         gone = [item.change(ItemState.DELETED, now_ms, reason) for item in replaced]
         held = [item.id for item in (*items, *gone)]
         for item in items:
@@ -113,8 +123,9 @@ class ItemExchange:
         if more > 0 and self._open.count(tenant, device) + more > MAX_PER_DEVICE:
             raise Unavailable(f"expected at most {MAX_PER_DEVICE} open items for a device")
 
-    def _new(self, tenant: str, device: str, spec: DownlinkSpec, now_ms: int) -> Item:
+    def _new(self, tenant: str, device: str, spec: DownlinkSpec, now_ms: int, job: str) -> Item:
+        id = id_in_job(job, tenant, device) if job else f"dl{secrets.token_hex(8)}"
         return Item(
-            f"dl{secrets.token_hex(8)}", self._open.next_seq(), tenant, device, spec, ItemState.QUEUED,
-            now_ms, now_ms, now_ms + int(spec.ttl * 1000),
+            id, self._open.next_seq(), tenant, device, spec, ItemState.QUEUED,
+            now_ms, now_ms, now_ms + int(spec.ttl * 1000), job=job,
         )  # fmt: skip

@@ -15,6 +15,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -24,7 +25,7 @@ from iotgw.core.downlink_item import Item, ItemState
 from iotgw.core.errors import Conflict, NotFound
 from iotgw.core.model import Became, Downlink
 from iotgw.core.ports.clock import ICalendar
-from iotgw.core.ports.downlinks import IDownlinkQueue, IDownlinks, IDownlinkStore, Report
+from iotgw.core.ports.downlinks import IDownlinkQueue, IDownlinks, IDownlinkStore, JobItems, Report
 from iotgw.core.ports.intake import Send
 from iotgw.core.ports.speakers import ISpeakers
 from iotgw.core.proof import Proved
@@ -37,6 +38,9 @@ from iotgw.downlinks.open_items import Changed, OpenItems
 from iotgw.downlinks.outcomes import Outcomes
 from iotgw.downlinks.waiting import may_leave
 from iotgw.downlinks.waking import EVERY, Waking
+
+AT_ONCE = 200
+"""Items of a job that are cancelled between two breaths."""
 
 
 @implementer(IDownlinks, IDownlinkQueue)
@@ -59,6 +63,7 @@ class DownlinkQueue:
         speakers: ISpeakers | None = None,
     ) -> None:
         self._store = store
+        self._clock = clock
         way = InTransit()
         self._open = OpenItems(store, way, changed, clock, calendar or PlainCalendar(clock))
         speakers = speakers or Anybody()
@@ -91,9 +96,9 @@ class DownlinkQueue:
 
     # --- for users ---
 
-    async def push(self, tenant: str, device: str, spec: DownlinkSpec) -> Item:
+    async def push(self, tenant: str, device: str, spec: DownlinkSpec, job: str = "") -> Item:
         """See `IDownlinkQueue.push`."""
-        return await self._exchange.push(tenant, device, spec)
+        return await self._exchange.push(tenant, device, spec, job)
 
     async def replace(
         self, tenant: str, device: str, specs: builtins.list[DownlinkSpec]
@@ -104,6 +109,26 @@ class DownlinkQueue:
     async def clear(self, tenant: str, device: str) -> int:
         """See `IDownlinkQueue.clear`."""
         return await self._exchange.clear(tenant, device)
+
+    async def of_job(
+        self, tenant: str, job: str, state: ItemState | None = None, after: int = 0, limit: int = 100
+    ) -> JobItems:
+        """See `IDownlinkQueue.of_job`."""
+        return await self._store.of_job(tenant, job, state, after, limit)
+
+    async def clear_job(self, tenant: str, job: str) -> int:
+        """See `IDownlinkQueue.clear_job`."""
+        count, items = 0, self._open.items
+        queued = [item.id for item in items.values() if (item.job, item.tenant) == (job, tenant)]
+        for at, id in enumerate(queued):
+            item = items.get(id)
+            if item is not None and item.state is ItemState.QUEUED:
+                self._open.update(item.change(ItemState.DELETED, self._open.now_ms(), "cancelled"))
+                count += 1
+            if at % AT_ONCE == AT_ONCE - 1:
+                await deferLater(self._clock, 0)
+        await self._store.flushed()
+        return count
 
     async def cancel(self, tenant: str, id: str) -> Item:
         """See `IDownlinkQueue.cancel`."""

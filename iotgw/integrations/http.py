@@ -164,8 +164,8 @@ class HttpTarget:
         data = self._requests.on_wire(head, body)
 
         def answered(response: Response | None, reason: str) -> None:
-            if records[0].seq < 0:
-                self._show(records, head, data, response, reason)
+            if (shown := self._context.shown(records)) is not None:
+                self._show(records, shown, head, data, response, reason)
             try:
                 outcomes = self._outcomes(records, response, reason)
             except Exception as error:
@@ -178,19 +178,20 @@ class HttpTarget:
     def _show(
         self,
         records: Sequence[TelemetryRecord],
+        of: TelemetryRecord,
         head: bytes,
         data: bytes,
         response: Response | None,
         reason: str,
     ) -> None:
-        """Show what was exchanged for a test message."""
+        """Show what was exchanged for records, ``of`` one of them."""
         secrets = self._all_secrets
         shown = ShownExchanges(self._settings, self._context.spec, self._names)
         try:
             request = shown.request(records, head, data, secrets)
         except TemplateFailed as error:
             request = str(error)
-        self._context.show(records[0], request, shown.answer(response, reason, secrets))
+        self._context.show(of, request, shown.answer(response, reason, secrets))
 
     # --- responses
 

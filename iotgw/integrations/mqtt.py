@@ -192,14 +192,15 @@ class MqttTarget(MqttOwner):
                 said = f"{len(body)} bytes; the broker takes packets of {limits.maximum_packet}"
                 settle([record.seq], Rejected(said))
                 continue
-            settles[record.seq] = settle if record.seq > 0 else self._shown(record, name, body, settle)
+            is_shown = self._context.shown((record,)) is not None
+            settles[record.seq] = self._shown(record, name, body, settle) if is_shown else settle
             items.append((record.seq, name, body, properties))
         if items:
             retain = self._settings.retain and limits.retain_available
             up.publish(items, qos, retain)
 
     def _shown(self, record: TelemetryRecord, topic: bytes, body: bytes, settle: Settle) -> Settle:
-        """Settle a test message, and show it."""
+        """Settle a message, and show it."""
         qos = min(self._settings.qos, self._limits.maximum_qos)
         retained = ", retained" if self._settings.retain and self._limits.retain_available else ""
         named = f"\nidempotency-key: {self._key(record)}" if self._five else ""

@@ -86,21 +86,19 @@ def standard(names: RecordNames) -> Format:
 def standard_of_parts(names: RecordNames) -> Format:
     """The same of parts, which have all but their number and their readings in common with those of the same record."""
     epochs, datasource = names.epochs, names.datasource_json
-    whole: TelemetryRecord | None = None
-    head = tail = b""
 
     def make(record: TelemetryRecord) -> bytes:
-        nonlocal whole, head, tail
         if not isinstance(record, Part):
             return b'{"id":"%b","key":"%b","receivedAt":%d,"datasource":%b,%b' % (
                 epochs.id_of(record).encode(), epochs.key(record).encode(), record.received_ms,
                 datasource(record), record.body[1:],
             )  # fmt: skip
-        if record.whole is not whole:
-            whole = record.whole
-            head = b'{"id":"%b","key":"%b.' % (epochs.id_of(whole).encode(), epochs.key(whole).encode())
-            tail = b'","receivedAt":%d,"datasource":%b,' % (record.received_ms, datasource(record))
-        return b"%b%d%b%b" % (head, record.number, tail, record.body[1:])
+        common = record.shared.get(make)
+        if common is None:
+            id_, key = epochs.id_of(record.whole).encode(), epochs.key(record.whole).encode()
+            received = b'","receivedAt":%d,"datasource":%b,' % (record.received_ms, datasource(record))
+            common = record.shared[make] = b'{"id":"%b","key":"%b.' % (id_, key), received
+        return b"%b%d%b%b" % (common[0], record.number, common[1], record.body[1:])
 
     return make
 

@@ -89,8 +89,9 @@ class RabbitTarget:
         """Positions by message ids, for messages that come back."""
         self._returned: dict[int, str] = {}
         self._error = self._blocked = ""
+        place = settings.place
         self._endpoint = connector.endpoint(
-            settings.host, settings.broker_port, settings.connect_timeout, settings.tls, proxy=settings.proxy
+            place.host, place.port, settings.connect_timeout, place.tls, proxy=settings.proxy
         )
         retry = Backoff(context.spec.retry).after
         self._client = RabbitClient(context.reactor, settings, self._endpoint, retry, self)

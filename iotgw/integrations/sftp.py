@@ -185,8 +185,8 @@ class SftpTarget:
                 bad.append((record.seq, str(error)))
         verdicts: dict[str, Verdict] = {}
 
-        if records[0].seq < 0 and groups:
-            settle = self._shown(groups, settle)
+        if groups and (shown := self._context.shown(records)) is not None:
+            settle = self._shown(groups, shown, settle)
 
         def done(result: Any) -> None:
             try:
@@ -208,14 +208,13 @@ class SftpTarget:
             lambda failure: self._log.failure("the result of a file could not be processed", failure)
         )
 
-    def _shown(self, groups: dict[str, list[TelemetryRecord]], settle: Settle) -> Settle:
-        """Settle a test message, and show its file as it is before compression and encryption."""
+    def _shown(self, groups: dict[str, list[TelemetryRecord]], of: TelemetryRecord, settle: Settle) -> Settle:
+        """Settle records, and show for one of them the files as they are before compression and encryption."""
         how = "APPEND" if self._settings.append else "WRITE"
         files = [
             f"{how} {path}\n\n{trial.text(self._content.text(records))}" for path, records in groups.items()
         ]
-        first = next(iter(groups.values()))[0]
-        return trial.showing(self._context.show, first, "\n\n".join(files), "written", settle)
+        return trial.showing(self._context.show, of, "\n\n".join(files), "written", settle)
 
     def _file_name(self, record: TelemetryRecord) -> str:
         run = self._runs.file_name(record) if self._runs is not None else ""

@@ -201,7 +201,7 @@ class Template:
         if self._constant is None:
             self._try_on_nothing()
         self._plain = self._constant is None and self.used <= set(PLAIN)
-        self._joined = _joined(parts, names, escape or str) if self._plain and parts else None
+        self._joined = _joined(parts, names, escape or str, self._fitting) if self._plain and parts else None
         self._cache: dict[tuple[str, str, str], str] = {}
 
     def _tried(self) -> str:
@@ -236,7 +236,7 @@ class Template:
         if not self._plain:
             return self._make(facts(self._names, record) | (extra or {}), len(record.body) >> 5)
         if self._joined is not None:
-            return self._fitting(self._joined(record))
+            return self._joined(record)
         key = (record.device_name, record.device_type, self._names.datasource(record))
         found = self._cache.get(key)
         if found is None:
@@ -275,10 +275,13 @@ class Template:
 
 
 def _joined(
-    parts: list[nodes.TemplateData | nodes.Name], names: RecordNames, escape: Callable[[Any], str]
+    parts: list[nodes.TemplateData | nodes.Name],
+    names: RecordNames,
+    escape: Callable[[Any], str],
+    fitting: Callable[[str], str],
 ) -> Callable[[TelemetryRecord], str]:
     """A template of literal text and names only, the most frequent kind. It is rendered without Jinja, which
-    takes several times as long."""
+    takes several times as long, and made once for each value of the only name in it. Raises what ``escape`` and ``fitting`` do."""
     sources: dict[str, Callable[[TelemetryRecord], str]] = {
         "deviceName": attrgetter("device_name"),
         "deviceType": attrgetter("device_type"),
@@ -288,7 +291,25 @@ def _joined(
         part.data.replace("%", "%%") if isinstance(part, nodes.TemplateData) else "%s" for part in parts
     )
     inserted = [sources[part.name] for part in parts if isinstance(part, nodes.Name)]
-    return lambda record: form % tuple([escape(source(record)) for source in inserted])
+
+    def made(record: TelemetryRecord) -> str:
+        return fitting(form % tuple([escape(source(record)) for source in inserted]))
+
+    if len(set(inserted)) != 1:
+        return made
+    (name,) = set(inserted)
+    known: dict[str, str] = {}
+
+    def found(record: TelemetryRecord) -> str:
+        key = name(record)
+        text = known.get(key)
+        if text is None:
+            if len(known) >= CACHE:
+                known.clear()
+            text = known[key] = made(record)
+        return text
+
+    return found
 
 
 def _parts(tree: nodes.Template) -> list[nodes.TemplateData | nodes.Name] | None:

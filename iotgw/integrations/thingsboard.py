@@ -42,15 +42,15 @@ from iotgw.integrations.thingsboard_documents import (
     encode,
 )
 from iotgw.integrations.thingsboard_provision import Provisioner, ProvisionSettings
-from iotgw.integrations.thingsboard_rpc import OpenRequests, RpcAnswer
+from iotgw.integrations.thingsboard_rpc import ANSWERS, OpenRequests, RpcAnswer, ServerRequests, answer_of
 from iotgw.integrations.thingsboard_settings import ThingsBoardSettings
 from iotgw.integrations.thingsboard_shared import Digests, KnownAttributes
 from iotgw.wire import mqtt
 
 Settle = Callable[[Sequence[int], Verdict], None]
 
-PACKETS = 5
-"""Packets of a message at the most: the device's announcement, a request of its attributes, telemetry, attributes, and an answer to RPC."""
+PACKETS = 6
+"""Packets of a message at the most: the device's announcement, a request of its attributes, telemetry, attributes, an answer to RPC, and a request."""
 LAG = 5.0
 """Seconds after which what is known of shared attributes is written."""
 
@@ -104,6 +104,8 @@ class ThingsBoardTarget(MqttOwner):
         keys = settings.shared_keys if settings.downlinks else ()
         self._documents = Documents(context.spec.route.wants, settings.max_payload, settings.mixed, keys)
         self._requests = OpenRequests(settings.rpc_answer) if settings.rpc_answer else None
+        asks = settings.downlinks and settings.rpc_request
+        self._asks = ServerRequests(settings.rpc_request) if asks else None
         self._batches: dict[int, _Batch] = {}
         self._packet = 0
         for name, text in (("clientId", settings.client_id), ("username", settings.broker.username)):
@@ -198,11 +200,11 @@ class ThingsBoardTarget(MqttOwner):
             return
         batch = _Batch(seqs, settle)
         packets = self._packets(records)
-        if seqs[0] < 0:
+        if (shown := self._context.shown(records)) is not None:
             request = "\n\n".join(
                 f"PUBLISH {topic.decode()} (QoS 1)\n\n{trial.text(body)}" for topic, body in packets
             )
-            batch.settle = trial.showing(self._context.show, records[0], request, "acknowledged", settle)
+            batch.settle = trial.showing(self._context.show, shown, request, "acknowledged", settle)
         items = [self._item(batch, topic, payload) for topic, payload in packets]
         if items:
             up.publish(items, 1, False)
@@ -231,11 +233,17 @@ class ThingsBoardTarget(MqttOwner):
     # --- packets
 
     def _packets(self, records: Sequence[TelemetryRecord]) -> list[Packet]:
-        if self._requests is None:
-            return self._documents.packets(records, [record.body for record in records])
-        parts = [self._requests.split(record) for record in records]
-        packets = self._documents.packets(records, [body for body, _ in parts])
-        return packets + [(RPC, _rpc_answer(answer)) for _, answer in parts if answer is not None]
+        bodies, more = [record.body for record in records], []
+        for place, record in enumerate(records):
+            if self._requests is not None:
+                bodies[place], answer = self._requests.split(record)
+                if answer is not None:
+                    more.append((RPC, _rpc_answer(answer)))
+            if self._asks is not None:
+                bodies[place], asked = self._asks.split(record.device_name, bodies[place])
+                if asked is not None:
+                    more.append(self._asks.packet(asked))
+        return self._documents.packets(records, bodies) + more
 
     def _item(self, batch: _Batch, topic: bytes, payload: bytes) -> Item:
         self._packet += 1
@@ -249,8 +257,12 @@ class ThingsBoardTarget(MqttOwner):
         """The server accepted the connection."""
         self._documents.begin()
         if self._settings.downlinks and self._client is not None and self._client.up is not None:
-            topics = (RPC, ATTRIBUTES, *((ATTRIBUTES_RESPONSE,) if self._settings.shared_keys else ()))
-            self._client.up.subscribe([(topic.decode(), 1) for topic in topics])
+            topics = [RPC, ATTRIBUTES, *((ATTRIBUTES_RESPONSE,) if self._settings.shared_keys else ())]
+            filters = [topic.decode() for topic in topics]
+            if self._asks is not None:
+                self._asks.begin()
+                filters.append(ANSWERS)
+            self._client.up.subscribe([(filter_, 1) for filter_ in filters])
         self._context.event("integration.connected", "connected to ThingsBoard", "info")
         self._context.available()
 
@@ -291,7 +303,10 @@ class ThingsBoardTarget(MqttOwner):
             batch.settle(batch.seqs, Unavailable(reason))
 
     def on_message(self, message: mqtt.Arrived) -> None:
-        """An RPC request, changed shared attributes, or those that were asked for."""
+        """An RPC request, the answer to a device's own, changed shared attributes, or those that were asked for."""
+        if self._asks is not None and (asked := self._asks.answered(message.topic)) is not None:
+            self._queue(asked.device, "rpcResponse", answer_of(asked, message.payload))
+            return
         try:
             said = plain_json.decode(message.payload, _FromGateway)
         except plain_json.NotJson:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from msgspec import Struct
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from zope.interface import implementer
 
@@ -32,15 +33,21 @@ from iotgw.integrations.thingsboard_device_api import DeviceApi
 from iotgw.integrations.thingsboard_documents import body_of, encode, is_empty
 from iotgw.integrations.thingsboard_http_settings import ThingsBoardHttpSettings
 from iotgw.integrations.thingsboard_listening import Listening
-from iotgw.integrations.thingsboard_rpc import OpenRequests
+from iotgw.integrations.thingsboard_rpc import OpenRequests, ServerRequest, ServerRequests, answer_of, request
 from iotgw.integrations.thingsboard_tokens import ProvisionedTokens
 from iotgw.wire.http1 import Response
 
 Settle = Callable[[Sequence[int], Verdict], None]
-Step = tuple[str, bytes]
-"""What stands after the token in the path of a POST, and its body."""
 NO_TOKEN = (401, 403, 404)
 """The server knows no such token, or its device was deleted."""
+
+
+class _Step(Struct, frozen=True):
+    """A POST: what stands after the token in its path, its body, and the request of the device's that it makes."""
+
+    what: str
+    body: bytes
+    asked: ServerRequest | None = None
 
 
 @implementer(IIntegration)
@@ -76,11 +83,13 @@ class ThingsBoardHttpTarget:
         self._waiting: dict[str, list[Callable[[str, Verdict | None], None]]] = {}
         """Who waits for a device's token that is being provisioned."""
         self._requests = OpenRequests(settings.rpc_answer) if settings.rpc_answer else None
+        self._asks: ServerRequests | None = None
         self._listening: Listening | None = None
         if settings.downlinks and context.downlink is not None:
             self._listening = Listening(
                 settings, reactor, self._way, self._api, self._queue, self._answer_rpc
             )
+            self._asks = ServerRequests(settings.rpc_request) if settings.rpc_request else None
 
     # --- IIntegration
 
@@ -170,34 +179,41 @@ class ThingsBoardHttpTarget:
         found = self._settings.tokens.get(device) or self._tokens.known(device)
         return found or (self._template.text(record).strip() if self._template is not None else "")
 
-    def _steps(self, record: TelemetryRecord) -> list[Step]:
+    def _steps(self, record: TelemetryRecord) -> list[_Step]:
         """The POSTs of a record, in order."""
         if record.kind is Kind.EVENT or not record.device_name:
             return []
-        content, answer = record.body, None
+        content, answer, asked = record.body, None, None
         if self._requests is not None:
             content, answer = self._requests.split(record)
+        if self._asks is not None:
+            content, asked = self._asks.split(record.device_name, content)
         body = body_of(content)
-        steps: list[Step] = []
+        steps: list[_Step] = []
         if "telemetry" in self._wants and not is_empty(body.telemetry):
-            steps.append(("telemetry", bytes(body.telemetry)))
+            steps.append(_Step("telemetry", bytes(body.telemetry)))
         if "attributes" in self._wants and not is_empty(body.attributes):
-            steps.append(("attributes", bytes(body.attributes)))
+            steps.append(_Step("attributes", bytes(body.attributes)))
         if answer is not None:
-            steps.append((f"rpc/{answer.id}", encode(answer.data)))
+            steps.append(_Step(f"rpc/{answer.id}", encode(answer.data)))
+        if asked is not None:
+            steps.append(_Step("rpc", request(asked.params, asked.method), asked))
         return steps
 
     def _post(
-        self, record: TelemetryRecord, token: str, steps: list[Step], settle: Settle, place: int = 0
+        self, record: TelemetryRecord, token: str, steps: list[_Step], settle: Settle, place: int = 0
     ) -> None:
         """Post what is left of a record's steps, one after another."""
-        what, body = steps[place]
+        step = steps[place]
 
         def answered(response: Response | None, reason: str) -> None:
-            if record.seq < 0:
-                self._show(record, what, body, response, reason)
+            if self._context.shown((record,)) is not None:
+                self._show(record, step.what, step.body, response, reason)
             try:
-                verdict = self._judged(record.device_name, token, response, reason)
+                if step.asked is not None:
+                    verdict = self._answered(step.asked, token, response, reason)
+                else:
+                    verdict = self._judged(record.device_name, token, response, reason)
             except Exception as error:
                 verdict = unforeseen("reading the answer", error)
             if verdict is DELIVERED and place + 1 < len(steps):
@@ -207,7 +223,19 @@ class ThingsBoardHttpTarget:
                 self._listening.to(record.device_name, token)
             self._settle(record, settle, verdict)
 
-        self._pool.request(self._api.post(token, what, body), answered)
+        self._pool.request(self._api.post(token, step.what, step.body), answered)
+
+    def _answered(self, asked: ServerRequest, token: str, response: Response | None, reason: str) -> Verdict:
+        """Hand on the answer to a device's request. A rule chain that doesn't answer is no trouble of the server's, and is not asked again."""
+        if response is None:
+            return Retry(f"no answer to {asked.method!r}: {reason}")
+        if response.status == 408:
+            self._last_error = f"nothing in ThingsBoard answers {asked.method!r}"
+            return DELIVERED
+        verdict = self._judged(asked.device, token, response, reason)
+        if verdict is DELIVERED:
+            self._queue(asked.device, "rpcResponse", answer_of(asked, response.body))
+        return verdict
 
     def _judged(self, device: str, token: str, response: Response | None, reason: str) -> Verdict:
         """What an answer to a POST means."""

@@ -55,6 +55,13 @@ class ThingsBoardHttpSettings(Struct, frozen=True, kw_only=True, rename="camel",
             description="The key of telemetry or attributes under which a converter puts a device's answer to RPC. Empty: RPC is answered at once, that it is queued."
         ),
     ] = ""
+    rpc_request: Annotated[
+        str,
+        Meta(
+            description="The key of telemetry or attributes under which a converter puts what a device asks ThingsBoard: an object with `method` and "
+            "`params`. The answer is queued as a downlink. Needs `downlinks`."
+        ),
+    ] = ""
 
     def destination(self) -> object:
         """See `iotgw.core.destination.Destined`."""

@@ -1,4 +1,5 @@
-"""RPC of ThingsBoard that waits for the answers of devices. A converter answers by a value under a key that the settings name."""
+"""RPC of ThingsBoard in both directions: requests that wait for the answers of devices, and what devices ask the server. A converter says both by
+values under keys that the settings name."""
 
 from __future__ import annotations
 
@@ -9,8 +10,12 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from iotgw.core import plain_json
 from iotgw.core.model import TelemetryRecord
 
+ASKED = b"v1/devices/me/rpc/request/"
+ANSWERED = "v1/devices/me/rpc/response"
+ANSWERS = ANSWERED + "/+"
 MOST_DEVICES = 10_000
 MOST_OF_ONE = 32
 """Requests of one device that are remembered; the oldest are forgotten."""
@@ -76,6 +81,72 @@ class OpenRequests:
         if not waiting:
             self._open.pop(device, None)
         return RpcAnswer(device, id, data)
+
+
+class ServerRequest(Struct, frozen=True):
+    """What a device asks the server."""
+
+    device: str
+    method: str
+    params: Any
+
+
+class ServerRequests:
+    """What devices ask the server. ``key`` is where converters put an object with ``method`` and ``params``.
+
+    By the gateway API no device can ask: there a request is the gateway's own, with the device among its ``params``. See
+    https://thingsboard.io/docs/reference/mqtt-api/rpc/ and ``AbstractGatewaySessionHandler`` of github.com/thingsboard/thingsboard.
+    """
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._mark = msgspec.json.encode(key)
+        self._open: dict[int, ServerRequest] = {}
+        self._last = 0
+
+    def split(self, device: str, body: bytes) -> tuple[bytes, ServerRequest | None]:
+        """A record's body without the request in it, and the request. What is none is a value like any other."""
+        if self._mark not in body:
+            return body, None
+        said = msgspec.json.decode(body)
+        found = _taken(said, self._key)
+        if not isinstance(found, dict) or not isinstance(found.get("method"), str):
+            return body, None
+        return msgspec.json.encode(said), ServerRequest(device, found["method"], found.get("params", {}))
+
+    def begin(self) -> None:
+        """A connection begins: nobody answers what was asked before."""
+        self._open.clear()
+
+    def packet(self, asked: ServerRequest) -> tuple[bytes, bytes]:
+        """The topic and the payload of a request of the gateway's."""
+        self._last = self._last % 0x7FFF_FFFF + 1
+        self._open[self._last] = asked
+        if len(self._open) > MOST_DEVICES:
+            del self._open[next(iter(self._open))]
+        params = asked.params if isinstance(asked.params, dict) else {"params": asked.params}
+        return b"%b%d" % (ASKED, self._last), request({**params, "device": asked.device}, asked.method)
+
+    def answered(self, topic: str) -> ServerRequest | None:
+        """The request that the message on a topic answers; None if it answers none."""
+        head, _, number = topic.rpartition("/")
+        if head != ANSWERED or not (number.isascii() and number.isdigit() and len(number) < 12):
+            return None
+        return self._open.pop(int(number), None)
+
+
+def request(params: Any, method: str) -> bytes:
+    """A request as ThingsBoard reads it."""
+    return msgspec.json.encode({"method": method, "params": params})
+
+
+def answer_of(asked: ServerRequest, said: bytes) -> dict[str, Any]:
+    """What a device is told of an answer, which may be any JSON, or text."""
+    try:
+        data = plain_json.decode(said)
+    except plain_json.NotJson:
+        data = said.decode("utf-8", "replace")
+    return {"method": asked.method, "data": data}
 
 
 _NOTHING = object()

@@ -59,6 +59,13 @@ class ThingsBoardSettings(
             description="The key of telemetry or attributes under which a converter puts a device's answer to RPC. Empty: RPC is answered at once, that it is queued."
         ),
     ] = ""
+    rpc_request: Annotated[
+        str,
+        Meta(
+            description="The key of telemetry or attributes under which a converter puts what a device asks ThingsBoard: an object with `method` and "
+            "`params`. The answer is queued as a downlink. Needs `downlinks`."
+        ),
+    ] = ""
     shared_keys: Annotated[
         list[str],
         Meta(

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -26,6 +26,10 @@ KIND = "job"
 """Of the resources in the registry."""
 AT_A_TIME = 2
 """Jobs of a tenant that are under way."""
+WAITING = 20
+"""Jobs of a tenant that wait for their date."""
+LOOK = 30.0
+"""Seconds after which it is looked at the latest whether a date has come: the machine's clock may have been set."""
 KEPT = 50
 """Jobs of a tenant that are over and still listed."""
 SAVED = 2.0
@@ -52,6 +56,15 @@ class JobRun:
     def what(self) -> dict[str, Any]:
         """See `IJobRun.what`."""
         return dict(self.body["what"])
+
+    @property
+    def place(self) -> str:
+        """See `IJobRun.place`."""
+        return str(self.body.get("place", ""))
+
+    @place.setter
+    def place(self, place: str) -> None:
+        self.body["place"] = place
 
     @property
     def cursor(self) -> int:
@@ -117,37 +130,52 @@ class JobService:
         self._clock = clock
         self._dates = dates
         self._running: dict[str, JobRun] = {}
+        self._look: IDelayedCall | None = None
+        self._is_open = False
 
     def start(self) -> None:
-        """Go on with what was under way."""
+        """Go on with what was under way, and begin what waits for a date when that comes."""
         for resource in self._registry.list(KIND):
             if resource.body["state"] == "running":
                 self._run(resource)
+        self._is_open = True
+        self._begin_due()
 
     def stop(self) -> Deferred[Any]:
         """End what is under way, so that the next start goes on with it. Fires when all has."""
+        self._is_open = False
+        if self._look is not None and self._look.active():
+            self._look.cancel()
         for run in self._running.values():
             run.is_stopping = True
         return DeferredList([self._over(run) for run in self._running.values()])
 
     # --- IJobs ---
 
-    async def _begin(self, kind: str, tenant: str, what: dict[str, Any], by: str) -> JobView:
-        under_way = sum(run.tenant == tenant for run in self._running.values())
-        if under_way >= AT_A_TIME:
+    async def _begin(self, kind: str, tenant: str, what: dict[str, Any], by: str, starts_at: int) -> JobView:
+        now_ms = self._now_ms()
+        waits = starts_at > now_ms
+        if not waits and not self._has_room(tenant):
             raise TooMany(
                 f"expected at most {AT_A_TIME} jobs of a tenant at a time; wait for one, or cancel it"
             )
-        now_ms = int(self._dates.seconds() * 1000)
-        view = JobView("", kind, "running", what, None, 0, {}, {}, {}, now_ms, 0, "", by)
+        if waits and len(self._waiting(tenant)) >= WAITING:
+            raise TooMany(f"expected at most {WAITING} jobs of a tenant that wait for their date; cancel one")
+        state: JobState = "waiting" if waits else "running"
+        view = JobView("", kind, state, what, None, 0, {}, {}, {}, now_ms, 0, "", by, starts_at)
         body = {**msgspec.to_builtins(view), "cursor": 0}
         resource = await self._registry.create(KIND, tenant, f"{now_ms}-{secrets.token_hex(4)}", body)
         await self._forget_old(tenant)
-        return self._run(resource).view
+        if not waits:
+            return self._run(resource).view
+        self._begin_due()
+        return self.get(tenant, resource.id)
 
-    def begin(self, kind: str, tenant: str, what: dict[str, Any], by: str) -> Deferred[JobView]:
+    def begin(
+        self, kind: str, tenant: str, what: dict[str, Any], by: str, starts_at: int = 0
+    ) -> Deferred[JobView]:
         """See `IJobs.begin`."""
-        return Deferred.fromCoroutine(self._begin(kind, tenant, what, by))
+        return Deferred.fromCoroutine(self._begin(kind, tenant, what, by, starts_at))
 
     def list(self, tenant: str) -> builtins.list[JobView]:
         """See `IJobs.list`."""
@@ -168,7 +196,41 @@ class JobService:
         if run is not None:
             run.is_cancelled = True
             await self._over(run)
+        elif resource.body["state"] == "waiting":
+            ended = {**resource.body, "state": "cancelled", "endedAt": self._now_ms()}
+            await self._registry.replace(KIND, resource.id, ended)
         return self.get(tenant, resource.id)
+
+    # --- waiting ---
+
+    def _waiting(self, tenant: str | None = None) -> builtins.list[Resource]:
+        """Those that wait for their date, the next one first."""
+        found = [each for each in self._registry.list(KIND, tenant) if each.body["state"] == "waiting"]
+        return sorted(found, key=lambda each: (each.body["startsAt"], each.id))
+
+    def _has_room(self, tenant: str) -> bool:
+        return sum(run.tenant == tenant for run in self._running.values()) < AT_A_TIME
+
+    def _begin_due(self) -> None:
+        """Begin those whose date has come and whose tenant has room, and look again in time."""
+        if not self._is_open:
+            return
+        now_ms, wait = self._now_ms(), None
+        for resource in self._waiting():
+            left = (resource.body["startsAt"] - now_ms) / 1000
+            if left > 0:
+                wait = min(LOOK, left)
+                break
+            if resource.id not in self._running and self._has_room(resource.tenant):
+                begun = {**resource.body, "state": "running"}
+                run = self._run(replace(resource, body=begun))
+                run.save().addErrback(lambda failure: self._log.failure("a job could not be stored", failure))
+        if self._look is not None and self._look.active():
+            self._look.cancel()
+        self._look = self._clock.callLater(wait, self._begin_due) if wait is not None else None
+
+    def _now_ms(self) -> int:
+        return int(self._dates.seconds() * 1000)
 
     # --- running ---
 
@@ -207,20 +269,21 @@ class JobService:
                 state, run.body["problem"] = "failed", result.getErrorMessage()
                 if not result.check(IotgwError):
                     self._log.failure("a job failed", result)
-        run.body |= {"state": state, "endedAt": int(self._dates.seconds() * 1000)}
+        run.body |= {"state": state, "endedAt": self._now_ms()}
         return run.save()
 
     def _let_go(self, _: object, run: JobRun) -> None:
         self._running.pop(run.id, None)
         run.over.callback(None)
+        self._begin_due()
 
     async def _forget_old(self, tenant: str) -> None:
-        over = [view for view in self.list(tenant) if view.state != "running"]
+        over = [view for view in self.list(tenant) if view.state not in ("running", "waiting")]
         for view in over[KEPT:]:
             await self._registry.delete(KIND, view.id)
 
 
 def view_of(id: str, body: dict[str, Any]) -> JobView:
     """What the registry keeps of a job, as people see it."""
-    fields = {name: value for name, value in body.items() if name != "cursor"}
+    fields = {name: value for name, value in body.items() if name not in ("cursor", "place")}
     return replace(msgspec.convert(fields, JobView), id=id)

@@ -9,7 +9,7 @@ class ConversionBatch:
     """Uplinks under conversion. ``outcomes`` and ``receipts`` are set when the conversions are back. An uplink that is
     only stored has no outcome."""
 
-    __slots__ = ("last", "outcomes", "receipts", "refused", "uplinks")
+    __slots__ = ("debugged", "last", "outcomes", "receipts", "refused", "uplinks")
 
     def __init__(self, uplinks: list[StoredUplink]) -> None:
         self.uplinks = uplinks
@@ -18,6 +18,8 @@ class ConversionBatch:
         self.refused: set[int] = set()
         self.outcomes: list[Outcome] | None = None
         self.receipts: list[tuple[Job, Conversion]] = []
+        self.debugged: list[tuple[Job, Conversion]] = []
+        """Those of which everything is kept."""
 
     def refuse(self, positions: set[int]) -> None:
         """Note that the journal refused the uplinks at these positions."""
@@ -31,3 +33,4 @@ class ConversionBatch:
         self.uplinks = [stored for stored in self.uplinks if stored.seq not in refused]
         self.outcomes = [outcome for outcome in self.outcomes if outcome.seq not in refused]
         self.receipts = [receipt for receipt in self.receipts if receipt[0].seq not in refused]
+        self.debugged = [pair for pair in self.debugged if pair[0].seq not in refused]

@@ -8,7 +8,7 @@ uplinks, together with the position up to which this datasource is done.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -20,14 +20,17 @@ from iotgw.core.model import (
     ConverterVersion,
     Job,
     Outcome,
+    Output,
     State,
     StoredUplink,
 )
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters, IConverterVersions
+from iotgw.core.ports.debug import IDebug
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.journal import IUplinkStream
 from iotgw.core.ports.speakers import ISpeakers
+from iotgw.core.ports.usage import IDeviceMeter
 from iotgw.core.proof import proved
 from iotgw.core.speakers import Anybody
 from iotgw.core.stream import StreamReader
@@ -35,7 +38,7 @@ from iotgw.core.times import DateMs
 from iotgw.pipeline.batch import ConversionBatch
 from iotgw.pipeline.choosing import ConverterChooser, facts_of
 from iotgw.pipeline.dating import dated
-from iotgw.pipeline.rejections import rejection
+from iotgw.pipeline.rejections import BEYOND_LIMIT, REJECTED, rejection
 from iotgw.pipeline.sender_check import SenderCheck
 from iotgw.pipeline.sources import Source
 from iotgw.pipeline.strangers import Strangers
@@ -78,8 +81,13 @@ class Conversions:
         speakers: ISpeakers | None = None,
         refused: Callable[[str, str], None] = lambda peer, reason: None,
         strangers: Strangers | None = None,
+        *,
+        meter: IDeviceMeter | None = None,
+        debug: IDebug | None = None,
     ) -> None:
         self._source = source
+        self._meter = meter
+        self._debug = debug
         self._journal = journal
         self._converters = converters
         self._chooser = ConverterChooser(source, versions)
@@ -130,6 +138,7 @@ class Conversions:
     def stored(self, uplinks: list[StoredUplink]) -> None:
         """These uplinks are durable."""
         self._source.counts["received"] += len(uplinks)
+        self._source.bytes += sum([len(stored.uplink.payload) for stored in uplinks])
         self._durable = uplinks[-1].seq
         self._reader.offer(uplinks)
         self._settle()
@@ -218,9 +227,13 @@ class Conversions:
 
         def done(conversions: list[Conversion]) -> None:
             batch.receipts = [pair for pair in zip(jobs, conversions, strict=True) if pair[1].acks]
+            if self._debug is not None:
+                source = self._source
+                batch.debugged = self._debug.picked(source.tenant, source.id, jobs, conversions)
             results = iter(zip(jobs, conversions, strict=True))
+            is_familiar = self._check.familiar()
             batch.outcomes = [
-                ready[stored.seq] if stored.seq in ready else self._outcome(*next(results))
+                ready[stored.seq] if stored.seq in ready else self._outcome(*next(results), is_familiar)
                 for stored in batch.uplinks
             ]
             self._settle()
@@ -255,16 +268,22 @@ class Conversions:
         assert outcomes is not None
         for job, conversion in batch.receipts:
             self._acknowledged(job, conversion)
+        if batch.debugged and self._debug is not None:
+            source = self._source
+            self._debug.converted(source.tenant, source.id, source.spec.name, batch.debugged)
         self._converted(outcomes)
         self.position = batch.uplinks[-1].seq
         kept = len(batch.uplinks) - len(outcomes)
         counts = self._source.counts
         counts["filtered"] += kept
+        is_familiar = self._check.familiar()
         for at, outcome in enumerate(outcomes):
             if outcome.state is State.CONVERTED:
                 counts["converted"] += 1
                 # whatever has outputs has an outcome for each uplink
-                self._check.heard(batch.uplinks[at].uplink.metadata, outcome.outputs)
+                metadata = batch.uplinks[at].uplink.metadata
+                if not is_familiar(metadata, outcome.outputs):
+                    self._check.heard(metadata, outcome.outputs)
             elif outcome.state is State.FAILED:
                 counts["failed"] += 1
                 if outcome.error is not None and outcome.error.name == _DELETED:
@@ -273,28 +292,33 @@ class Conversions:
                 counts["filtered"] += 1
             if outcome.error is not None and self._strangers is not None:
                 self._strangers.counts(outcome, batch.uplinks[at].uplink.received_ms)
+        if self._meter is not None and outcomes:
+            self._meter.converted(self._source.tenant, batch.uplinks, outcomes)
         self._journal.settle(self._source.id, self.position, outcomes, haste=bool(outcomes), kept=kept)
 
     # --- an uplink ---
 
     async def convert_again(self, stored: StoredUplink, released: str = "") -> Outcome:
         """Convert one stored uplink outside of the batches; only for the device that is ``released``, if one is."""
-        job = self._job(stored, None)
+        job = self._job(stored, None, is_again=True)
         if isinstance(job, Outcome):
             return job
         done: Deferred[list[Conversion]] = Deferred()
         self._converters.convert([job], done.callback)
-        outcome = self._outcome(job, (await done)[0], released)
+        outcome = self._outcome(job, (await done)[0], self._check.familiar(), released)
         if outcome.error is not None and self._strangers is not None:
             self._strangers.counts(outcome, job.received_ms)
         self._check.heard(job.metadata, outcome.outputs)
         return msgspec.structs.replace(outcome, aside=None)  # its sender was answered long ago
 
-    def _job(self, stored: StoredUplink, version: ConverterVersion | None) -> Job | Outcome:
+    def _job(
+        self, stored: StoredUplink, version: ConverterVersion | None, is_again: bool = False
+    ) -> Job | Outcome:
         """The job that converts an uplink, or its outcome if it can't be converted. If ``version`` is None, the
-        uplink's metadata names the converter."""
+        uplink's metadata names the converter. What was only kept is converted when it comes ``is_again``."""
         uplink = stored.uplink
-        if (objection := self._objection(stored)) is not None:
+        objection = self._objection(stored)
+        if objection is not None and not (is_again and objection.name == BEYOND_LIMIT):
             return _failed(stored.seq, objection)
         if version is None:
             try:
@@ -311,19 +335,28 @@ class Conversions:
     def _objection(self, stored: StoredUplink) -> ConversionError | None:
         """Why an uplink can't be converted: its datasource rejected it, or the journal can't read it. None if it
         can."""
-        objection = rejection(stored.uplink)
-        if objection is not None and objection.stage == "journal":
-            self._unreadable.append(stored.seq)
-            self._reason = objection.message
-        return objection or self._check.claim(stored.uplink.metadata)
+        uplink = stored.uplink
+        if REJECTED in uplink.metadata and (objection := rejection(uplink)) is not None:
+            if objection.stage == "journal":
+                self._unreadable.append(stored.seq)
+                self._reason = objection.message
+            return objection
+        return self._check.claim(uplink.metadata)
 
-    def _outcome(self, job: Job, conversion: Conversion, released: str = "") -> Outcome:
+    def _outcome(
+        self,
+        job: Job,
+        conversion: Conversion,
+        is_familiar: Callable[[bytes, Sequence[Output]], bool],
+        released: str = "",
+    ) -> Outcome:
         key = job.converter.key
         if conversion.error is not None:
             return Outcome(job.seq, State.FAILED, key, (), conversion.error)
         if not conversion.outputs:
             return Outcome(job.seq, State.FILTERED, key, (), None, DateMs(0), conversion.aside)
-        if (error := self._check.speaking(job.metadata, conversion.outputs)) is not None:
+        is_doubtful = not is_familiar(job.metadata, conversion.outputs)
+        if is_doubtful and (error := self._check.speaking(job.metadata, conversion.outputs)) is not None:
             return Outcome(job.seq, State.FAILED, key, (), error)
         outcome = Outcome(
             job.seq, State.CONVERTED, key, conversion.outputs, None, job.received_ms, conversion.aside

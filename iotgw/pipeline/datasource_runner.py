@@ -34,6 +34,7 @@ from iotgw.pipeline.checkpoints import RegistryCheckpoints
 from iotgw.pipeline.claims import Claims
 from iotgw.pipeline.conversions import Conversions
 from iotgw.pipeline.intake import Intake
+from iotgw.pipeline.limits import Limits
 from iotgw.pipeline.reprocessing import Reprocessing
 from iotgw.pipeline.sources import Source
 
@@ -61,6 +62,7 @@ class DatasourceRunner:
         claims: Claims,
         in_background: Callable[[Coroutine[Any, Any, None]], None],
         *,
+        limits: Limits,
         calendar: ICalendar,
         files: IOperatorFiles | None,
         kept: IKept | None = None,
@@ -78,6 +80,7 @@ class DatasourceRunner:
         self._data_dir = data_dir
         self._shares = shares
         self._claims = claims
+        self._limits = limits
         self._in_background = in_background
         self._calendar = calendar
         self._files = files
@@ -91,16 +94,18 @@ class DatasourceRunner:
             if enabled and source.datasource is not None and _listener(spec) == _listener(source.spec):
                 source.turned_away.forget()
                 source.spec = spec  # a change of converter is no reason to cut connections
+                self._limits.apply(source, spec)
                 source.speaks_for = self._speaks_for(spec)
                 self.conversions.look_up()
                 return
             await self._close()
             before, source.spec = source.spec, spec
+            self._limits.apply(source, spec)
             source.speaks_for = self._speaks_for(spec)
             self.conversions.look_up()
             self._be_away()
             source.guard = None
-            source.never_waits = False
+            source.never_waits = source.is_shared = False
             self.intake.proves = False
             self._in_background(self._let_go(before, spec))
             self.error = ""

@@ -26,6 +26,7 @@ from iotgw.core.specs import DatasourceSpec
 from iotgw.core.times import DateMs
 from iotgw.pipeline.admission import BUSY, REFUSED, TOO_LARGE, Admission
 from iotgw.pipeline.long_poll import LongPoll
+from iotgw.pipeline.rejections import kept_unconverted
 from iotgw.pipeline.repeats import MOST, FirstTry, KnownKeys, Repeats, bounded
 from iotgw.pipeline.sources import Source
 
@@ -88,6 +89,15 @@ class Intake:
     @guard.setter
     def guard(self, guard: Guard | None) -> None:
         self._source.guard = guard
+
+    @property
+    def is_shared(self) -> bool:
+        """See `IIntake.is_shared`."""
+        return self._source.is_shared
+
+    @is_shared.setter
+    def is_shared(self, is_so: bool) -> None:
+        self._source.is_shared = is_so
 
     @property
     def never_waits(self) -> bool:
@@ -196,6 +206,12 @@ class Intake:
             self._oversized("metadata", len(text), admission.max_metadata)
             answer(TOO_LARGE)
             return 0
+        if source.limits is not None and (beyond := source.limits.take(encoded[2])) is not None:
+            if not beyond.is_kept:
+                source.counts["refused"] += 1
+                answer(Answer(Status.BUSY, retry_after=beyond.wait, is_limited=True))
+                return 0
+            text = self._encoded({**metadata, **kept_unconverted(beyond.reason)})[1]
         date_ms = DateMs(received_ms) if received_ms else self._calendar.now_ms()
         uplink = Uplink(source.tenant, source.id, date_ms, payload, text)
         return self._journal.append(uplink, (answer, encoded[2] if listens else None))

@@ -20,33 +20,37 @@ from iotgw.core import proof
 from iotgw.core.clock import PlainCalendar
 from iotgw.core.departures import Departures
 from iotgw.core.errors import Conflict, NotFound
-from iotgw.core.model import DEFAULT_TENANT, Answer, Message, Metadata, State, StoredUplink
+from iotgw.core.model import DEFAULT_TENANT, Answer, Message, Metadata, State
 from iotgw.core.own_converters import NoOwnConverters
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.credentials import ICredentials
 from iotgw.core.ports.datasources import IDatasource, IDatasourceType
+from iotgw.core.ports.debug import IDebug
 from iotgw.core.ports.delivery import IDelivery
 from iotgw.core.ports.devices import IOwnConverters, IQuarantine
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.files import IOperatorFiles
-from iotgw.core.ports.journal import Entries, IUplinkStream
+from iotgw.core.ports.journal import IUplinkStream
 from iotgw.core.ports.kept import IKept
 from iotgw.core.ports.pipeline import IPipeline, Room, UplinkListener
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.ports.speakers import ISpeakers
+from iotgw.core.ports.usage import IDeviceMeter
 from iotgw.core.quarantine import NoQuarantine
 from iotgw.core.recorder import Recorder
 from iotgw.core.shared import SharedResources
 from iotgw.core.specs import DatasourceSpec, Resource
 from iotgw.core.types import Types
 from iotgw.pipeline.admission import Admission
+from iotgw.pipeline.all_conversions import AllConversions
 from iotgw.pipeline.claims import Claims
 from iotgw.pipeline.conversions import Conversions
 from iotgw.pipeline.datasource_runner import DatasourceRunner
 from iotgw.pipeline.intake import Intake
 from iotgw.pipeline.leaving import DELETED, BacklogEmptier
+from iotgw.pipeline.limits import Limits
 from iotgw.pipeline.long_poll import LongPoll
 from iotgw.pipeline.publisher import Publisher
 from iotgw.pipeline.repeats import KnownKeys
@@ -95,6 +99,8 @@ class Pipeline:
         own_converters: IOwnConverters | None = None,
         quarantine: IQuarantine | None = None,
         kept: IKept | None = None,
+        meter: IDeviceMeter | None = None,
+        debug: IDebug | None = None,
     ) -> None:
         self._sources = sources
         self._own: IOwnConverters = own_converters or NoOwnConverters()
@@ -114,13 +120,16 @@ class Pipeline:
         self._data_dir = data_dir
         self._files = files
         self._kept = kept
+        self._meter = meter
+        self._debug = debug
         self._shares = shares if shares is not None else SharedResources()
         self._claims = Claims(sources.away)
+        self._limits = Limits(registry, recorder, reactor, sources.values)
         self._admission = Admission(journal, delivery, reactor, max_payload, max_metadata)
         self._long_poll = LongPoll(downlinks, reactor)
         self._replies = Replies(sources, journal, downlinks, reactor)
         self._running: dict[str, DatasourceRunner] = {}
-        own = (self._replies, self._long_poll, _AllConversions(self._running))
+        own = (self._replies, self._long_poll, AllConversions(self._running))
         self.journal_listener = Publisher([*own, *listeners], self._admission.room_again, self._damaged)
         self._quarantine = quarantine or NoQuarantine()
         self._quarantine.listen(self._device_changed)
@@ -133,6 +142,7 @@ class Pipeline:
     async def start(self) -> None:
         """Open every datasource of the registry and follow its changes. Uplinks of datasources that the registry
         doesn't have are given up."""
+        self._limits.start()
         self._registry.watch("datasource", self._changed)
         self._registry.watch("converter", self._converter_changed)
         self._own.watch_own_converters(self._look_up)
@@ -183,9 +193,9 @@ class Pipeline:
 
     def _device_changed(self, tenant: str, device: str, is_there: bool) -> None:
         """A device came: whoever was turned away as nobody's may be it."""
-        for runner in self._running.values():
-            if is_there and runner.source.tenant == tenant:
-                runner.source.turned_away.forget()
+        for source in self._sources.values():
+            if is_there and source.tenant == tenant:
+                source.turned_away.forget()
 
     def _follow(self, change: Coroutine[Any, Any, None]) -> None:
         def failed(failure: Failure) -> None:
@@ -252,7 +262,7 @@ class Pipeline:
         conversions = self._conversions(source, position, partial(intake.refuse, "identity"), strangers)
         return DatasourceRunner(
             source, intake, conversions, Reprocessing(source, conversions, self._journal), self._types, self._registry, self._credentials, self._reactor,
-            self._data_dir, self._shares, self._claims, self._in_background, calendar=self._calendar, files=self._files,
+            self._data_dir, self._shares, self._claims, self._in_background, limits=self._limits, calendar=self._calendar, files=self._files,
             kept=self._kept,
         )  # fmt: skip
 
@@ -266,7 +276,7 @@ class Pipeline:
         return Conversions(
             source, position, self._journal, self._converters, self._versions, self._downlinks,
             self.journal_listener.converted, lambda positions, reason: self._unreadable(source, positions, reason),
-            self._calendar, self._speakers, refused, strangers,
+            self._calendar, self._speakers, refused, strangers, meter=self._meter, debug=self._debug,
         )  # fmt: skip
 
     def _unreadable(self, source: Source, positions: list[int], reason: str) -> None:
@@ -369,29 +379,3 @@ class Pipeline:
         if runner is None:
             raise NotFound("the message's datasource was deleted; its messages can't be converted again")
         return await runner.reprocessing.run(message)
-
-
-class _AllConversions(UplinkListener):
-    """Hands uplinks to the conversions of their datasource."""
-
-    def __init__(self, running: dict[str, DatasourceRunner]) -> None:
-        self._running = running
-
-    def storing(self, datasource: str, uplinks: list[StoredUplink]) -> None:
-        """Start converting them while they are being stored."""
-        runner = self._running.get(datasource)
-        if runner is not None:
-            runner.conversions.storing(uplinks)
-
-    def stored(self, datasource: str, entries: Entries) -> None:
-        """Let their conversions take effect."""
-        runner = self._running.get(datasource)
-        if runner is not None:
-            runner.conversions.stored([stored for stored, _ in entries])
-
-    def refused(self, datasource: str, entries: Entries, reason: str) -> None:
-        """Drop them."""
-        runner = self._running.get(datasource)
-        if runner is not None:
-            runner.source.counts["refused"] += len(entries)
-            runner.conversions.refused({stored.seq for stored, _ in entries})

@@ -21,6 +21,7 @@ from iotgw.core.ports.journal import Entries, IUplinkStream
 from iotgw.core.ports.pipeline import UplinkListener
 from iotgw.core.proof import Proved, proved
 from iotgw.pipeline.admission import BUSY
+from iotgw.pipeline.rejections import BEYOND_LIMIT
 from iotgw.pipeline.sources import Source
 from iotgw.pipeline.strangers import UNKNOWN
 
@@ -235,5 +236,7 @@ def _status(outcome: Outcome) -> Status:
     """What the sender of a converted uplink is told."""
     if outcome.state is not State.FAILED:
         return Status.STORED
-    is_refused = outcome.error is not None and outcome.error.name == UNKNOWN
-    return Status.REFUSED if is_refused else Status.FAILED
+    name = outcome.error.name if outcome.error is not None else ""
+    if name == BEYOND_LIMIT:
+        return Status.STORED
+    return Status.REFUSED if name == UNKNOWN else Status.FAILED

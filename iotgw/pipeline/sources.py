@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Protocol
 
+from msgspec import Struct
 from zope.interface import implementer
 
 from iotgw.core.device_kinds import ConverterChoice
@@ -13,9 +15,25 @@ from iotgw.core.ports.datasources import IDatasource, IPushes
 from iotgw.core.ports.devices import IOwnConverters
 from iotgw.core.ports.intake import Guard
 from iotgw.core.ports.sources import ISources
+from iotgw.core.ports.usage import Amounts, IMetered, Tally
 from iotgw.core.specs import DatasourceSpec, SpeaksFor
 from iotgw.pipeline.away import AwayPaths
 from iotgw.pipeline.turned_away import TurnedAway
+
+
+class ILimits(Protocol):
+    """What `Source.limits` does: `iotgw.pipeline.limits.SourceLimits`."""
+
+    def take(self, device: str) -> Beyond | None:
+        """A message of a device comes (by its identity; empty where nobody knows it). None if it may pass."""
+
+
+class Beyond(Struct, frozen=True):
+    """A message is beyond a limit: whether it is kept all the same, why, and seconds until one may pass."""
+
+    is_kept: bool
+    reason: str
+    wait: float
 
 
 class Source:
@@ -45,6 +63,10 @@ class Source:
         """Which of ``reply`` and ``session`` its converters may say: devices then wait for the conversion."""
         self.never_waits = False
         """Whether uplinks are answered when they are durable, whatever ``reply`` says."""
+        self.limits: ILimits | None = None
+        """What it may take, if that is limited."""
+        self.is_shared = False
+        """Whether its senders bring messages of many devices, so that one device's limit must not hold up the others."""
         self.turned_away = TurnedAway()
         """Senders that are refused without a look at what they send."""
         self.is_leaving = False
@@ -52,12 +74,24 @@ class Source:
         self.counts = {"received": 0, "converted": 0, "filtered": 0, "failed": 0, "refused": 0}
         """Counts of uplinks since the datasource was made, as in the journal. Only ``refused`` counts from the start
         of the process, because the journal never sees those."""
+        self.bytes = 0
+        """The payloads that were received since the start of the process."""
+        self._unfailed = 0
+        """Failures that ``counts`` has no more, because they were converted again, less those that it has got by that."""
 
     def recount(self, before: State, after: State) -> None:
         """A stored uplink was converted again: move it to its new state's count."""
         if before is not State.RECEIVED:
             self.counts[before.name.lower()] -= 1
         self.counts[after.name.lower()] += 1
+        self._unfailed += (before is State.FAILED) - (after is State.FAILED)
+
+    @property
+    def amounts(self) -> Amounts:
+        """What was used of it so far."""
+        counts = self.counts
+        errors = counts["failed"] + self._unfailed
+        return Amounts(counts["received"], self.bytes, errors, counts["refused"])
 
     @property
     def choice(self) -> ConverterChoice:
@@ -77,7 +111,7 @@ class Source:
         return bool(self.spec.converter or self.spec.converters or self.own.own_converters(self.tenant))
 
 
-@implementer(ISources)
+@implementer(ISources, IMetered)
 class Sources(dict[str, Source]):
     """Every datasource of the registry, by id. The pipeline puts them in and takes them out."""
 
@@ -85,6 +119,13 @@ class Sources(dict[str, Source]):
         super().__init__(sources or {})
         self.away = AwayPaths()
         """The paths of those that are not open now."""
+
+    def tallies(self) -> list[Tally]:
+        """See `IMetered.tallies`."""
+        return [
+            Tally(("datasource", source.tenant, source.id), source.spec.name, source.amounts)
+            for source in self.values()
+        ]
 
     def name(self, id: str) -> str:
         """See `ISources.name`."""

@@ -43,7 +43,8 @@ def add(commands: Any) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--api-port", type=int, default=0, metavar="PORT",
-        help=f"platforms: be their API for downlinks on this port of loopback, too ({', '.join(ANSWERING)})",
+        help=f"platforms: be their API for downlinks on this port of loopback, too ({', '.join(ANSWERING)}), or "
+        "publish the keys of their signatures there (google-pubsub-push)",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, help="the same devices and readings again")
 

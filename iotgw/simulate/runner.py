@@ -28,6 +28,8 @@ from iotgw.simulate.plain import JsonSensor
 from iotgw.simulate.platform_api import SimulatedApi
 from iotgw.simulate.platform_calls import Called
 from iotgw.simulate.platforms import PLATFORMS, PlatformDevice
+from iotgw.simulate.pubsub_push import KIND as PUBSUB_PUSH
+from iotgw.simulate.pubsub_push import PublishedKeys, PushedSensor
 from iotgw.simulate.tekelek import TekelekSensor
 
 MAX_OPEN = 1_000
@@ -91,6 +93,13 @@ KINDS = {
         "LwM2M thermometers that register and send; --path stands before rd",
         has_path=True,
     ),
+    PUBSUB_PUSH: DeviceKind(
+        PushedSensor,
+        8080,
+        is_answered=True,
+        about="a subscription of Google Pub/Sub that pushes; --api-port has its keys",
+        has_path=True,
+    ),
     "udp": DeviceKind(JsonSensor, 11560, is_udp=True, about="JSON documents over UDP"),
     **{
         name: DeviceKind(
@@ -121,7 +130,7 @@ class Plan(Struct, frozen=True):
     repeat: int = 0
     """Platforms: every so many-th uplink comes twice."""
     api_port: int = 0
-    """Platforms: the port at which their API is simulated; 0 is none."""
+    """Platforms: the port at which their API is simulated, or their keys are published; 0 is none."""
 
 
 class Summary(Struct):
@@ -164,7 +173,8 @@ class _Run:
     def start(self) -> Deferred[Summary]:
         self._began = self.reactor.seconds()
         if self.plan.api_port:
-            api = SimulatedApi(self.plan.kind, self._called)
+            is_push = self.plan.kind == PUBSUB_PUSH
+            api = PublishedKeys() if is_push else SimulatedApi(self.plan.kind, self._called)
             port = self.reactor.listenTCP(self.plan.api_port, Site(api), interface="127.0.0.1")
             self._done.addBoth(lambda result: maybeDeferred(port.stopListening).addCallback(lambda _: result))
         self._step()

@@ -16,7 +16,7 @@ from iotgw.core.errors import IotgwError
 MANIFEST = "manifest.json"
 DATABASES = ("registry.db", "downlinks.db", "journal.db")
 """What a gateway can't do without."""
-DISPENSABLE = ("devices.db", "events.db", "kept.db")
+DISPENSABLE = ("devices.db", "events.db", "kept.db", "usage.db")
 KEY = "secret.key"
 TOKEN = "admin-token"
 FORMAT = 1

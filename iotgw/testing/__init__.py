@@ -13,6 +13,7 @@ from iotgw.testing.connector import FakeAsyncioThread, FakeConnector, FakeEndpoi
 from iotgw.testing.converters import FakeConverters, MemoryConverterVersions, reads_json
 from iotgw.testing.credentials import MemoryCredentials, save_credential
 from iotgw.testing.datasources import FakeDatasource, FakeDatasourceType, datasource_context
+from iotgw.testing.debug import MemoryDebugStore
 from iotgw.testing.delivery import FakeDelivery
 from iotgw.testing.device_entries import MemoryDeviceEntries
 from iotgw.testing.devices import MemoryDevices
@@ -45,6 +46,7 @@ from iotgw.testing.tcp_device import FakeTcpDevice
 from iotgw.testing.threads import ThreadClock
 from iotgw.testing.trace import MemoryTrace
 from iotgw.testing.upkeep import MemoryBackups, MemoryPause
+from iotgw.testing.usage import MemoryUsage
 
 __all__ = [
     "START",
@@ -68,6 +70,7 @@ __all__ = [
     "MemoryCheckpoints",
     "MemoryConverterVersions",
     "MemoryCredentials",
+    "MemoryDebugStore",
     "MemoryDeviceEntries",
     "MemoryDevices",
     "MemoryDownlinkStore",
@@ -83,6 +86,7 @@ __all__ = [
     "MemoryReactor",
     "MemoryRegistry",
     "MemoryTrace",
+    "MemoryUsage",
     "ThreadClock",
     "Told",
     "Verdicts",

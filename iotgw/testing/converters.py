@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
-from iotgw.core.errors import Conflict, ConversionFailed, NotFound, SettingsError, TooMany
+from iotgw.core.errors import Conflict, ConversionFailed, NotFound, SettingsError, TooMany, Undecided
 from iotgw.core.model import (
     DEFAULT_TENANT,
     Aside,
@@ -21,6 +21,7 @@ from iotgw.core.model import (
     Job,
     Metadata,
     Output,
+    Uplink,
 )
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.specs import ConverterSpec, Resource
@@ -48,7 +49,7 @@ class FakeConverters:
     """Converts by ``makes(job)`` whatever the script is, at once; while ``held`` is a list, when a test calls `release`.
 
     ``seen`` are the jobs it was given. A script without the word ``function`` is refused. A version whose options have
-    ``state`` remembers; one says ``reply`` and ``session`` if its script has the word.
+    ``state`` remembers; one says ``reply`` and ``session`` if its script has the word. One with the word ``undecided`` is refused as such without samples.
     """
 
     def __init__(self, makes: Callable[[Job], Conversion] = reads_json) -> None:
@@ -86,12 +87,16 @@ class FakeConverters:
         """See `IConverters.says`."""
         return frozenset(name for name in ("reply", "session") if name in version.script)
 
-    def compile(self, spec: ConverterSpec, tenant: str = DEFAULT_TENANT) -> Deferred[tuple[str, str]]:
+    def compile(
+        self, spec: ConverterSpec, tenant: str = DEFAULT_TENANT, samples: Sequence[Uplink] = ()
+    ) -> Deferred[tuple[str, str]]:
         """See `IConverters.compile`."""
         if tenant in self.busy:
             return fail(TooMany("expected fewer at a time"))
         if "function" not in spec.script:
             return fail(SettingsError("script", "expected JavaScript, got something else at line 1"))
+        if "undecided" in spec.script and spec.dialect == "auto" and not samples:
+            return fail(Undecided(("thingsboard", "ttn-v2"), "expected thingsboard or ttn-v2"))
         dialect = "thingsboard" if spec.dialect == "auto" else spec.dialect
         return succeed((dialect, "duktape" if spec.engine == "auto" else spec.engine))
 
@@ -150,6 +155,9 @@ class MemoryConverterVersions:
         self.library: Mapping[str, ConverterVersion] = library or {}
         self._saved: dict[str, tuple[Resource, list[ConverterVersion]]] = {}
         self._ids = itertools.count(1)
+
+    async def check(self, tenant: str, spec: ConverterSpec) -> None:
+        """See `IConverterVersions.check`."""
 
     async def create(self, tenant: str, spec: ConverterSpec) -> Resource:
         """See `IConverterVersions.create`."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
-from iotgw.core.downlink_item import Item
-from iotgw.core.ports.downlinks import IDownlinkStore
+from iotgw.core.downlink_item import Item, ItemState
+from iotgw.core.ports.downlinks import IDownlinkStore, JobItems
 
 
 @implementer(IDownlinkStore)
@@ -68,5 +70,19 @@ class MemoryDownlinkStore:
         found = [item for item in self._by_age() if (item.tenant, item.device) == (tenant, device)]
         return succeed(found[::-1][:limit])
 
+    def of_job(
+        self, tenant: str, job: str, state: ItemState | None, after: int, limit: int
+    ) -> Deferred[JobItems]:
+        """See `IDownlinkStore.of_job`."""
+        found = [item for item in self._by_age() if job and (item.tenant, item.job) == (tenant, job)]
+        return succeed(job_items(found, state, after, limit))
+
     def _by_age(self) -> list[Item]:
         return sorted(self.items.values(), key=lambda item: item.seq)
+
+
+def job_items(found: list[Item], state: ItemState | None, after: int, limit: int) -> JobItems:
+    """What a job queued, of all its items in order."""
+    states = Counter(item.state.value for item in found)
+    wanted = [item for item in found if item.seq > after and state in (None, item.state)]
+    return JobItems(dict(sorted(states.items())), wanted[:limit])

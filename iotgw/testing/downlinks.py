@@ -11,15 +11,16 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
-from iotgw.core.downlink_item import TRANSITIONS, Item, ItemState, Step, payload
+from iotgw.core.downlink_item import TRANSITIONS, Item, ItemState, Step, id_in_job, payload
 from iotgw.core.errors import Conflict, NotFound, Unavailable
 from iotgw.core.model import Became, Downlink
-from iotgw.core.ports.downlinks import IDownlinkQueue, IDownlinks, Report
+from iotgw.core.ports.downlinks import IDownlinkQueue, IDownlinks, JobItems, Report
 from iotgw.core.ports.intake import Send
 from iotgw.core.ports.speakers import ISpeakers
 from iotgw.core.proof import Proved
 from iotgw.core.speakers import Anybody
 from iotgw.core.specs import DownlinkSpec
+from iotgw.testing.downlink_store import job_items
 from iotgw.testing.reactor import clock as new_clock
 
 Key = tuple[str, str]
@@ -67,11 +68,13 @@ class MemoryDownlinks:
 
     # --- IDownlinkQueue ---
 
-    async def push(self, tenant: str, device: str, spec: DownlinkSpec) -> Item:
+    async def push(self, tenant: str, device: str, spec: DownlinkSpec, job: str = "") -> Item:
         """See `IDownlinkQueue.push`."""
+        if job and (known := self.items.get(id_in_job(job, tenant, device))) is not None:
+            return known
         waiting = self._waiting(tenant, device) if spec.policy == "last" else []
         replaced = [item for item in waiting if item.id not in self._away]
-        return self._exchange(tenant, device, [spec], replaced, "replaced by a later item")[0]
+        return self._exchange(tenant, device, [spec], replaced, "replaced by a later item", job)[0]
 
     async def replace(
         self, tenant: str, device: str, specs: builtins.list[DownlinkSpec]
@@ -84,6 +87,21 @@ class MemoryDownlinks:
         waiting = self._waiting(tenant, device)
         self._exchange(tenant, device, [], waiting, "cleared")
         return len(waiting)
+
+    async def of_job(
+        self, tenant: str, job: str, state: ItemState | None = None, after: int = 0, limit: int = 100
+    ) -> JobItems:
+        """See `IDownlinkQueue.of_job`."""
+        self._expire()
+        found = [item for item in self.items.values() if job and (item.tenant, item.job) == (tenant, job)]
+        return job_items(found, state, after, limit)
+
+    async def clear_job(self, tenant: str, job: str) -> int:
+        """See `IDownlinkQueue.clear_job`."""
+        found = (await self.of_job(tenant, job, ItemState.QUEUED, limit=len(self.items))).items
+        for item in found:
+            self._change(item, ItemState.DELETED, "cancelled")
+        return len(found)
 
     async def cancel(self, tenant: str, id: str) -> Item:
         """See `IDownlinkQueue.cancel`."""
@@ -246,6 +264,7 @@ class MemoryDownlinks:
         specs: builtins.list[DownlinkSpec],
         replaced: builtins.list[Item],
         reason: str,
+        job: str = "",
     ) -> builtins.list[Item]:
         for spec in specs:
             payload(spec)
@@ -253,7 +272,7 @@ class MemoryDownlinks:
             raise Unavailable(f"expected at most {self._capacity} open items in all")
         for item in replaced:
             self._change(item, ItemState.DELETED, reason)
-        new = [self._new(tenant, device, spec) for spec in specs]
+        new = [self._new(tenant, device, spec, job) for spec in specs]
         for item in new:
             for (owner, name), callback in tuple(self.listeners):
                 if owner == tenant and name in self._names(tenant, device):
@@ -262,10 +281,11 @@ class MemoryDownlinks:
                 self._send_now(item)
         return [self.items[item.id] for item in new]
 
-    def _new(self, tenant: str, device: str, spec: DownlinkSpec) -> Item:
+    def _new(self, tenant: str, device: str, spec: DownlinkSpec, job: str = "") -> Item:
         seq, now = next(self._seq), self._now_ms()
         expires = now + int(spec.ttl * 1000)
-        item = Item(f"dl{seq}", seq, tenant, device, spec, ItemState.QUEUED, now, now, expires)
+        id = id_in_job(job, tenant, device) if job else f"dl{seq}"
+        item = Item(id, seq, tenant, device, spec, ItemState.QUEUED, now, now, expires, job=job)
         self.items[item.id] = item
         return item
 

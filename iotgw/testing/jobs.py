@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from iotgw.core.errors import NotFound
-from iotgw.core.ports.jobs import IJobRun, IJobs, JobView
+from iotgw.core.ports.jobs import IJobRun, IJobs, JobState, JobView
 
 
 @implementer(IJobs)
@@ -20,11 +20,13 @@ class MemoryJobs:
     def __init__(self) -> None:
         self.begun: list[tuple[str, JobView]] = []
 
-    def begin(self, kind: str, tenant: str, what: dict[str, Any], by: str) -> Deferred[JobView]:
+    def begin(
+        self, kind: str, tenant: str, what: dict[str, Any], by: str, starts_at: int = 0
+    ) -> Deferred[JobView]:
         """See `IJobs.begin`."""
-        view = JobView(
-            f"job{len(self.begun) + 1}", kind, "running", what, None, 0, {}, {}, {}, 1000, 0, "", by
-        )
+        state: JobState = "waiting" if starts_at else "running"
+        id = f"job{len(self.begun) + 1}"
+        view = JobView(id, kind, state, what, None, 0, {}, {}, {}, 1000, 0, "", by, starts_at)
         self.begun.append((tenant, view))
         return succeed(view)
 
@@ -54,8 +56,10 @@ class MemoryJobs:
 class FakeJobRun:
     """A job under way. ``counts`` are how things ended; once ``is_over``, it goes on no more."""
 
-    def __init__(self, what: dict[str, Any], tenant: str = "default", cursor: int = 0) -> None:
-        self.what, self.tenant, self.cursor = what, tenant, cursor
+    def __init__(
+        self, what: dict[str, Any], tenant: str = "default", cursor: int = 0, place: str = ""
+    ) -> None:
+        self.what, self.tenant, self.cursor, self.place, self.id = what, tenant, cursor, place, "job1"
         self.before: dict[str, int] = {}
         self.after: dict[str, int] = {}
         self.total = 0

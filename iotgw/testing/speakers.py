@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from zope.interface import implementer
 
@@ -42,6 +42,10 @@ class FakeSpeakers:
     def has_credentials(self, tenant: str) -> bool:
         """See `ISpeakers.has_credentials`."""
         return bool(self.secured)
+
+    def familiar(self, tenant: str, datasource: str) -> Callable[[str], bool] | None:
+        """See `ISpeakers.familiar`."""
+        return None
 
     def heard(self, tenant: str, datasource: str, outputs: Sequence[Output], proved: Proved = "") -> None:
         """See `ISpeakers.heard`."""

@@ -11,6 +11,7 @@ from iotgw.integrations.http import HttpType
 from iotgw.integrations.mqtt import MqttType
 from iotgw.integrations.sftp import SftpType
 from iotgw.integrations.thingsboard import ThingsBoardType
+from iotgw.integrations.thingsboard_http import ThingsBoardHttpType
 from iotgw.testing import telemetry as record
 from tests.peers.patience import Patience
 
@@ -29,7 +30,13 @@ async def until(condition, seconds=20.0, what="the condition"):
 class Delivering:
     """One integration ``i1``; an async context manager."""
 
-    def __init__(self, type_, journal=None, types=(MqttType, HttpType, SftpType, ThingsBoardType), **spec):
+    def __init__(
+        self,
+        type_,
+        journal=None,
+        types=(MqttType, HttpType, SftpType, ThingsBoardType, ThingsBoardHttpType),
+        **spec,
+    ):
         self.journal = journal or testing.MemoryJournal(epoch="E")
         self.events = testing.MemoryEvents()
         self.downlinks = []

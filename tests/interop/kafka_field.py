@@ -24,7 +24,7 @@ def run(coroutine):
 async def make_topic(broker, *names, partitions=4):
     from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-    client = AIOKafkaAdminClient(bootstrap_servers=f"127.0.0.1:{broker.port}")
+    client = AIOKafkaAdminClient(bootstrap_servers=broker.address)
     await client.start()
     try:
         await client.create_topics([NewTopic(name, partitions, 1) for name in names])
@@ -34,9 +34,7 @@ async def make_topic(broker, *names, partitions=4):
 
 async def produce(broker, topic, messages, partition=None):
     """Messages are ``(key, value)`` or ``(key, value, headers)``."""
-    producer = aiokafka.AIOKafkaProducer(
-        bootstrap_servers=f"127.0.0.1:{broker.port}", enable_idempotence=True
-    )
+    producer = aiokafka.AIOKafkaProducer(bootstrap_servers=broker.address, enable_idempotence=True)
     await producer.start()
     try:
         for key, value, *headers in messages:
@@ -58,7 +56,7 @@ def readings(count, first=0, devices=10):
 async def consume(broker, topic, enough, group=None):
     """Records from the beginning, until ``enough(records)``."""
     consumer = aiokafka.AIOKafkaConsumer(
-        topic, bootstrap_servers=f"127.0.0.1:{broker.port}", auto_offset_reset="earliest", group_id=group
+        topic, bootstrap_servers=broker.address, auto_offset_reset="earliest", group_id=group
     )
     await consumer.start()
     found = []
@@ -76,7 +74,7 @@ async def committed(broker, group, topic, partitions=4):
     """What a group has committed, for each partition."""
     from aiokafka.admin import AIOKafkaAdminClient
 
-    client = AIOKafkaAdminClient(bootstrap_servers=f"127.0.0.1:{broker.port}")
+    client = AIOKafkaAdminClient(bootstrap_servers=broker.address)
     await client.start()
     try:
         found = await client.list_consumer_group_offsets(group)
@@ -99,7 +97,7 @@ class Steady:
 
     async def _send(self, broker, topic, devices):
         producer = aiokafka.AIOKafkaProducer(
-            bootstrap_servers=f"127.0.0.1:{broker.port}", enable_idempotence=True, request_timeout_ms=300_000
+            bootstrap_servers=broker.address, enable_idempotence=True, request_timeout_ms=300_000
         )
         await producer.start()
         reported, number = [], 0
@@ -117,11 +115,11 @@ class Steady:
 
 class Source(Reading):
     def __init__(self, broker, connector=None, **settings):
-        super().__init__(KafkaSourceType, {"brokers": [f"127.0.0.1:{broker.port}"], **settings}, connector)
+        super().__init__(KafkaSourceType, {"brokers": [broker.address], **settings}, connector)
 
 
 def target(broker, connector=None, **settings):
-    return a_target(KafkaType, {"brokers": [f"127.0.0.1:{broker.port}"], **settings}, connector)
+    return a_target(KafkaType, {"brokers": [broker.address], **settings}, connector)
 
 
 def token(claims):

@@ -42,6 +42,21 @@ class HttpBatches(Http):
         return numbers(document for batch in self.server.documents for document in batch)
 
 
+class ThingsBoardHttp(Http):
+    """A device's token is its name."""
+
+    type = "thingsboard-http"
+    batch = {"token": "{{ deviceName }}", "downlinks": False}
+
+    def arrived(self):
+        return [
+            (request["path"].split("/")[3], entry["values"]["n"])
+            for request in self.server.received
+            if request["path"].endswith("/telemetry")
+            for entry in json.loads(request["body"])
+        ]
+
+
 class Mqtt:
     type = "mqtt"
     more = {}

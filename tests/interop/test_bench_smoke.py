@@ -54,6 +54,15 @@ def test_a_workload_runs_through_the_gateway_and_loses_nothing(tools, tmp_path):
         assert sample["missing"] == 0
 
 
+@pytest.mark.interop
+def test_the_benchmark_of_queues_runs_and_loses_nothing(tools):
+    command = [sys.executable, BENCHMARKS / "queues.py", "--smoke", "--messages", "200", "mqtt"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| mqtt |")]
+    assert [(row[1], row[5], row[6]) for row in rows] == [("200", "0", "0 |")]
+
+
 def test_a_message_that_the_target_never_got_is_counted_as_missing(tools, tmp_path):
     with tools.Sink(8, 64) as sink:
         acked = tmp_path / "acked"

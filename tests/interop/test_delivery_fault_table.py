@@ -11,7 +11,7 @@ from twisted.internet.threads import deferToThread
 
 from .delivering import Delivering, per_device, until
 from .saboteur import Saboteur
-from .targets import Http, HttpBatches, Mqtt, Sftp, ThingsBoard
+from .targets import Http, HttpBatches, Mqtt, Sftp, ThingsBoard, ThingsBoardHttp
 
 pytestmark = pytest.mark.interop
 
@@ -29,7 +29,8 @@ def impatient(monkeypatch):
 
 @pytest.mark.parametrize("fault", ["refused", "black hole", "slow", "reset", "answer lost"])
 @pytest.mark.parametrize(
-    "kind", [Http, HttpBatches, Mqtt, ThingsBoard, pytest.param(Sftp, marks=pytest.mark.root)]
+    "kind",
+    [Http, HttpBatches, Mqtt, ThingsBoard, ThingsBoardHttp, pytest.param(Sftp, marks=pytest.mark.root)],
 )
 @ensureDeferred
 async def test_a_network_fault_costs_nothing_but_time(tmp_path, kind, fault):

@@ -1,4 +1,4 @@
-"""Every command of docs/api.md and docs/operations.md runs, in its order, on a gateway as its user starts it."""
+"""Every command of these pages runs, in its order, on a gateway as its user starts it."""
 
 import os
 import re
@@ -20,8 +20,8 @@ def gateway(tmp_path_factory):
         yield gateway
 
 
-@pytest.mark.parametrize("name", ["api.md", "operations.md"])
-def test_every_command_of_a_page_runs(gateway, name):
+@pytest.mark.parametrize("name", ["api.md", "operations.md", "configuration.md"])
+def test_every_command_of_a_page_runs(gateway, name, tmp_path):
     blocks = re.findall(r"^```sh\n(.*?)^```", (ROOT / "docs" / name).read_text(), re.S | re.M)
     script = "\n".join(["set -euo pipefail", *blocks])
     script = script.replace("http://127.0.0.1:8080", gateway.url).replace("var/iotgw", str(gateway.data))
@@ -35,7 +35,7 @@ def test_every_command_of_a_page_runs(gateway, name):
     ran = subprocess.run(
         ["bash", "-x", "-c", script],
         check=False,
-        cwd=ROOT,
+        cwd=tmp_path if name == "configuration.md" else ROOT,
         env=environment,
         capture_output=True,
         text=True,

@@ -1,4 +1,5 @@
-"""The fault table: each fault of a target that `docs/faults.md` names, for HTTP, MQTT and SFTP, and the test that causes it.
+"""The fault table: each fault of a target that `docs/faults.md` names, for HTTP, MQTT, SFTP and ThingsBoard's HTTP API,
+and the test that causes it.
 
 A cell is a test, or a reason why there is none. What doesn't depend on the kind of target has one test for all.
 """
@@ -10,7 +11,7 @@ import pytest
 
 TESTS = Path(__file__).parents[1]
 PAGE = TESTS.parent / "docs" / "faults.md"
-KINDS = ("http", "mqtt", "sftp")
+KINDS = ("http", "mqtt", "sftp", "thingsboard-http")
 
 NETWORK = "interop/test_delivery_fault_table.py::test_a_network_fault_costs_nothing_but_time"
 SERVER = "interop/test_target_faults.py::test_a_server_that_is_none_is_waited_for"
@@ -36,6 +37,9 @@ FORBIDDEN = (
     "interop/test_delivery_faults.py::test_addresses_that_the_operator_forbids_are_refused_after_resolution"
 )
 CAMPAIGN = "interop/test_campaign.py::test_whenever_the_gateway_is_killed_nothing_is_missing_and_the_accounts_balance"
+
+OF_THINGSBOARD = "unit/integrations/test_thingsboard_http.py::test_"
+AS_HTTP = "- what it has in common with http does this: connections, TLS, the reader of answers"
 
 TARGET = {
     # the way to it
@@ -95,6 +99,30 @@ TARGET = {
     ),
 }
 
+THINGSBOARD_HTTP = {
+    "connections are taken, or not even that, and nothing more comes": NETWORK,
+    "it is killed, and comes back": OF_THINGSBOARD + "a_server_that_is_killed_gets_everything_later",
+    "its certificate or host key is wrong": AS_HTTP,
+    "its certificate has expired": AS_HTTP,
+    "it doesn't let us in": OF_THINGSBOARD + "a_device_whose_token_is_wrong_holds_up_no_other",
+    "an answer is not for what was asked": AS_HTTP,
+    "its address is one that the operator forbids": "interop/test_target_faults.py::test_an_address_that_the_operator_forbids_is_not_connected_to",
+    "one message is never answered": OF_THINGSBOARD
+    + "a_message_that_is_never_answered_comes_again_while_others_get_through",
+    "one message is never answered, and the gateway restarts": OF_THINGSBOARD
+    + "a_message_that_is_never_answered_costs_a_restart_no_other_message",
+    "it says that it is busy or broken, or that we may not": OF_THINGSBOARD
+    + "a_target_that_is_busy_or_full_is_waited_for",
+    "it refuses a message": OF_THINGSBOARD
+    + "a_message_that_is_refused_is_a_dead_letter_and_holds_up_no_other_device",
+    "it refuses one device's messages": OF_THINGSBOARD + "a_device_whose_token_is_wrong_holds_up_no_other",
+    "it refuses everything": "- the outbox bounds dead letters, whatever the target is",
+    "a message is larger than it takes": OF_THINGSBOARD
+    + "a_message_that_is_refused_is_a_dead_letter_and_holds_up_no_other_device",
+    "its disk is full": OF_THINGSBOARD + "a_target_that_is_busy_or_full_is_waited_for",
+}
+"""The tests of its own; all others are those of every kind."""
+
 GATEWAY = {
     "an integration with a backlog is deleted": CAMPAIGN,
     "one device fills the queue": "unit/delivery/test_limits.py::test_of_a_refused_devices_parked_messages_the_oldest_go_and_no_other_devices",
@@ -108,7 +136,8 @@ GATEWAY = {
 
 def cells():
     for fault, tests in TARGET.items():
-        for kind, test in zip(KINDS, (tests,) * 3 if isinstance(tests, str) else tests, strict=True):
+        three = (tests,) * 3 if isinstance(tests, str) else tests
+        for kind, test in zip(KINDS, (*three, THINGSBOARD_HTTP.get(fault, three[0])), strict=True):
             yield fault, kind, test
     for fault, test in GATEWAY.items():
         yield fault, "all", test

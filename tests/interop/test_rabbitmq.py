@@ -88,6 +88,16 @@ async def test_messages_come_in_order_with_what_the_broker_says_of_them(broker, 
 
 
 @ensureDeferred
+async def test_a_pasted_url_says_where_the_broker_is_and_who_we_are(broker, queue):
+    url = f"amqps://guest:guest@127.0.0.1:{broker.secure}/%2F"
+    async with Source(broker, queue, host=url, port=None, password="", tls={"ca": broker.ca}) as it:
+        await until(it.is_up)
+        assert it.source.status()["address"] == f"amqps://127.0.0.1:{broker.secure}"
+        await deferToThread(broker.publish, queue, b"21.5")
+        await until(lambda: it.payloads == [b"21.5"])
+
+
+@ensureDeferred
 async def test_only_the_durable_prefix_is_acknowledged_and_the_rest_comes_again(broker, queue):
     await deferToThread(broker.declare, queue)
     await deferToThread(broker.publish, queue, *(b"%d" % number for number in range(5)))

@@ -21,18 +21,19 @@ from iotgw.api.metrics import DOWN
 from iotgw.integrations.http import HttpType
 from iotgw.integrations.mqtt import MqttType
 from iotgw.integrations.sftp import SftpType
+from iotgw.integrations.thingsboard_http import ThingsBoardHttpType
 from tests.peers.patience import descendants
 
 from .delivering import Delivering, per_device, until
 from .saboteur import Saboteur
-from .targets import Http, Mqtt, Sftp
+from .targets import Http, Mqtt, Sftp, ThingsBoardHttp
 
 pytestmark = pytest.mark.interop
 
 DEVICES = "abc"
-KINDS = [Http, Mqtt, pytest.param(Sftp, marks=pytest.mark.root)]
+KINDS = [Http, Mqtt, ThingsBoardHttp, pytest.param(Sftp, marks=pytest.mark.root)]
 NAME = "target.example"
-TYPES = {"http": HttpType, "mqtt": MqttType, "sftp": SftpType}
+TYPES = {"http": HttpType, "mqtt": MqttType, "sftp": SftpType, "thingsboard-http": ThingsBoardHttpType}
 
 LASTING = {
     "closed at once": {
@@ -48,6 +49,8 @@ LASTING = {
     "endless": {"http": "header", "mqtt": "packet", "sftp": "4KB"},
 }
 """Faults that last until they are mended, and what `lastError` says of them."""
+for said in LASTING.values():
+    said["thingsboard-http"] = said["http"]
 
 TRANSIENT = ("garbage", "cut off", "hung up", "byte by byte")
 """Faults of single answers."""
@@ -61,11 +64,14 @@ STANDS_STILL = {
     "sftp": "not written within 3 s",
 }
 
+STANDS_STILL["thingsboard-http"] = STANDS_STILL["http"]
+
 ENDLESS = {
     "http": b"HTTP/1.1 200 OK\r\nX-Endless: ",
     "mqtt": b"\x20\x02\x00\x00\x30\xff\xff\xff\x7f",
     "sftp": b"SSH-2.0-",
 }
+ENDLESS["thingsboard-http"] = ENDLESS["http"]
 """The begin of an answer that never ends: a header, a packet, a banner."""
 MUCH = 64 << 20
 """Bytes of an endless answer that nobody needs to see."""

@@ -17,13 +17,14 @@ class AwsPeer(Process):
     """``url`` is where its services are."""
 
     port: int
+    host = "127.0.0.1"
 
     def ready(self):
-        return accepts(self.port)
+        return accepts(self.port, self.host)
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def install_tools(self, folder):
         """AWS's command line, as far as examples use it."""
@@ -112,18 +113,21 @@ class AwsPeer(Process):
 class Moto(AwsPeer):
     """What it holds is in memory."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, host="127.0.0.1"):
+        self.host = host
         if not (MOTO / ".installed").exists():
             missing("moto isn't there; tests/install-peers large fetches it")
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
-        super().__init__([MOTO / "bin" / "python", "-m", "moto.server", "-p", self.port], folder / "moto.log")
+        command = [MOTO / "bin" / "python", "-m", "moto.server", "-H", host, "-p", self.port]
+        super().__init__(command, folder / "moto.log")
 
 
 class Kinesalite(AwsPeer):
     """Streams on disk. A shard that is split or merged ends, as at AWS."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, host="127.0.0.1"):
+        self.host = host
         if not (KINESALITE / ".installed").exists():
             missing("kinesalite isn't there; tests/install-peers large fetches it")
         folder.mkdir(parents=True, exist_ok=True)

@@ -40,9 +40,10 @@ def request(method, url, body=None, headers=None, timeout=HANGS):
 
 class Gateway(Process):
     """A gateway with its data under ``folder``; it starts without any resource unless ``resources`` is a
-    TOML text."""
+    TOML text. ``network`` is a `tests.peers.network.Network` that it lives in."""
 
-    def __init__(self, folder, resources="", settings="", twistd=None, env=None):
+    def __init__(self, folder, resources="", settings="", twistd=None, env=None, network=None):
+        self._host = "127.0.0.1" if network is None else network.near
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.data = self.folder / "data"
@@ -51,10 +52,11 @@ class Gateway(Process):
         self.config = self.folder / "iotgw.toml"
         top, _, tables = settings.partition("[")
         self.config.write_text(
-            f'data-dir = "{self.data}"\napi = "tcp:{self.port}:interface=127.0.0.1"\n{top}'
+            f'data-dir = "{self.data}"\napi = "tcp:{self.port}:interface={self._host}"\n{top}'
             + (f"[{tables}" if tables else "")
         )
         command = [twistd] if twistd else [sys.executable, "-c", _TWISTD]
+        command = [*(network.command if network is not None else []), *command]
         super().__init__(
             [*command, "--nodaemon", "--pidfile=", "iotgw", "--config", self.config],
             self.folder / "gateway.log",
@@ -64,7 +66,7 @@ class Gateway(Process):
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self._host}:{self.port}"
 
     def ready(self):
         try:

@@ -14,15 +14,16 @@ USER, PASSWORD = "gateway", "open sesame"
 
 
 class Kafka(Process):
-    """``port`` is plain, ``mutual`` asks for a certificate of ``authority``, ``sasl`` for a user (PLAIN, SCRAM, and
+    """``port`` is plain, at ``host``; the others are on loopback. ``mutual`` asks for a certificate of ``authority``, ``sasl`` for a user (PLAIN, SCRAM, and
     OAUTHBEARER with unsigned tokens)."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, host="127.0.0.1"):
         folder.mkdir(parents=True, exist_ok=True)
         libraries = HOME / "target" / "lib"
         if not libraries.is_dir():
             missing("the Kafka broker isn't there; tests/install-peers large fetches it")
         self.folder = folder
+        self._host = host
         self.port, self.mutual, self.sasl, self.emulator, controller = (free_port() for _ in range(5))
         # as Event Hubs have it, and their emulator
         self.hub = f"Endpoint=sb://127.0.0.1:{self.sasl}/;SharedAccessKeyName=name;SharedAccessKey=a2V5="
@@ -37,7 +38,7 @@ class Kafka(Process):
         properties = folder / "server.properties"
         text = (HOME / "src" / "server.properties").read_text()
         for name, value in {
-            "port": self.port, "mutual": self.mutual, "sasl": self.sasl, "controller": controller, "folder": folder,
+            "host": host, "port": self.port, "mutual": self.mutual, "sasl": self.sasl, "controller": controller, "folder": folder,
             "emulator": self.emulator, "hub": self.hub, "emulated": self.emulated,
         }.items():  # fmt: skip
             text = text.replace(f"{{{name}}}", str(value))
@@ -58,7 +59,11 @@ class Kafka(Process):
         return super().launch()
 
     def ready(self):
-        return accepts(self.port) and accepts(self.sasl)
+        return accepts(self.port, self._host) and accepts(self.sasl)
+
+    @property
+    def address(self):
+        return f"{self._host}:{self.port}"
 
     @property
     def ca(self):

@@ -76,9 +76,9 @@ def wait_until(condition, seconds=20.0, what="the condition"):
         pause.wait(0.02)
 
 
-def accepts(port):
+def accepts(port, host="127.0.0.1"):
     """Whether somebody listens on a TCP port."""
-    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+    with contextlib.suppress(OSError), socket.create_connection((host, port), timeout=1):
         return True
     return False
 

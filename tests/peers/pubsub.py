@@ -15,19 +15,20 @@ class Pubsub(Process):
 
     project = "plant"
 
-    def __init__(self, folder):
+    def __init__(self, folder, host="127.0.0.1"):
+        self._host = host
         if not HOME.exists():
             missing("the Pub/Sub server isn't built; tests/install-peers large builds it")
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
-        super().__init__([HOME, self.port], folder / "pubsub.log")
+        super().__init__([HOME, f"{host}:{self.port}"], folder / "pubsub.log")
 
     def ready(self):
-        return accepts(self.port)
+        return accepts(self.port, self._host)
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self._host}:{self.port}"
 
     @property
     def place(self):

@@ -17,9 +17,10 @@ HOME = Path(__file__).parent / "rabbitmqserver" / "root"
 
 
 class RabbitMq:
-    """``port`` is plain, ``secure`` has TLS with a certificate of ``authority``. User and password are ``guest``."""
+    """``port`` is plain, at ``host``; ``secure`` has TLS with a certificate of ``authority``. User and password are ``guest``."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, host="127.0.0.1"):
+        self.host = host
         servers = sorted((HOME / "usr/lib/rabbitmq/lib").glob("rabbitmq_server-*"))
         if not servers:
             missing("RabbitMQ isn't there; tests/install-peers large fetches it")
@@ -29,10 +30,10 @@ class RabbitMq:
         certificate, key = self.authority.issue("broker", hosts=["127.0.0.1"]).write(folder, "server")
         (folder / "ca.pem").write_bytes(self.authority.pem())
         (folder / "rabbitmq.conf").write_text(
-            f"listeners.tcp.default = 127.0.0.1:{self.port}\nlisteners.ssl.default = 127.0.0.1:{self.secure}\n"
+            f"listeners.tcp.default = {host}:{self.port}\nlisteners.ssl.default = 127.0.0.1:{self.secure}\n"
             f"ssl_options.cacertfile = {folder}/ca.pem\nssl_options.certfile = {certificate}\n"
             f"ssl_options.keyfile = {key}\nssl_options.verify = verify_peer\nssl_options.fail_if_no_peer_cert = false\n"
-            "auth_mechanisms.1 = PLAIN\nauth_mechanisms.2 = EXTERNAL\nssl_cert_login_from = common_name\n"
+            "loopback_users = none\nauth_mechanisms.1 = PLAIN\nauth_mechanisms.2 = EXTERNAL\nssl_cert_login_from = common_name\n"
         )
         (folder / "plugins").write_text("[rabbitmq_auth_mechanism_ssl].")
         # its own port mapper: one that the server starts by itself would stay
@@ -50,7 +51,7 @@ class RabbitMq:
         self.server = Process(
             [servers[-1] / "sbin" / "rabbitmq-server"], folder / "rabbitmq.log", env, folder
         )
-        self.server.ready = lambda: accepts(self.port) and accepts(self.secure)
+        self.server.ready = lambda: accepts(self.port, host) and accepts(self.secure)
 
     @property
     def ca(self):
@@ -92,7 +93,7 @@ class RabbitMq:
     @contextlib.contextmanager
     def channel(self):
         """A blocking channel of pika's."""
-        parameters = pika.ConnectionParameters("127.0.0.1", self.port)
+        parameters = pika.ConnectionParameters(self.host, self.port)
         connection = pika.BlockingConnection(parameters)
         try:
             yield connection.channel()

@@ -37,6 +37,10 @@ class ThingsBoard:
         self.made = []
         """Names of devices that were provisioned."""
         self.refuses = lambda device, values: False
+        self.replies = {}
+        """What the rule chain answers to a device's request, by its method."""
+        self.asked = []
+        """Who asked, the method and its parameters."""
         self.connections = []
 
     @property
@@ -101,9 +105,13 @@ class ThingsBoard:
         elif what == "attributes":
             assert isinstance(said, dict)
             device.attributes |= said
-        else:
-            assert what == "rpc" and found[3]
+        elif found[3]:
+            assert what == "rpc"
             device.answers[int(found[3])] = said
+        else:
+            assert what == "rpc" and "params" in said
+            self.asked.append((device.name, said["method"], said["params"]))
+            return (200, self.replies[said["method"]]) if said["method"] in self.replies else (408, b"")
         return 200, b""
 
 
@@ -250,6 +258,11 @@ class Connection:
         if topic == "v1/gateway/rpc":
             self._session(said["device"]).answers[int(said["id"])] = said["data"]
             return 1
+        if found := re.fullmatch(r"v1/devices/me/rpc/request/(\d+)", topic):
+            self.server.asked.append((None, said["method"], said["params"]))
+            if said["method"] in self.server.replies:
+                self._publish(f"v1/devices/me/rpc/response/{found[1]}", self.server.replies[said["method"]])
+            return 1
         raise Malformed(topic)
 
     def _session(self, name, type_="default"):
@@ -260,7 +273,7 @@ class Connection:
         return self.sessions[name]
 
     def _publish(self, topic, said):
-        if topic not in self.topics:
+        if topic not in self.topics and re.sub(r"[^/]+$", "+", topic) not in self.topics:
             return
         body = len(topic).to_bytes(2, "big") + topic.encode() + json.dumps(said).encode()
         size, rest = b"", len(body)

@@ -22,6 +22,7 @@ from iotgw.core.expressions.nodes import (
     Node,
     Spent,
     compiled,
+    first_path,
     is_false,
     plain_path,
 )
@@ -43,10 +44,11 @@ class Expression:
 
     ``text`` is its source. ``names`` are the members of the value at the root that it reads. ``run`` is the same as
     calling it, and costs less where the expression looks at no lists. ``path`` is the names that lead to the result, and what it
-    is where that is false (None is nothing else), of an expression that is no more than that; else it is None.
+    is where that is false (None is nothing else), of an expression that is no more than that; else it is None. ``first`` is the names that lead to
+    the result unless it is false there, of other alternatives that begin with a path.
     """
 
-    __slots__ = ("_evaluate", "_left", "_steps", "names", "path", "run", "text")
+    __slots__ = ("_evaluate", "_left", "_steps", "first", "names", "path", "run", "text")
 
     def __init__(
         self,
@@ -57,9 +59,11 @@ class Expression:
         is_bounded: bool,
         steps: int = STEPS,
         path: tuple[tuple[str, ...], Any] | None = None,
+        first: tuple[str, ...] = (),
     ) -> None:
         self.text = text
         self.path = path
+        self.first = first
         self.names = names
         self._steps = steps
         self._evaluate = evaluate
@@ -103,8 +107,9 @@ def compile_expression(text: str, steps: int = STEPS) -> Expression:
         raise ValueError(f"expected an expression of at most {DEEPEST} levels") from None
     left = EvaluationBudget(steps)
     return Expression(
-        text, compiled(tree, left), left, frozenset(_roots(tree)), not _loops(tree), steps, plain_path(tree)
-    )
+        text, compiled(tree, left), left, frozenset(_roots(tree)), not _loops(tree), steps, plain_path(tree),
+        first_path(tree),
+    )  # fmt: skip
 
 
 _PATHS = frozenset(

@@ -57,6 +57,16 @@ def plain_path(node: Node) -> tuple[tuple[str, ...], Any] | None:
     return (names, otherwise) if names else None
 
 
+def first_path(node: Node) -> tuple[str, ...]:
+    """The names of the path that a tree begins with, where it is alternatives with ``||``; empty for any other tree. Unless it is false there, what it
+    leads to is the result."""
+    if node["type"] != "or_expression":
+        return ()
+    while node["type"] == "or_expression":
+        node = node["children"][0]
+    return _names_of(node)
+
+
 def _names_of(node: Node) -> tuple[str, ...]:
     """The names of a path that has nothing else; empty for any other."""
     if node["type"] == "field":

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
-from iotgw.core.model import DEFAULT_TENANT, Conversion, ConverterVersion, Job, Metadata
+from iotgw.core.model import DEFAULT_TENANT, Conversion, ConverterVersion, Job, Metadata, Uplink
 from iotgw.core.specs import ConverterSpec, Resource
 
 
@@ -24,9 +24,12 @@ class IConverters(Interface):
     def says(version: ConverterVersion) -> frozenset[str]:
         """Which of ``reply`` and ``session`` a result of this version may have (`iotgw.core.model.Aside`)."""
 
-    def compile(spec: ConverterSpec, tenant: str = DEFAULT_TENANT) -> Deferred[tuple[str, str]]:
+    def compile(
+        spec: ConverterSpec, tenant: str = DEFAULT_TENANT, samples: Sequence[Uplink] = ()
+    ) -> Deferred[tuple[str, str]]:
         """Check a script of a tenant's: its ``(dialect, engine)``; fails with SettingsError, with TooMany when the tenant has
-        its share under way, or with Unavailable where no script is run."""
+        its share under way, or with Unavailable where no script is run. A script that may be of several dialects is tried on
+        its own vectors, then on the ``samples``, messages that it is for; it fails with Undecided where they don't decide."""
 
     def test(
         version: ConverterVersion, payload: bytes, metadata: bytes | Metadata, received_ms: int
@@ -51,6 +54,9 @@ class IConverterVersions(Interface):
     """Converters with their immutable, numbered versions."""
 
     library: Mapping[str, ConverterVersion] = Attribute("the bundled ones, by name")
+
+    async def check(tenant: str, spec: ConverterSpec) -> None:
+        """Compile a script, and save nothing; raises SettingsError (script)."""
 
     async def create(tenant: str, spec: ConverterSpec) -> Resource:
         """Save a new converter as version 1; raises SettingsError (script) or Conflict (name)."""

@@ -182,6 +182,9 @@ class IFleet(Interface):
     def get(tenant: str, name: str) -> DeviceEntry | None:
         """A device; None if nobody knows it."""
 
+    def room(tenant: str) -> int | None:
+        """How many more devices the tenant's quota lets it have; None where there is none."""
+
     def is_known(tenant: str, name: str) -> bool:
         """Whether a device has an entry, by name or by its identity."""
 

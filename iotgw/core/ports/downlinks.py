@@ -6,10 +6,11 @@ import builtins
 from collections.abc import Callable, Collection
 from typing import Any, Literal
 
+from msgspec import Struct
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
-from iotgw.core.downlink_item import Item
+from iotgw.core.downlink_item import Item, ItemState
 from iotgw.core.model import Became, Downlink
 from iotgw.core.ports.intake import Send
 from iotgw.core.proof import Proved
@@ -91,11 +92,19 @@ class IDownlinks(Interface):
         that ends that."""
 
 
+class JobItems(Struct, frozen=True):
+    """What a job queued: how many items are in which state, and some of them, in the order in which they were queued."""
+
+    states: dict[str, int]
+    items: list[Item]
+
+
 class IDownlinkQueue(Interface):
     """The queue as users see it. All returned values are durable."""
 
-    async def push(tenant: str, device: str, spec: DownlinkSpec) -> Item:
-        """Queue an item; raises Unavailable when the queue is full, SettingsError when the item is wrong."""
+    async def push(tenant: str, device: str, spec: DownlinkSpec, job: str = "") -> Item:
+        """Queue an item; raises Unavailable when the queue is full, SettingsError when the item is wrong. A ``job`` gets one
+        item for each device: where it asks again, the item is the one of before."""
 
     async def replace(tenant: str, device: str, specs: builtins.list[DownlinkSpec]) -> builtins.list[Item]:
         """Replace everything that is queued for a device; nothing is replaced if an item is refused."""
@@ -105,6 +114,15 @@ class IDownlinkQueue(Interface):
 
     async def cancel(tenant: str, id: str) -> Item:
         """Cancel one item; raises NotFound, or Conflict when it is final."""
+
+    async def of_job(
+        tenant: str, job: str, state: ItemState | None = None, after: int = 0, limit: int = 100
+    ) -> JobItems:
+        """What a job queued; the items are those in this state, with a ``seq`` above ``after``. An item is forgotten a month after its
+        end."""
+
+    async def clear_job(tenant: str, job: str) -> int:
+        """Cancel what a job queued and is still QUEUED; returns how many items."""
 
     async def get(tenant: str, id: str) -> Item:
         """One item; raises NotFound."""
@@ -148,3 +166,6 @@ class IDownlinkStore(Interface):
 
     def of_device(tenant: str, device: str, limit: int) -> Deferred[list[Item]]:
         """A device's items, newest first."""
+
+    def of_job(tenant: str, job: str, state: ItemState | None, after: int, limit: int) -> Deferred[JobItems]:
+        """See `IDownlinkQueue.of_job`."""

@@ -52,6 +52,9 @@ class IIntake(Interface):
         "Whether a converter may state facts of a message's connection (`model.Answer.facts`): messages of one connection are "
         "then handed in one after another, each when the one before it is answered"
     )
+    is_shared: bool = Attribute(
+        "whether those who send here bring messages of many devices, so that none of these may hold up the others: what is beyond one device's limit is kept then"
+    )
     never_waits: bool = Attribute(
         "False, unless a datasource sets it: True answers uplinks when they are durable, whatever its ``reply`` says"
     )

@@ -27,6 +27,15 @@ Show = Callable[[TelemetryRecord, str, str], None]
 """``show(record, request, answer)``: what was sent of a test message, and what came back, in full and without secrets."""
 
 
+Shown = Callable[[Sequence[TelemetryRecord]], TelemetryRecord | None]
+"""``shown(records)``: of records that are sent together, the one for which what is exchanged is to be shown; None for none."""
+
+
+def only_tests(records: Sequence[TelemetryRecord]) -> TelemetryRecord | None:
+    """A `Shown` for test messages, whose position is negative."""
+    return records[0] if records[0].seq < 0 else None
+
+
 class Tell(Protocol):
     """Records an event of one integration, under the name that it has then."""
 
@@ -40,8 +49,8 @@ class IntegrationContext(Struct, frozen=True):
     ``epochs`` are the journal's (for message ids and keys); ``datasource_name`` maps a datasource's id to its name;
     ``downlink`` is None where nothing may be sent to devices. A target with a connection calls ``available()``
     when it has one (again), so that records are sent without further delay. Timers and waits go by the ``reactor``'s time,
-    dates by ``calendar``, or `date`. A target that can shows what it exchanges for a test message, whose position is negative, by ``show``
-    before it settles it. While it is built, ``warn`` says what a user should know of its settings (``warnings`` in its
+    dates by ``calendar``, or `date`. A target that can asks by ``shown`` for which record it shows what it exchanges, such as a test message's, whose position is
+    negative, and shows it by ``show`` before it settles the record. While it is built, ``warn`` says what a user should know of its settings (``warnings`` in its
     status). Files of its own are in ``data_dir``, under names that end with ``-ID.json`` (`iotgw.core.own_file`): they go with the
     integration. What is secret in them is encrypted by ``seal``, and read again by ``unseal``.
     """
@@ -60,6 +69,7 @@ class IntegrationContext(Struct, frozen=True):
     calendar: ICalendar | None = None
     warn: Callable[[str], None] = lambda text: None
     show: Show = lambda record, request, answer: None
+    shown: Shown = only_tests
     seal: Callable[[str], str] = str
     unseal: Callable[[str], str] = str
 

@@ -8,15 +8,15 @@ from msgspec import Struct
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
-JobState = Literal["running", "done", "cancelled", "failed"]
+JobState = Literal["waiting", "running", "done", "cancelled", "failed"]
 
 
 class JobView(Struct, frozen=True, rename="camel"):
     """A job as people see it.
 
     ``what`` says what it is about. ``total`` is how many things it has to do, None until they are counted, ``done`` how many are done; ``counts`` how
-    these ended. ``before`` and ``after`` are figures of what it changes. ``problem`` is why it failed. Times are
-    milliseconds since 1970.
+    these ended. ``before`` and ``after`` are figures of what it changes. ``problem`` is why it failed. One that is ``waiting`` begins
+    at ``starts_at``, or as soon as its tenant has less under way. Times are milliseconds since 1970.
     """
 
     id: str
@@ -32,6 +32,7 @@ class JobView(Struct, frozen=True, rename="camel"):
     ended_at: int
     problem: str
     by: str
+    starts_at: int = 0
 
 
 class IJobRun(Interface):
@@ -40,7 +41,9 @@ class IJobRun(Interface):
     tenant: str = Attribute("whose it is")
     what: dict[str, Any] = Attribute("what it is about, as it was started")
     cursor: int = Attribute("where it goes on after a restart; 0 at first")
+    place: str = Attribute("the same as a text, for work that goes by names; set it before `went`")
     before: dict[str, int] = Attribute("figures of what it changes, at its beginning; empty at first")
+    id: str = Attribute("of the job")
 
     def expect(total: int, before: dict[str, int]) -> None:
         """So many things have to be done besides those that are done; ``before`` as the attribute. After a restart, that stays."""
@@ -66,8 +69,9 @@ class IJobKind(Interface):
 class IJobs(Interface):
     """The jobs of all tenants. They go on over restarts."""
 
-    def begin(kind: str, tenant: str, what: dict[str, Any], by: str) -> Deferred[JobView]:
-        """Start one; fires when it is durable. Fails with TooMany if the tenant has too many under way."""
+    def begin(kind: str, tenant: str, what: dict[str, Any], by: str, starts_at: int = 0) -> Deferred[JobView]:
+        """Start one, or have it wait for a date (ms); fires when it is durable. Fails with TooMany if the tenant has too many under way,
+        or waiting."""
 
     def list(tenant: str) -> list[JobView]:
         """A tenant's jobs, the newest first."""

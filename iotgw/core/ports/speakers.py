@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from zope.interface import Interface
 
@@ -43,6 +43,11 @@ class ISpeakers(Interface):
 
     def has_credentials(tenant: str) -> bool:
         """Whether any device of a tenant has credentials."""
+
+    def familiar(tenant: str, datasource: str) -> Callable[[str], bool] | None:
+        """What tells at a glance whether a device belongs to a datasource that has introduced it, so that a sender there may
+        speak for it without any proof. None where more has to be looked at. It is right until something is called that may
+        change the credentials: ask for it anew for each batch."""
 
     def heard(tenant: str, datasource: str, outputs: Sequence[Output], proved: Proved = "") -> None:
         """A message with these outputs counts: a device that belongs to no datasource belongs to this one from

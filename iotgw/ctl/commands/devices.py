@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +15,8 @@ from iotgw.core import device_table
 from iotgw.core.device_table import COLUMNS, NoTable, Row
 from iotgw.ctl.client import USAGE, CtlError
 from iotgw.ctl.command import Commands, Context
+from iotgw.ctl.gateway_names import named
+from iotgw.ctl.parsing import CommandParameters
 from iotgw.ctl.table import moment, printable, table
 
 BATCH = 250
@@ -29,21 +30,21 @@ HEAD = ("NAME", "LABEL", "TYPE", "GROUPS", "LAST SEEN", "HEALTH")
 def add(commands: Commands) -> None:
     """Add the commands."""
     many = commands.add("devices", _list, "list devices, or show one")
-    many.add_argument("name", nargs="?")
-    _filters(many)
+    many.add_argument("name", nargs="?", complete=named("devices"))
+    add_filters(many)
     many.add_argument("--limit", type=int, default=1000, help="how many (1000)")
     one = commands.group("device", "create, change and delete devices; import and export lists of them")
     change = one.add("set", _set, "create a device, or change what is said of it")
-    change.add_argument("name")
+    change.add_argument("name", complete=named("devices"))
     about = f"one of {', '.join(COLUMNS[1:])} or tag.KEY; groups are parted by '|', and an empty value takes one away"
     change.add_argument("fields", nargs="*", metavar="FIELD=VALUE", help=about)
     gone = one.add("delete", _delete, "delete a device and its last state")
-    gone.add_argument("name")
+    gone.add_argument("name", complete=named("devices"))
     one.add("quarantine", _quarantine, "list devices that nobody knows, whose messages wait")
     release = one.add("release", _release, "create a device of the quarantine, and deliver what waits of it")
-    release.add_argument("name")
+    release.add_argument("name", complete=named("quarantine"))
     drop = one.add("drop", _drop, "drop what waits of a device in quarantine")
-    drop.add_argument("name")
+    drop.add_argument("name", complete=named("quarantine"))
     take = one.add("import", _import, "create or change the devices of a CSV or JSON file")
     take.add_argument("file", help="a file in CSV or JSON (by its name), or - for CSV from standard input")
     take.add_argument("--dry-run", action="store_true", help="say what would happen, and change nothing")
@@ -52,10 +53,11 @@ def add(commands: Commands) -> None:
     give.add_argument(
         "--with-keys", action="store_true", help="their pre-shared keys, too, in the clear (an admin may)"
     )
-    _filters(give)
+    add_filters(give)
 
 
-def _filters(parser: argparse.ArgumentParser) -> None:
+def add_filters(parser: CommandParameters) -> None:
+    """The options that choose devices: `FILTERS`."""
     parser.add_argument("--text", help="part of name, label, serial, identity or place")
     parser.add_argument("--type", help="of this type")
     parser.add_argument("--group", help="in this group")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
 from iotgw.ctl.client import USAGE, CtlError
 from iotgw.ctl.command import Commands, Context
+from iotgw.ctl.gateway_names import named
+from iotgw.ctl.parsing import CommandParameters
 from iotgw.ctl.table import moment, table
 
 HEAD = ("ID", "STATE", "TYPE", "CREATED", "EXPIRES", "ATTEMPTS", "WHY")
@@ -17,13 +20,18 @@ HEAD = ("ID", "STATE", "TYPE", "CREATED", "EXPIRES", "ATTEMPTS", "WHY")
 def add(commands: Commands) -> None:
     """Add the commands."""
     many = commands.add("downlinks", _list, "list what waits for a device, then what was; or cancel some")
-    many.add_argument("device")
+    many.add_argument("device", complete=named("devices"))
     many.add_argument("--cancel", metavar="ID", help="cancel this one")
     many.add_argument("--clear", action="store_true", help="cancel all that wait")
     one = commands.add("downlink", _push, "queue a downlink for a device")
-    one.add_argument("device")
+    one.add_argument("device", complete=named("devices"))
+    add_item(one)
+
+
+def add_item(one: CommandParameters, text: str = "text") -> None:
+    """The options that say what is queued; that of a ``text`` may have another name."""
     what = one.add_mutually_exclusive_group(required=True)
-    what.add_argument("--text", help="a text, sent as it is")
+    what.add_argument(f"--{text}", dest="payload", metavar="TEXT", help="a text, sent as it is")
     what.add_argument("--hex", help="bytes in hexadecimal, sent as they are")
     what.add_argument("--msg", type=json.loads, metavar="JSON", help="a message for the downlink converter")
     one.add_argument("--msg-type", default="downlink", help="what kind of message, for the converter")
@@ -55,13 +63,13 @@ def _row(item: dict[str, Any]) -> tuple[Any, ...]:
     return (item["id"], item["state"], item["msgType"], *times, item["attempts"], item["reason"])
 
 
-def _push(context: Context) -> None:
-    options = context.options
+def item_of(options: SimpleNamespace) -> dict[str, Any]:
+    """What these options say, as the API takes it."""
     item: dict[str, Any] = {"msgType": options.msg_type, "policy": "last" if options.last else "fifo"}
     if options.ttl is not None:
         item["ttl"] = options.ttl
-    if options.text is not None:
-        item.update(data=options.text, contentType="TEXT")
+    if options.payload is not None:
+        item.update(data=options.payload, contentType="TEXT")
     elif options.hex is not None:
         try:
             item["data"] = base64.b64encode(bytes.fromhex(options.hex)).decode()
@@ -69,6 +77,11 @@ def _push(context: Context) -> None:
             raise CtlError(f"--hex: expected pairs of hexadecimal digits: {error}", USAGE) from error
     else:
         item["msg"] = options.msg
+    return item
+
+
+def _push(context: Context) -> None:
+    options = context.options
     query = "?allowUnknown=true" if options.allow_unknown else ""
-    pushed = context.client.call("POST", _path(context) + query, item)
+    pushed = context.client.call("POST", _path(context) + query, item_of(options))
     context.show(pushed, lambda item: f"downlink {item['id']} is {item['state']}")

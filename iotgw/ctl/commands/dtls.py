@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from iotgw.ctl.command import Commands, Context
+from iotgw.ctl.gateway_names import named
 from iotgw.ctl.table import table
 
 HEAD = ("ID", "IDENTITY", "TYPE", "DEVICE", "FROM", "CIPHER", "AGE", "RECEIVED", "SENT")
@@ -14,7 +15,7 @@ HEAD = ("ID", "IDENTITY", "TYPE", "DEVICE", "FROM", "CIPHER", "AGE", "RECEIVED",
 def add(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add("dtls", _dtls, "list the DTLS sessions of a datasource, or end one")
-    parser.add_argument("datasource")
+    parser.add_argument("datasource", complete=named("datasources"))
     parser.add_argument("--end", metavar="ID", help="end this session; the device may come again")
     parser.add_argument("--limit", type=int, default=100, help="how many (100)")
 

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from iotgw.ctl.client import ApiClient
 from iotgw.ctl.command import Commands, Context
+from iotgw.ctl.gateway_names import named
 from iotgw.ctl.table import moment, printable, table
 from iotgw.ctl.times import EXPECTED, duration, moment_ms
 
@@ -18,7 +19,7 @@ GROUPS = ("GROUP", "KIND", "WHERE", "COUNT", "FIRST", "LAST", "SAMPLE", "WHAT")
 def add(commands: Commands) -> None:
     """Add the commands."""
     series = commands.add("telemetry", _telemetry, "show what a device measured, over time")
-    series.add_argument("device")
+    series.add_argument("device", complete=named("devices"))
     series.add_argument("--keys", metavar="KEY,…", help="these alone")
     series.add_argument(
         "--every", metavar="DURATION", type=duration, help="count, min, max and mean of each 10m, 1h, …"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +10,8 @@ from typing import Any
 from iotgw.core.numbers import whole
 from iotgw.ctl.client import USAGE, ApiClient, CtlError
 from iotgw.ctl.command import Commands, Context
+from iotgw.ctl.commands.debug import entries_text
+from iotgw.ctl.parsing import CommandParameters
 from iotgw.ctl.refusal_tail import RefusalTail
 from iotgw.ctl.table import cell, moment, payload, printable, table, values
 from iotgw.ctl.times import EXPECTED, moment_ms
@@ -36,6 +37,7 @@ def add(commands: Commands) -> None:
     messages.add_argument("--limit", type=int, default=20, help="how many (20)")
     one = commands.add("message", _message, "show one message with all that became of it")
     one.add_argument("id")
+    one.add_argument("--debug", action="store_true", help="what debugging kept of it")
     again = commands.add("reprocess", _reprocess, "convert stored messages again, for real")
     again.add_argument("id", nargs="*", help="which; without one, those that failed")
     _filters(again)
@@ -47,7 +49,7 @@ def add(commands: Commands) -> None:
     tail.add_argument("--lines", "-n", type=int, default=10, help="how many older ones first (10)")
 
 
-def _filters(parser: argparse.ArgumentParser, with_times: bool = True) -> None:
+def _filters(parser: CommandParameters, with_times: bool = True) -> None:
     parser.add_argument("--datasource", metavar="NAME")
     parser.add_argument("--state", choices=("received", "converted", "filtered", "failed"))
     parser.add_argument(
@@ -65,7 +67,7 @@ def _filters(parser: argparse.ArgumentParser, with_times: bool = True) -> None:
         parser.add_argument("--until", metavar="TIME", type=moment_ms, help="received before then")
 
 
-def _outcomes(parser: argparse.ArgumentParser) -> None:
+def _outcomes(parser: CommandParameters) -> None:
     parser.add_argument("--integration", metavar="NAME", help="messages that it gets")
     parser.add_argument("--outcome", choices=OUTCOMES, help="how it ended, or where it is")
 
@@ -120,6 +122,10 @@ def _error(error: dict[str, Any]) -> str:
 
 
 def _message(context: Context) -> None:
+    if context.options.debug:
+        kept = context.client.get(f"/messages/{context.options.id}/debug")
+        context.show(kept, lambda kept: entries_text(kept["items"]))
+        return
     context.show(context.client.get(f"/messages/{context.options.id}"), _text)
 
 

@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 from iotgw.ctl.client import USAGE, CtlError
 from iotgw.ctl.command import Commands, Context
 from iotgw.ctl.commands.presets import add_integration
+from iotgw.ctl.gateway_names import named
 from iotgw.ctl.table import moment, printable, table
 
 ACTIONS = {
@@ -31,7 +32,7 @@ def add(commands: Commands) -> None:
     parser = commands.add(
         "integration", _integration, "look at an integration's queue, act on it, or add one"
     )
-    parser.add_argument("name")
+    parser.add_argument("name", complete=named("integrations"))
     parser.add_argument(
         "action", metavar="ACTION", help=f"{about}; with --preset: add ACTION, an integration"
     )

@@ -1,18 +1,15 @@
-"""`iotgwctl datasources`, `converters`, `integrations`, `credentials`, `device-types`, `device-groups`, `delete`, `apply`, `token`."""
+"""`iotgwctl datasources`, `converters`, `integrations`, `credentials`, `device-types`, `device-groups`, `delete`, `hand-over`, `token`."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
-
-from iotgw.core.resources_file import read
 from iotgw.ctl.command import Commands, Context
-from iotgw.ctl.table import printable, table
+from iotgw.ctl.gateway_names import named
+from iotgw.ctl.table import table
 
 Row = Callable[[dict[str, Any]], tuple[Any, ...]]
 
@@ -78,11 +75,8 @@ def add(commands: Commands) -> None:
     """Add the commands."""
     for collection in LISTS:
         parser = commands.add(collection, _list, f"list {collection}, or show one")
-        parser.add_argument("name", nargs="?")
+        parser.add_argument("name", nargs="?", complete=named(collection))
         parser.set_defaults(collection=collection)
-    apply = commands.add("apply", _apply, "create or replace what a resources file names (TOML or JSON)")
-    apply.add_argument("file", type=Path)
-    apply.add_argument("--dry-run", action="store_true", help="say what would happen, and change nothing")
     delete = commands.add(
         "delete",
         _delete,
@@ -96,8 +90,8 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     about = "let a device belong to another datasource, which may speak for it from then on"
     hand_over = commands.add("hand-over", _hand_over, about)
-    hand_over.add_argument("device")
-    hand_over.add_argument("datasource")
+    hand_over.add_argument("device", complete=named("devices"))
+    hand_over.add_argument("datasource", complete=named("datasources"))
     token = commands.add("token", _token, "make an API token; it is shown once")
     token.add_argument("name")
     token.add_argument("--role", choices=ROLES, default="viewer", help="what it may do (viewer)")
@@ -113,20 +107,6 @@ def _list(context: Context) -> None:
     head, row = LISTS[collection]
     found = context.client.get(f"/{collection}")
     context.show(found, lambda page: table(head, [row(each) for each in page["items"]]))
-
-
-def _apply(context: Context) -> int:
-    document = msgspec.to_builtins(read(context.options.file))
-    query = "?dryRun=true" if context.options.dry_run else ""
-    result = context.client.call("POST", f"/apply{query}", document)
-    rows = [(each["kind"], each["name"], each["outcome"], each.get("error")) for each in result["items"]]
-    warned = [
-        printable(f"warning: {each['name']}: {line}")
-        for each in result["items"]
-        for line in each.get("warnings", ())
-    ]
-    context.show(result, lambda _: "\n".join([table(("KIND", "NAME", "OUTCOME", "WHY"), rows), *warned]))
-    return 1 if result["refused"] else 0
 
 
 def _delete(context: Context) -> None:

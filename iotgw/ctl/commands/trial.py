@@ -11,13 +11,16 @@ from urllib.parse import quote
 
 from iotgw.ctl.client import USAGE, CtlError
 from iotgw.ctl.command import Commands, Context
+from iotgw.ctl.gateway_names import named
 from iotgw.ctl.table import printable
 
 
 def add(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add("try", _try, "run a converter, or a script in a file, on one payload")
-    parser.add_argument("converter", nargs="?", help="a saved or bundled one")
+    parser.add_argument(
+        "converter", nargs="?", help="a saved or bundled one", complete=named("converters", "library")
+    )
     parser.add_argument("--script", type=Path, metavar="FILE", help="a script that is not saved")
     given = parser.add_mutually_exclusive_group(required=True)
     given.add_argument("--text", help="the payload as text")

@@ -7,12 +7,13 @@ from urllib.parse import quote
 from iotgw.core.urls import urls
 from iotgw.ctl.client import CtlError
 from iotgw.ctl.command import Commands, Context
+from iotgw.ctl.gateway_names import named
 
 
 def add(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add("url", _url, "print the URL that a datasource's devices send to")
-    parser.add_argument("datasource")
+    parser.add_argument("datasource", complete=named("datasources"))
     parser.add_argument("--scheme", help="of several, the one of this scheme, such as coaps")
 
 

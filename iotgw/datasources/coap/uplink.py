@@ -253,7 +253,12 @@ class UplinkResource(Resource):
             exchange.reply(STORED)
         elif answer.status is Status.BUSY:
             wait = max(1, round(answer.retry_after))
-            exchange.reply(error(n.SERVICE_UNAVAILABLE, "the gateway is full", (n.MAX_AGE, wait)))
+            code, why = (
+                (n.TOO_MANY_REQUESTS, "beyond a limit")
+                if answer.is_limited
+                else (n.SERVICE_UNAVAILABLE, "the gateway is full")
+            )
+            exchange.reply(error(code, why, (n.MAX_AGE, wait)))
         elif answer.status is Status.TOO_LARGE:
             exchange.reply(TOO_LARGE)
         elif answer.status is Status.REFUSED:

@@ -7,21 +7,16 @@ the listener of the REST API or opens its own.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred, gatherResults, maybeDeferred, succeed
-from twisted.internet.interfaces import IListeningPort
-from twisted.internet.task import LoopingCall
+from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.web.server import Request
 from zope.interface import implementer
 
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Downlink, Metadata
 from iotgw.core.needs import HttpMount, Need, TcpPort
-from iotgw.core.pem import Files
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import (
     DatasourceContext,
@@ -35,26 +30,19 @@ from iotgw.core.ports.datasources import (
     PresetAbout,
     SetUp,
 )
-from iotgw.core.ports.intake import Reply
 from iotgw.core.ports.reactor import IReactor
-from iotgw.core.urls import url
 from iotgw.datasources.api_downlinks import ApiDownlinks
-from iotgw.datasources.frames import FrameGroups, HeldFrames
-from iotgw.datasources.http.allowed import AllowedFactory
+from iotgw.datasources.frames import held_frames
 from iotgw.datasources.http.bodies import Fields
-from iotgw.datasources.http.listener import Listener
-from iotgw.datasources.http.mounts import UPLOADS, HttpMounts, MountRoot
+from iotgw.datasources.http.mounts import UPLOADS
 from iotgw.datasources.http.request import SecretNames, metadata
-from iotgw.datasources.http.server_tls import RenewableContext, TlsFactory
+from iotgw.datasources.http.served import Served
 from iotgw.datasources.http.settings import HttpSourceSettings, authenticator
 from iotgw.datasources.http.uploads import UploadResource
 from iotgw.datasources.notices import Notices
 from iotgw.datasources.openness import keyed
 from iotgw.datasources.platforms import over_http
 from iotgw.envelopes.presets.choices import to_type_in
-
-LOOK = 5.0
-"""Seconds between looks whether a certificate's file has changed."""
 
 
 @implementer(INeeds, ISetsUp, IVouches, IChecksAddresses, IListens, IHasPresets)
@@ -140,10 +128,6 @@ class HttpSourceType:
         return [TcpPort(listener.interface, listener.port)]
 
 
-GATHERING = 1.0
-"""Seconds that a frame is held for other networks, if nothing else is said."""
-
-
 @implementer(IKeepsDownlinks)
 class HttpDatasource:
     """Uploads under one routing key. With ``api``, downlinks go by that."""
@@ -155,21 +139,12 @@ class HttpDatasource:
         self.can_push = self.keeps_downlinks = api is not None
         self.settings = settings
         self.context = context
-        self._unmount: list[Callable[[], None]] = []
-        self._listener = settings.listener
-        self._tls = settings.server_tls
-        self._port: IListeningPort | None = None
-        self._looking: LoopingCall | None = None
+        paths = [(UPLOADS, context.routing_key), *filter(None, (settings.served_at,))]
+        self._served = Served(context, settings.listener, settings.server_tls, paths, settings.max_body)
         self.intake = context.intake
         self.envelope = settings.envelope()
-        self.intake.never_waits = self.envelope.is_network
-        window = self.envelope.gathers if settings.gather_seconds is None else settings.gather_seconds
-        group = None
-        if settings.gather_with:
-            group = context.shared(FrameGroups).group(context.tenant, settings.gather_with)
-            window = window or GATHERING
-        self.frames = HeldFrames(context.reactor, window, self._receive, group) if window else None
-        """Where frames are held that may come again."""
+        self.intake.never_waits = self.intake.is_shared = self.envelope.is_network
+        self.frames = held_frames(settings, self.envelope, context)
         self.counts: Counter[str] = Counter()
         self.notices = Notices(context.intake, context.reactor, self.counts)
         self.object_to = authenticator(settings)
@@ -190,65 +165,19 @@ class HttpDatasource:
             self.context.reactor.callLater(0, self.api.start)
 
     def _open(self, _: None) -> Deferred[Any]:
-        shared = self.context.shared(HttpMounts)
-        listener = self._listener
-        mounts = shared if listener is None else shared.elsewhere(f"http {listener}")
-        resource = UploadResource(self)
-        for path in filter(None, ((UPLOADS, self.context.routing_key), self.settings.served_at)):
-            try:
-                self._unmount.append(mounts.add(path, resource, self.settings.cross_site, self.intake.refuse))
-            except SettingsError:
-                self._leave()
-                raise
-        if listener is None:
-            return succeed(None)
-        reading = self.context.read_files(self._tls.files if self._tls is not None else [])
-        return reading.addCallback(self._listen, listener, mounts)
+        return self._served.open(UploadResource(self), self.settings.cross_site)
 
     def push(self, metadata: Metadata, downlinks: tuple[Downlink, ...]) -> None:
         """See `IPushes.push`."""
         if self.api is not None:
             self.api.send(metadata, downlinks)
 
-    def _listen(self, files: Files, listener: Listener, mounts: HttpMounts) -> None:
-        factory: Any = mounts.make_site(MountRoot(mounts), self.settings.max_body)
-        if self._tls is not None:
-            context = RenewableContext(self._tls, files, self._certificate)
-            factory = TlsFactory(context, factory)
-        if self.context.allow:
-            factory = AllowedFactory(self.context.allow, self.intake.refuse, factory)
-        self._port = self.context.reactor.listenTCP(listener.port, factory, interface=listener.interface)
-        if self._tls is not None and self._tls.files:
-            self._look_after(context, self._tls.files)
-
-    def _look_after(self, context: RenewableContext, names: list[str]) -> None:
-        self._looking = LoopingCall(lambda: self.context.read_files(names).addCallback(context.renew))
-        self._looking.clock = self.context.reactor
-        self._looking.start(LOOK, now=False)
-
-    def _certificate(self, message: str) -> None:
-        self.context.intake.event("certificate", message)
-
     def stop(self) -> Deferred[Any]:
         """See `IDatasource.stop`."""
-        self._leave()
+        closed = self._served.close()
         if self.frames is not None:
             self.frames.flush()
-        if self._looking is not None and self._looking.running:
-            self._looking.stop()
-        ends = [maybeDeferred(self._port.stopListening)] if self._port is not None else []
-        if self.api is not None:
-            ends.append(self.api.stop())
-        return gatherResults(ends) if ends else succeed(None)
-
-    def _receive(self, payload: bytes, metadata: Metadata, answer: Reply, listens: bool, key: str) -> None:
-        self.intake.receive(payload, metadata, answer, listens=listens, key=key)
-
-    def _leave(self) -> None:
-        """Serve nothing more."""
-        for unmount in self._unmount:
-            unmount()
-        self._unmount.clear()
+        return gatherResults([closed, *([self.api.stop()] if self.api is not None else [])])
 
     def now_ms(self) -> int:
         """The date in ms since 1970."""
@@ -262,33 +191,13 @@ class HttpDatasource:
         """A request's metadata, without its credentials."""
         return metadata(request, self.context.name, self._secrets)
 
-    @property
-    def _where(self) -> str:
-        return str(self._listener or "the API's listener")
-
-    @property
-    def _urls(self) -> list[str]:
-        """Where to send; without a listener of its own, relative to the API's."""
-        paths = [(UPLOADS, self.context.routing_key), *filter(None, (self.settings.served_at,))]
-        host = self._port.getHost() if self._port is not None else None
-        if isinstance(host, IPv4Address | IPv6Address):
-            scheme = "https" if self._tls is not None else "http"
-            return [url(scheme, host.host, host.port, *path) for path in paths]
-        if self._listener is not None:
-            return []
-        return ["".join(f"/{quote(segment, safe='')}" for segment in path) for path in paths]
-
     def status(self) -> dict[str, Any]:
         """See `IDatasource.status`."""
         return {
             "state": "listening",
-            "address": f"{self._where}, /i/{self.context.routing_key}",
-            "urls": self._urls,
+            "address": f"{self._served.where}, /i/{self.context.routing_key}",
+            "urls": self._served.urls,
             **({"downlinkApi": self.api.status()} if self.api is not None else {}),
-            **(
-                {"gatheredElsewhere": self.frames.gathered}
-                if self.frames is not None and self.frames.gathered
-                else {}
-            ),
+            **(self.frames.status() if self.frames is not None else {}),
             **self.counts,
         }

@@ -4,6 +4,7 @@ response."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from http import HTTPStatus
 
 import msgspec
 from twisted.web.server import Request
@@ -89,6 +90,6 @@ def metadata(request: Request, name: str, secret: SecretNames) -> Metadata:
 
 def problem(request: Request, status: int, detail: str) -> bytes:
     """An `application/problem+json` body (RFC 9457)."""
-    request.setResponseCode(status)
+    request.setResponseCode(status, HTTPStatus(status).phrase.encode())  # Twisted knows no 429
     request.setHeader(b"content-type", b"application/problem+json")
     return msgspec.json.encode({"status": status, "detail": detail})

@@ -14,6 +14,7 @@ from twisted.web.server import Request
 from iotgw.core.ports.intake import Reason
 from iotgw.core.secrets import Secret
 from iotgw.datasources.api_settings import DownlinkApi
+from iotgw.datasources.frames import GatherSeconds, GatherWith, check_gathering
 from iotgw.datasources.http.bodies import Fields
 from iotgw.datasources.http.listener import Listener, parse
 from iotgw.datasources.http.server_tls import ServerTls
@@ -127,22 +128,8 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
         Secret,
         Meta(description="The key with which a platform signs its requests, where its preset checks that."),
     ] = ""
-    gather_seconds: Annotated[
-        Annotated[float, Meta(ge=0, le=30)] | None,
-        Meta(
-            description="Seconds that a message of a preset is held, so that a frame that comes several times is one message "
-            "with all gateways. If not given: as the preset says."
-        ),
-    ] = None
-    gather_with: Annotated[
-        str,
-        Meta(
-            max_length=100,
-            description="A name that datasources of several networks have in common: a frame that comes through more than one of "
-            "them while it is held is one message, of the datasource that it came through first. It is held for a second if `gatherSeconds` "
-            "says nothing.",
-        ),
-    ] = ""
+    gather_seconds: GatherSeconds = None
+    gather_with: GatherWith = ""
     answers_reach_device: Annotated[
         bool | None,
         Meta(
@@ -172,10 +159,7 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
         envelope = self.envelope()
         if self.downlink_api is not None:
             self.downlink_api.check(envelope.api)
-        if self.gather_with and self.gather_seconds == 0:
-            raise ValueError("gatherSeconds: expected more than 0 with `gatherWith`")
-        if self.gather_with and not envelope.keys_last:
-            raise ValueError("gatherWith: expected a preset that tells frames apart")
+        check_gathering(self, envelope)
         if self.path:
             self._check_path()
         if not self.methods:

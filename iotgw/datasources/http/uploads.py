@@ -259,10 +259,8 @@ class UploadRequest:
                     self._whose[event.identity] = metadata
                 key = event.name if self._envelope.keys_last else ""
                 listens = self._listens(event)
-                if key and self._frames is not None:
-                    self._frames.take(event.payload, metadata, answered, listens, key)
-                else:
-                    self._intake.receive(event.payload, metadata, answered, listens=listens, key=key)
+                into = self._intake if self._frames is None else self._frames
+                into.receive(event.payload, metadata, answered, listens=listens, key=key)
             else:
                 self._notices.take(event)
         gathering.close()
@@ -317,7 +315,8 @@ class UploadRequest:
             request.setHeader(b"x-message-id", answer.message_id.encode())
         if answer.status is Status.BUSY:
             request.setHeader(b"retry-after", b"%d" % max(1, round(answer.retry_after)))
-            request.write(problem(request, 503, "the gateway is full; come back later"))
+            status, why = (429, "beyond a limit") if answer.is_limited else (503, "the gateway is full")
+            request.write(problem(request, status, f"{why}; come back later"))
         elif answer.status is Status.TOO_LARGE:
             request.write(problem(request, 413, "expected a smaller message"))
         elif answer.reply is not None:

@@ -136,7 +136,7 @@ class KafkaDatasource(PulledSource[KafkaSourceSettings]):
             **({"pausedPartitions": paused} if paused else {}),
             **({} if self._waiting is None else {"waiting": self._waiting}),
             **self._contact.shown(),
-            **self._counts,
+            **self._counted(),
         }
 
     # --- KafkaOwner ---
@@ -208,7 +208,7 @@ class KafkaDatasource(PulledSource[KafkaSourceSettings]):
 
         return Partition(
             self._intake, self._clock, pause, partial(self._reader.resume, place), partial(self._grew, place),
-            self._reply,
+            self._reply, self._frames,
         )  # fmt: skip
 
     def _grew(self, place: Place) -> None:

@@ -9,6 +9,7 @@ from msgspec import Meta, field
 
 from iotgw.connect.kafka_access import KafkaAccess
 from iotgw.core.names import unfit
+from iotgw.datasources.frames import GatherSeconds, GatherWith, check_gathering
 from iotgw.envelopes.envelope import Envelope
 from iotgw.envelopes.presets.choices import BrokerPresetName, ConverterGets, Custom, broker_envelope
 
@@ -57,10 +58,12 @@ class KafkaSourceSettings(KafkaAccess, frozen=True, kw_only=True, rename="camel"
     preset: BrokerPresetName = "none"
     custom: Custom = None
     converter_gets: ConverterGets = "auto"
+    gather_seconds: GatherSeconds = None
+    gather_with: GatherWith = ""
 
     def __post_init__(self) -> None:
         """Refuse what can't be read."""
-        self.envelope()
+        check_gathering(self, self.envelope())
         self.bootstrap  # noqa: B018 - raises ValueError
         if bool(self.topics) is bool(self.pattern):
             raise ValueError("expected either topics or a pattern")

@@ -130,7 +130,7 @@ class KinesisDatasource(PulledSource[KinesisSourceSettings]):
             "shards": self._lineage.reading,
             **({"pausedShards": paused} if paused else {}),
             **self._contact.shown(),
-            **self._counts,
+            **self._counted(),
         }
 
     # --- which shards ---
@@ -184,6 +184,7 @@ class KinesisDatasource(PulledSource[KinesisSourceSettings]):
                 partial(self._pause, reader),
                 reader.resume,
                 partial(self._grew, shard),
+                frames=self._frames,
             )
             reader.start()
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, field
 
 from iotgw.connect.kinesis import KinesisPlace
+from iotgw.datasources.frames import GatherSeconds, GatherWith, check_gathering
 from iotgw.envelopes.envelope import Envelope
 from iotgw.envelopes.presets.choices import BrokerPresetName, ConverterGets, Custom, broker_envelope
 
@@ -37,11 +38,13 @@ class KinesisSourceSettings(
     preset: BrokerPresetName = "none"
     custom: Custom = None
     converter_gets: ConverterGets = "auto"
+    gather_seconds: GatherSeconds = None
+    gather_with: GatherWith = ""
 
     def __post_init__(self) -> None:
         """Refuse what can't be read."""
         KinesisPlace.__post_init__(self)
-        self.envelope()
+        check_gathering(self, self.envelope())
 
     def envelope(self) -> Envelope:
         """What the records are. Raises ValueError."""

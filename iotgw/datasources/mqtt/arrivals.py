@@ -12,6 +12,7 @@ from iotgw.connect.mqtt_owner import ArrivalSource
 from iotgw.core.model import Answer, DeviceReply, Downlink, Metadata
 from iotgw.core.ports.intake import IIntake
 from iotgw.datasources.feed import Feed
+from iotgw.datasources.frames import HeldFrames
 from iotgw.wire.mqtt import Arrived
 
 Found = tuple[bytes, Metadata, bool, str]
@@ -51,6 +52,7 @@ class Arrivals:
         *,
         is_kept: bool,
         listens: bool,
+        frames: HeldFrames | None = None,
     ) -> None:
         self._reader = reader
         self._era = era
@@ -60,7 +62,7 @@ class Arrivals:
         self._note = note
         self._is_kept = is_kept
         self._listens = listens
-        self._feed = Feed(intake, clock, self._pause, reader.start_reading)
+        self._feed = Feed(intake, clock, self._pause, reader.start_reading, frames=frames)
 
     def take(self, arrived: Arrived, uplinks: list[Found]) -> None:
         """Hand a message's uplinks over, and acknowledge it when the gateway has all of them."""

@@ -21,6 +21,7 @@ from iotgw.connect.mqtt_owner import ArrivalSource, Greeting, MqttOwner, Topics
 from iotgw.core.model import DeviceReply, Downlink, Metadata
 from iotgw.core.names import unfit
 from iotgw.core.ports.datasources import DatasourceContext, IKeepsDownlinks
+from iotgw.datasources.frames import held_frames
 from iotgw.datasources.mqtt.arrivals import Arrivals, Era, Found
 from iotgw.datasources.mqtt.properties import facts as property_facts
 from iotgw.datasources.mqtt.retained import Retained, file_of
@@ -61,6 +62,7 @@ class MqttDatasource(MqttOwner):
         self.can_push = bool(settings.downlink_topic) or envelope.addresses
         self.keeps_downlinks = envelope.is_network and self.can_push
         self.intake.never_waits = envelope.is_network
+        self.intake.is_shared = True
         self.counts: Counter[str] = Counter()
         self.is_new_default = False
         """Whether an upgrade made its session persistent; reported once."""
@@ -72,6 +74,7 @@ class MqttDatasource(MqttOwner):
         self._standing = SessionStanding(settings, self.client_id, self.memory, self.intake)
         self._envelope = envelope
         self._notices = Notices(context.intake, context.reactor, self.counts)
+        self._frames = held_frames(settings, envelope, context)
         self._lost_replies = SampledEvents(context.reactor, context.intake, "reply.lost")
         self._is_stopped = False
         self._error = ""
@@ -135,6 +138,7 @@ class MqttDatasource(MqttOwner):
             "clientId": self.client_id,
             **({} if is_kept is None else {"session": "kept" if is_kept else "clean"}),
             **({"lastError": self._error} if self._error else {}),
+            **(self._frames.status() if self._frames is not None else {}),
             **self.counts,
         }
 
@@ -155,7 +159,7 @@ class MqttDatasource(MqttOwner):
             self.intake, self.clock, reader, self._era, self._send, self._reply, self.counts,
             self._retained.note if self.settings.retained == "new" else None,
             # without a topic for downlinks nothing may be taken from the queue
-            is_kept=bool(self._standing.is_kept), listens=self.can_push,
+            is_kept=bool(self._standing.is_kept), listens=self.can_push, frames=self._frames,
         )  # fmt: skip
         options: int = self.settings.qos
         if self.settings.retained == "none" and self.settings.version == "5":

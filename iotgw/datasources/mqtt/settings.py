@@ -8,6 +8,7 @@ from msgspec import Meta, structs
 
 from iotgw.connect.mqtt_broker import BrokerSettings
 from iotgw.core.names import unfit
+from iotgw.datasources.frames import GatherSeconds, GatherWith, check_gathering
 from iotgw.envelopes.envelope import Envelope
 from iotgw.envelopes.presets.choices import (
     ConverterGets,
@@ -58,6 +59,8 @@ class MqttSourceSettings(
     preset: MqttPresetName = "none"
     custom: Custom = None
     converter_gets: ConverterGets = "auto"
+    gather_seconds: GatherSeconds = None
+    gather_with: GatherWith = ""
     prefix: MqttPrefix = "LOB/"
     identity_level: Annotated[
         int, Meta(ge=0, le=32, description="Level of the topic, from 1, that names the device; 0 is none.")
@@ -80,7 +83,7 @@ class MqttSourceSettings(
         """Refuse a preset that can't be used, and topics that every broker would refuse."""
         super().__post_init__()
         chosen, choice = self._preset, self._choice
-        chosen.envelope(choice)
+        check_gathering(self, chosen.envelope(choice))
         if problem := chosen.object_to(choice):
             raise ValueError(problem)
         for name, qos in (("qos", self.qos), ("downlinkQos", self.downlink_qos)):

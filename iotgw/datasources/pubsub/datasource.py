@@ -6,23 +6,19 @@ acknowledged in order, since Pub/Sub sends those after the first unacknowledged 
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Any
 
 from zope.interface import implementer
 
 from iotgw.connect.json_api import Told
 from iotgw.connect.pubsub import PubsubApi, PubsubPulled, PubsubReceived
-from iotgw.core.model import Metadata
-from iotgw.core.names import unfit
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import DatasourceContext, IVouches
 from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.leased_source import SIDE_CONNECTIONS, LeasedSource
+from iotgw.datasources.pubsub.reader import PubsubReader
 from iotgw.datasources.pubsub.settings import PubsubSourceSettings
 from iotgw.datasources.pubsub.telling import PubsubTelling
-from iotgw.datasources.pulled import Uplink
-from iotgw.datasources.pulled_source import MOST_HEADERS
 
 DEADLINE = 10
 """Seconds in which any subscription waits for an acknowledgement, at least (``ackDeadlineSeconds``)."""
@@ -77,6 +73,7 @@ class PubsubDatasource(LeasedSource[PubsubSourceSettings]):
         )
         address = f"{settings.url}/v1/projects/{settings.project}/{resource}"
         super().__init__(settings, context, address, self._reading, self._side, DEADLINE, LONGER)
+        self._reader = PubsubReader(settings, settings.device_attribute, self._messages, self._may_show)
 
     def telling(self) -> PubsubTelling:
         """See `LeasedSource.telling`."""
@@ -97,25 +94,5 @@ class PubsubDatasource(LeasedSource[PubsubSourceSettings]):
             self._telling.lend([received.ack_id], 0)
             return
         lane = received.message.ordering_key
-        self._leases.take(received.ack_id, lane, self._clock.seconds(), self._uplinks(received))
-
-    def _uplinks(self, received: PubsubReceived) -> list[Uplink]:
-        settings, message = self._settings, received.message
-        known: Metadata = {
-            "protocol": "google-pubsub", "subscription": settings.subscription, "messageId": message.message_id,
-        }  # fmt: skip
-        for name, value in (
-            ("publishTime", message.publish_time), ("orderingKey", message.ordering_key),
-            ("deliveryAttempt", received.delivery_attempt),
-        ):  # fmt: skip
-            if value:
-                known[name] = value
-        device = message.ordering_key if settings.key_is_device else ""
-        for name, value in islice(message.attributes.items(), MOST_HEADERS):
-            if name == settings.device_attribute and value:
-                device = value
-            if self._may_show(name):
-                known[f"Header:{name}"] = value
-        return self._messages.uplinks(
-            message.data, known, "" if unfit(device) else device, message.message_id, message.ordering_key
-        )
+        uplinks = self._reader.uplinks(received.message, received.delivery_attempt)
+        self._leases.take(received.ack_id, lane, self._clock.seconds(), uplinks)

@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from iotgw.connect.pubsub import PubsubPlace, check_resource
+from iotgw.datasources.frames import GatherSeconds, GatherWith, check_gathering
 from iotgw.datasources.leased_source import Requests
 from iotgw.envelopes.envelope import Envelope
 from iotgw.envelopes.presets.choices import BrokerPresetName, ConverterGets, Custom, broker_envelope
@@ -32,12 +33,14 @@ class PubsubSourceSettings(
     preset: BrokerPresetName = "none"
     custom: Custom = None
     converter_gets: ConverterGets = "auto"
+    gather_seconds: GatherSeconds = None
+    gather_with: GatherWith = ""
 
     def __post_init__(self) -> None:
         """Refuse what can't be read."""
         PubsubPlace.__post_init__(self)
         check_resource("subscription", self.subscription)
-        self.envelope()
+        check_gathering(self, self.envelope())
 
     def envelope(self) -> Envelope:
         """What the messages are. Raises ValueError."""

@@ -59,8 +59,9 @@ class RabbitDatasource(PulledSource[RabbitSourceSettings]):
         self._partition: Partition[int] | None = None
         self._acknowledged = 0
         self._timer: IDelayedCall | None = None
+        self._place = place = settings.place
         endpoint = connector.endpoint(
-            settings.host, settings.broker_port, CONNECT_TIMEOUT, settings.tls, proxy=settings.proxy
+            place.host, place.port, CONNECT_TIMEOUT, place.tls, proxy=settings.proxy
         )
         self._client = RabbitClient(context.reactor, settings, endpoint, backoffPolicy(1.0, 60.0), self)
 
@@ -93,11 +94,11 @@ class RabbitDatasource(PulledSource[RabbitSourceSettings]):
         is_full = self._partition is not None and self._partition.is_paused
         return {
             "state": "connected" if self._client.channel is not None else "connecting",
-            "address": f"{'amqps' if settings.tls else 'amqp'}://{settings.broker}",
+            "address": self._place.address,
             "queue": settings.queue,
             **({"waitsForRoom": True} if is_full else {}),
             **self._contact.shown(),
-            **self._counts,
+            **self._counted(),
         }
 
     # --- RabbitOwner ---
@@ -106,7 +107,7 @@ class RabbitDatasource(PulledSource[RabbitSourceSettings]):
         """See `RabbitOwner`: declare, bind, subscribe. What the broker refuses closes the channel."""
         settings = self._settings
         partition: Partition[int] = Partition(
-            self._intake, self._clock, self._paused, lambda: None, self._grew
+            self._intake, self._clock, self._paused, lambda: None, self._grew, frames=self._frames
         )
         steps: list[Callable[[Callable[..., None]], Any]] = []
         if settings.declare:
@@ -143,7 +144,7 @@ class RabbitDatasource(PulledSource[RabbitSourceSettings]):
 
     def on_up(self) -> None:
         """See `RabbitOwner`."""
-        self._contact.works(f"connected to {self._settings.broker}")
+        self._contact.works(f"connected to {self._place.address}")
 
     def on_lost(self, reason: str) -> None:
         """See `RabbitOwner`. The broker hands out again what it has no acknowledgement of."""

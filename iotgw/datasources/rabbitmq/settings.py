@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from iotgw.connect.rabbit_access import RabbitAccess, check_names
+from iotgw.datasources.frames import GatherSeconds, GatherWith, check_gathering
 from iotgw.envelopes.envelope import Envelope
 from iotgw.envelopes.presets.choices import BrokerPresetName, ConverterGets, Custom, broker_envelope
 
@@ -45,11 +46,13 @@ class RabbitSourceSettings(
     preset: BrokerPresetName = "none"
     custom: Custom = None
     converter_gets: ConverterGets = "auto"
+    gather_seconds: GatherSeconds = None
+    gather_with: GatherWith = ""
 
     def __post_init__(self) -> None:
         """Refuse what can't be read."""
         RabbitAccess.__post_init__(self)
-        self.envelope()
+        check_gathering(self, self.envelope())
         check_names(queue=self.queue)
         for binding in self.bindings:
             check_names(bindings=binding.exchange, routingKey=binding.routing_key)

@@ -124,9 +124,10 @@ class SqsDatasource(LeasedSource[SqsSourceSettings]):
             if self._may_show(name):
                 known[f"Header:{name}"] = value.text
         device = "" if unfit(device) else device
+        said = {name: value.text for name, value in message.message_attributes.items()}
         if settings.body == "text":
-            return self._messages.uplinks(message.body.encode(), known, device, id)
+            return self._messages.uplinks(message.body.encode(), known, device, id, attributes=said)
         payload = decode_base64(message.body)
         if payload is None:
             return self._messages.malformed(message.body.encode(), known, device, id, "its body is no base64")
-        return self._messages.uplinks(payload, known, device, id)
+        return self._messages.uplinks(payload, known, device, id, attributes=said)

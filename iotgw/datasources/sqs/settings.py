@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from iotgw.connect.sqs import SqsPlace
+from iotgw.datasources.frames import GatherSeconds, GatherWith, check_gathering
 from iotgw.datasources.leased_source import Requests
 from iotgw.envelopes.envelope import Envelope
 from iotgw.envelopes.presets.choices import BrokerPresetName, ConverterGets, Custom, broker_envelope
@@ -47,11 +48,13 @@ class SqsSourceSettings(SqsPlace, frozen=True, kw_only=True, rename="camel", for
     preset: BrokerPresetName = "none"
     custom: Custom = None
     converter_gets: ConverterGets = "auto"
+    gather_seconds: GatherSeconds = None
+    gather_with: GatherWith = ""
 
     def __post_init__(self) -> None:
         """Refuse what can't be read."""
         SqsPlace.__post_init__(self)
-        self.envelope()
+        check_gathering(self, self.envelope())
 
     def envelope(self) -> Envelope:
         """What the messages are. Raises ValueError."""

@@ -14,6 +14,7 @@ from iotgw.core.errors import ProtocolError
 from iotgw.core.model import Downlink, Metadata
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import DatasourceContext, IPushes
+from iotgw.datasources.frames import GatherSeconds, GatherWith
 from iotgw.datasources.kafka.datasource import KafkaDatasource, KafkaSourceType, ReaderMaker, header_text
 from iotgw.datasources.kafka.settings import KafkaSourceSettings
 from iotgw.datasources.vendors.direct_methods import DirectMethods, MethodCaller
@@ -46,6 +47,8 @@ class EventHubSourceSettings(
     preset: BrokerPresetName = "none"
     custom: Custom = None
     converter_gets: ConverterGets = "auto"
+    gather_seconds: GatherSeconds = None
+    gather_with: GatherWith = ""
 
     def __post_init__(self) -> None:
         """Refuse what can't be read."""
@@ -58,7 +61,8 @@ class EventHubSourceSettings(
         return KafkaSourceSettings(
             brokers=[access.broker], topics=[access.topic], group=self.group, start=self.start, sasl=access.sasl,
             tls=access.tls, key_is_device=self.key_is_device, device_header=self.device_header, preset=self.preset,
-            custom=self.custom, converter_gets=self.converter_gets,
+            custom=self.custom, converter_gets=self.converter_gets, gather_seconds=self.gather_seconds,
+            gather_with=self.gather_with,
         )  # fmt: skip
 
 

@@ -6,7 +6,6 @@ Source: "Understand and invoke direct methods from IoT Hub" in Azure's documents
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -14,7 +13,7 @@ from urllib.parse import quote
 from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred
 
-from iotgw.connect.azure import connection_parts
+from iotgw.connect.azure import DEVICE_ID, IotHub, iot_hub
 from iotgw.connect.azure_sas import SasToken
 from iotgw.connect.json_api import CallProblem, JsonApi
 from iotgw.connect.proxy import ProxyUrl, goes_by
@@ -29,10 +28,7 @@ VERSION = "2021-04-12"
 CONNECTIONS = 8
 SLACK = 15.0
 """Seconds that the hub's answer may take longer than the device's."""
-DEVICE_ID = re.compile(r"[A-Za-z0-9\-:.+%_#*?!(),=@$'~]{1,128}")
-"""What a hub takes as a device's id ("Identity registry")."""
 NAME = re.compile(r"[A-Za-z0-9_$.-]{1,100}")
-HOST = re.compile(r"[A-Za-z0-9.-]{1,255}(:\d{1,5})?")
 
 
 class DirectMethods(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -61,23 +57,18 @@ class DirectMethods(Struct, frozen=True, kw_only=True, rename="camel", forbid_un
         if not NAME.fullmatch(self.method):
             raise ValueError("method: expected a name of letters, digits, '_', '.', '-' and '$'")
 
-    def hub(self) -> tuple[str, str, bytes]:
-        """The hub's host, the policy and its key. Raises ValueError, which repeats nothing of the string."""
-        parts = connection_parts(self.connection_string)
-        host, policy = parts.get("hostname", ""), parts.get("sharedaccesskeyname", "")
-        try:
-            key = base64.b64decode(parts.get("sharedaccesskey", ""), validate=True)
-        except binascii.Error:
-            key = b""
-        if not HOST.fullmatch(host) or not policy.isprintable() or not policy or not key:
+    def hub(self) -> IotHub:
+        """The hub. Raises ValueError, which repeats nothing of the string."""
+        hub = iot_hub(self.connection_string)
+        if not hub.policy:
             raise ValueError(
-                "connectionString: expected HostName=…;SharedAccessKeyName=…;SharedAccessKey=… of the IoT hub itself"
+                "connectionString: expected one of a policy that may connect to the service, not of a device"
             )
-        return host.lower(), policy, key
+        return hub
 
     def destination(self) -> object:
         """See `iotgw.core.destination.Destined`."""
-        return self.hub()[0] if self.connection_string else "", trust(self.tls), goes_by(self.proxy)
+        return self.hub().netloc if self.connection_string else "", trust(self.tls), goes_by(self.proxy)
 
 
 class MethodAnswer(Struct, frozen=True):
@@ -91,7 +82,7 @@ class MethodCaller:
     """Calls methods, and reports what became of each downlink. Raises SettingsError."""
 
     def __init__(self, methods: DirectMethods, context: DatasourceContext, connector: IConnector) -> None:
-        host, policy, key = methods.hub()
+        hub = methods.hub()
 
         def date() -> float:
             return context.date_ms() / 1000
@@ -100,7 +91,7 @@ class MethodCaller:
         self._intake = context.intake
         self._under_way: set[str] = set()
         self._api = JsonApi(
-            context.reactor, connector, f"https://{host}", SasToken(host.partition(":")[0], key, policy, date), explain,
+            context.reactor, connector, f"https://{hub.netloc}", SasToken(hub.host, hub.key, hub.policy, date), explain,
             tls=methods.tls, proxy=methods.proxy, date=date, connections=CONNECTIONS,
             timeout=methods.timeout + methods.connect_timeout + SLACK, place="configuration.methods",
         )  # fmt: skip

@@ -77,6 +77,18 @@ def put_aside(path: Path) -> Path:
     return aside
 
 
+def opened_anew(path: Path, connect: Callable[[], sqlite3.Connection]) -> tuple[sqlite3.Connection, str]:
+    """Open a database that can be done without by ``connect()``. If it is damaged, it is put aside, and a new one is begun; returns what
+    happened, too, empty for nothing."""
+    try:
+        with opening(path):
+            return connect(), ""
+    except (sqlite3.DatabaseError, Damaged):
+        aside = put_aside(path)
+    with opening(path):
+        return connect(), f"{path} was damaged; it is {aside} now, and a new one is begun"
+
+
 class OpenMark:
     """Marks a database as open. Call `lost` before it is opened, `set` afterwards, and `clear` just before it is
     closed."""

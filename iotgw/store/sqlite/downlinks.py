@@ -13,9 +13,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from iotgw.core.clock import PlainCalendar
-from iotgw.core.downlink_item import Item
+from iotgw.core.downlink_item import Item, ItemState
 from iotgw.core.ports.clock import ICalendar
-from iotgw.core.ports.downlinks import IDownlinkStore
+from iotgw.core.ports.downlinks import IDownlinkStore, JobItems
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.core.times import DateMs
 from iotgw.store.sqlite import damage
@@ -64,7 +64,7 @@ class DownlinkStore:
         for item in items:
             self._pending[item.id] = (
                 item.id, item.seq, item.tenant, item.device, item.state.value, item.updated_ms, self._encode(item),
-                item.network,
+                item.network, item.job,
             )  # fmt: skip
         done: Deferred[None] = Deferred()
         self._waiting.append(done)
@@ -105,6 +105,14 @@ class DownlinkStore:
         """See `IDownlinkStore.of_device`."""
         return self._after_writes(
             "WHERE tenant = ? AND device = ? ORDER BY seq DESC LIMIT ?", (tenant, device, limit)
+        )
+
+    def of_job(
+        self, tenant: str, job: str, state: ItemState | None, after: int, limit: int
+    ) -> Deferred[JobItems]:
+        """See `IDownlinkStore.of_job`."""
+        return self.flushed().addBoth(
+            lambda _: self._worker.call(self._of_job, tenant, job, state, after, limit)
         )
 
     def _after_writes(self, where: str, values: tuple[Any, ...]) -> Deferred[list[Item]]:
@@ -171,7 +179,7 @@ class DownlinkStore:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 self._connection.executemany(
-                    "INSERT OR REPLACE INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows
+                    "INSERT OR REPLACE INTO item VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
                 )
                 self._connection.execute("COMMIT")
             except sqlite3.Error:
@@ -183,6 +191,17 @@ class DownlinkStore:
         assert self._connection is not None
         seq: int = self._connection.execute("SELECT coalesce(max(seq), 0) FROM item").fetchone()[0]
         return seq
+
+    def _of_job(self, tenant: str, job: str, state: ItemState | None, after: int, limit: int) -> JobItems:
+        assert self._connection is not None
+        counts = self._connection.execute(
+            "SELECT state, count(*) FROM item WHERE tenant = ? AND job = ? AND job <> '' GROUP BY state",
+            (tenant, job),
+        )
+        states = dict(sorted(counts))
+        which, values = ("AND state = ?", (state.value,)) if state is not None else ("", ())
+        where = f"WHERE tenant = ? AND job = ? AND job <> '' AND seq > ? {which} ORDER BY seq LIMIT ?"
+        return JobItems(states, self._read(where, (tenant, job, after, *values, limit)))
 
     def _read(self, where: str, values: tuple[Any, ...]) -> list[Item]:
         assert self._connection is not None

@@ -104,24 +104,19 @@ class KeptRows:
     # --- in the worker's thread ---
 
     def _open(self) -> None:
-        try:
-            self._connect()
-        except (sqlite3.DatabaseError, damage.Damaged):
-            aside = damage.put_aside(self._path)
-            self.put_aside = f"{self._path} was damaged; it is {aside} now, and a new one is begun"
+        self._connection, self.put_aside = damage.opened_anew(self._path, self._connect)
+        if self.put_aside:
             self.log.warn("{problem}", problem=self.put_aside)
-            self._connect()
 
-    def _connect(self) -> None:
-        with damage.opening(self._path):
-            connection = connect(self._path)
-            try:
-                upgrade(connection, "kept")
-                connection.execute("SELECT count(*) FROM row").fetchone()
-            except Exception:
-                connection.close()
-                raise
-        self._connection = connection
+    def _connect(self) -> sqlite3.Connection:
+        connection = connect(self._path)
+        try:
+            upgrade(connection, "kept")
+            connection.execute("SELECT count(*) FROM row").fetchone()
+        except Exception:
+            connection.close()
+            raise
+        return connection
 
     def _close(self) -> None:
         if self._connection is not None:

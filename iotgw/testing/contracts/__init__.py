@@ -20,6 +20,7 @@ from iotgw.testing.contracts.converter_versions import ConverterVersionsContract
 from iotgw.testing.contracts.converters import ConvertersContract
 from iotgw.testing.contracts.credentials import CredentialsContract
 from iotgw.testing.contracts.datasource import DatasourceContract
+from iotgw.testing.contracts.debug import DebugStoreContract
 from iotgw.testing.contracts.deliveries import DeliveriesContract
 from iotgw.testing.contracts.device_entries import DeviceEntriesContract
 from iotgw.testing.contracts.devices import DevicesContract
@@ -34,6 +35,7 @@ from iotgw.testing.contracts.journal import DiskJournalContract, JournalContract
 from iotgw.testing.contracts.kept import KeptContract
 from iotgw.testing.contracts.pipeline import PipelineContract, SourcesContract
 from iotgw.testing.contracts.registry import RegistryContract
+from iotgw.testing.contracts.usage import UsageStoreContract
 
 __all__ = [
     "Contract",
@@ -41,6 +43,7 @@ __all__ = [
     "ConvertersContract",
     "CredentialsContract",
     "DatasourceContract",
+    "DebugStoreContract",
     "DeliveriesContract",
     "DeviceEntriesContract",
     "DevicesContract",
@@ -58,4 +61,5 @@ __all__ = [
     "RegistryContract",
     "SourcesContract",
     "Threaded",
+    "UsageStoreContract",
 ]

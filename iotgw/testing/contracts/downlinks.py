@@ -72,6 +72,23 @@ class DownlinksContract(Contract[IBothSides]):
         """The state of an item now."""
         return self.item(item).state
 
+    # --- of a job ---
+
+    def test_a_job_queues_one_item_for_each_device_and_counts_them_by_state(self) -> None:
+        first, sent, again = (
+            self.wait(self.part.push("default", device, text("x"), "job1")) for device in ("a", "b", "a")
+        )
+        assert (again.id, first.job) == (first.id, "job1")
+        self.take("b")
+        self.part.outcome(sent.id, "sent")
+        found = self.wait(self.part.of_job("default", "job1"))
+        assert (found.states, found.items) == ({"QUEUED": 1, "SENT": 1}, [first, self.item(sent)])
+        assert self.wait(self.part.of_job("default", "job1", ItemState.SENT)).items == found.items[1:]
+        assert self.wait(self.part.of_job("default", "job1", after=first.seq)).items == found.items[1:]
+        assert self.wait(self.part.clear_job("default", "job1")) == 1
+        assert self.wait(self.part.of_job("default", "job1")).states == {"DELETED": 1, "SENT": 1}
+        assert self.wait(self.part.of_job("other", "job1")).states == {}
+
     # --- waiting and leaving ---
 
     def test_an_item_waits_for_a_device_that_was_never_seen(self) -> None:

@@ -1,4 +1,4 @@
-// Google's own fake of Pub/Sub (pstest, gRPC only) behind the paths of the REST API: pubsubserver PORT
+// Google's own fake of Pub/Sub (pstest, gRPC only) behind the paths of the REST API: pubsubserver HOST:PORT
 // What a request says goes to the fake as it is, and its errors come back as Google's REST API writes them.
 package main
 
@@ -113,7 +113,7 @@ func main() {
 		w.Write(written)
 	}
 	fmt.Println("ready")
-	if err := http.ListenAndServe("127.0.0.1:"+os.Args[1], http.HandlerFunc(answer)); err != nil {
+	if err := http.ListenAndServe(os.Args[1], http.HandlerFunc(answer)); err != nil {
 		panic(err)
 	}
 }

@@ -49,6 +49,7 @@ from iotgw.core.types import Types
 from iotgw.devices.fleet import Fleet
 from iotgw.devices.quarantine import Quarantine, Releases
 from iotgw.integrations.presets import target_presets
+from iotgw.observe.debug import DebugLog
 
 
 class Response(Struct):
@@ -181,6 +182,10 @@ class Bench:
         self.releases = Releases(
             self.quarantine, self.fleet, self.journal, self.pipeline, recorder, self.clock
         )
+        self.debug_store = testing.MemoryDebugStore()
+        self.debug = DebugLog(
+            self.debug_store, lambda: self.journal.epochs, recorder, self.clock, PlainCalendar(self.clock)
+        )
         self.parts = Parts(
             registry=self.registry,
             journal=self.journal,
@@ -209,6 +214,8 @@ class Bench:
             backups=testing.MemoryBackups(),
             pause=testing.MemoryPause(),
             jobs=testing.MemoryJobs(),
+            usage=testing.MemoryUsage(),
+            debugging=self.debug,
             sites=OwnSites(["gateway.example"]),
             doors=Doors(Recorder(self.events, self.clock), self.clock),
         )

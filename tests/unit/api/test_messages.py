@@ -124,6 +124,12 @@ async def test_a_draft_is_tried_on_bytes_text_or_a_stored_message(bench: Any, co
 
 
 @inline
+async def test_the_input_decides_of_which_dialect_a_draft_is(connect: Any) -> None:
+    trial = {"script": "function undecided() {}", "text": "d"}
+    assert (await connect().ok("POST", "/converters/test", trial))["error"] is None
+
+
+@inline
 async def test_a_scripts_error_is_a_result(connect: Any) -> None:
     client = connect()
     failed = await client.ok("POST", "/converters/test", {"script": "function fail() {}", "text": ""})
@@ -187,6 +193,10 @@ async def test_a_replay_says_what_a_draft_would_change(bench: Any, connect: Any)
     assert (odd["same"], odd["newlyFailing"]) == (2, 2)
     late = await client.ok("POST", "/converters/mine/replay", {"script": "function g() {}", "since": 3000})
     assert late["count"] == 2
+    undecided = await client.ok("POST", "/converters/mine/replay", {"script": "function undecided() {}"})
+    assert undecided["count"] == 4, "the messages decide of which dialect it is"
+    none = {"script": "function undecided() {}", "since": 99_000}
+    assert (await client("POST", "/converters/mine/replay", none)).status == 422
     tried = {job.converter.id for job in bench.converters.seen}
     assert all(name.startswith("replay:") for name in tried), "no script's state is touched"
 

@@ -96,6 +96,10 @@ CASES: dict[str, tuple[dict[str, Any], list[Change]]] = {
         {"project": "plant", "subscription": "sub", "credentials": ACCOUNT, **PROXY},
         [{"endpoint": "https://evil"}, {"endpoint": "http://pubsub.googleapis.com"}, {"proxy": "http://evil:1"}, *TLS],
     ),
+    "datasource/google-pubsub-push": (
+        {"project": "plant", "subscription": "sub", "audience": "https://g", "serviceAccount": "a@b.example", "keys": {"url": "https://h/keys", **PROXY}},
+        [{"keys": change} for change in ({"url": "https://evil"}, {"url": "http://h/keys"}, TRUST)],
+    ),
     "datasource/azure-event-hub": ({"connectionString": EVENT_HUB.format("h")}, TLS),
     "datasource/azure-iot-hub": (
         {"connectionString": EVENT_HUB.format("h"), "methods": {"connectionString": HUB.format("h"), **PROXY}},
@@ -113,6 +117,9 @@ CASES: dict[str, tuple[dict[str, Any], list[Change]]] = {
         {"brokers": ["h"], "sasl": {"mechanism": "PLAIN", "username": "u", "password": HUSH}}, [{"brokers": ["evil"]}, {"brokers": ["h:1"]}, *TLS],
     ),
     "integration/azure-event-hub": ({"connectionString": EVENT_HUB.format("h")}, TLS),
+    "integration/azure-iot-hub": (
+        {"connectionString": HUB.format("h"), **PROXY}, [{"connectionString": HUB.format("evil")}, {"proxy": "http://evil:1"}, *TLS],
+    ),
     "integration/rabbitmq": (BROKER, [{"host": "evil"}, {"port": 1}, {"tls": None}, {"proxy": "http://evil:1"}, *TLS]),
     "integration/aws-sqs": (
         {**AWS, **PROXY, "queueUrl": "https://sqs.eu-central-1.amazonaws.com/1/q"},

@@ -17,10 +17,11 @@ BYE = b"\xe0\x00"
 
 
 def publish(topic: str, payload: bytes, id_: int = 0, qos: int = 1, duplicate: bool = False) -> bytes:
-    """A PUBLISH of fewer than 128 bytes."""
+    """A PUBLISH of fewer than 16,384 bytes."""
     body = len(topic).to_bytes(2, "big") + topic.encode()
     body += (id_.to_bytes(2, "big") if qos else b"") + payload
-    return bytes((0x30 | qos << 1 | duplicate << 3, len(body))) + body
+    length = (len(body),) if len(body) < 128 else (len(body) & 127 | 128, len(body) >> 7)
+    return bytes((0x30 | qos << 1 | duplicate << 3, *length)) + body
 
 
 class Wire(StringTransport):

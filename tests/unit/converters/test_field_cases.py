@@ -160,9 +160,9 @@ return {deviceName: d.Message.IMEI, deviceType: 'NB-14', telemetry: [{ts: d.Tele
     assert (entry["values"]["onewire1"], entry["values"]["rsrp"]) == (21.6, -82.2)
 
 
-def dragino_s(data):
-    """What the library makes of a Dragino frame, by the model that the listener tells."""
-    facts = dragino.metadata(dragino.parse(data))
+def dragino_s(data, model=""):
+    """What the library makes of a Dragino frame, by the model that the listener tells, or that is set by hand."""
+    facts = dragino.metadata(dragino.parse(data), model)
     name = f"dragino/{facts.get('deviceModel', 'generic').lower()}"
     name = name if name in catalogue() else "dragino/generic"
     conversion, _ = load(catalogue()[name].version, ENGINES).convert(data, json.dumps(facts).encode(), AT)
@@ -182,6 +182,20 @@ def test_an_sn50v3_cb_is_told_by_its_code_and_read():
     assert (values["temperatureProbe"], values["temperature"], values["humidity"]) == (26.0, 25.4, 50.9)
     assert (values["batteryVolts"], values["csq"]) == (3.258, 22)
     assert not {"latitude", "longitude"} & values.keys()
+
+
+def test_a_model_that_is_named_by_hand_is_read_with_its_place():
+    facts, made, _ = dragino_s(
+        bytes.fromhex(
+            "f860000000000017f0010100000000174c6e0cba16010104000000000100fe01fd6756bb09015a775a06cf35d66682595d"
+        ),
+        "SN50v3-CB",
+    )
+    (entry,) = made["telemetry"]
+    values = entry["values"]
+    assert "deviceModelSource" not in facts and entry["ts"] == 1733737225000
+    assert (values["latitude"], values["longitude"]) == (22.70601, 114.24303)
+    assert (values["temperatureProbe"], values["temperature"], values["humidity"]) == (26.0, 25.4, 50.9)
 
 
 def test_an_unknown_code_is_no_other_model():

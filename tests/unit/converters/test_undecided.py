@@ -3,8 +3,10 @@
 import pytest
 from pytest_twisted import ensureDeferred
 
-from iotgw.core.errors import SettingsError
+from iotgw.core.errors import SettingsError, Undecided
+from iotgw.core.model import Uplink
 from iotgw.core.specs import ConverterSpec
+from iotgw.core.times import DateMs
 
 UNDECIDED = "function Decoder(a, b) { return JSON.parse(String.fromCharCode.apply(null, a)); }"
 
@@ -20,6 +22,33 @@ UNDECIDED = "function Decoder(a, b) { return JSON.parse(String.fromCharCode.appl
 async def test_a_script_that_says_nothing_is_tried_on_its_vectors(service, tests, expected):
     found, _ = await service.compile(ConverterSpec(name="x", script=UNDECIDED, tests=tests))
     assert found == expected
+
+
+BYTES = b'{"t": 1}'
+THINGSBOARDS = b'{"deviceName": "d", "telemetry": {"t": 1}}'
+
+
+def stored(*payloads):
+    return [Uplink("default", "ds", DateMs(1000), payload, b'{"devEui": "e"}') for payload in payloads]
+
+
+@pytest.mark.parametrize(
+    ("payloads", "expected"),
+    [([BYTES, BYTES], "ttn-v2"), ([THINGSBOARDS], "thingsboard"), ([THINGSBOARDS, BYTES], "ttn-v2")],
+)
+@ensureDeferred
+async def test_then_on_stored_messages(service, payloads, expected):
+    spec = ConverterSpec(name="x", script=UNDECIDED)
+    found, _ = await service.compile(spec, "default", stored(*payloads))
+    assert found == expected
+
+
+@pytest.mark.parametrize("payloads", [[b"no json"], [BYTES, b"no json"]])
+@ensureDeferred
+async def test_a_message_that_fails_in_every_dialect_decides_nothing(service, payloads):
+    with pytest.raises(Undecided) as caught:
+        await service.compile(ConverterSpec(name="x", script=UNDECIDED), "default", stored(*payloads))
+    assert caught.value.choices == ("thingsboard", "ttn-v2")
 
 
 @pytest.mark.parametrize(

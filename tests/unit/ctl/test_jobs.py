@@ -8,6 +8,7 @@ import pytest
 import pytest_twisted
 from msgspec.structs import replace
 
+from iotgw.core.specs import DownlinkSpec
 from iotgw.ctl.client import CtlError
 from iotgw.ctl.commands.jobs import wait
 
@@ -35,6 +36,33 @@ async def test_a_job_is_begun_looked_at_and_cancelled(bench: Any, run: Any) -> N
     assert row.split()[:4] == ["job1", "reprocess", "running", "4/9"]
     assert "cancelled" in (await run("job", "cancel", "job1"))[1]
     assert (await run("job", "show", "nothing"))[0] == 1
+
+
+@inline
+async def test_a_downlink_goes_to_a_group_and_what_became_of_it_is_shown(bench: Any, run: Any) -> None:
+    code, out, _ = await run(
+        "job",
+        "downlink",
+        "--group",
+        "cellar",
+        "--payload",
+        "on",
+        "--rate",
+        "5",
+        "--at",
+        "2030-01-02T03:04:05Z",
+    )
+    assert (code, out.startswith("job1  downlinks waiting until 2030-01-0")) == (0, True)
+    what = bench.parts.jobs.begun[0][1].what
+    assert (what["group"], what["rate"], what["downlink"]["data"]) == ("cellar", 5, "on")
+    assert (await run("job", "downlinks", "job1"))[1] == "none yet\n"
+    spec = DownlinkSpec(data="on", content_type="TEXT")
+    item = await bench.parts.downlinks.push("default", "meter-1", spec, "job1")
+    lines = (await run("job", "downlinks", "job1", "--state", "queued"))[1].splitlines()
+    assert (lines[0], lines[3].split()[:3]) == ("1 QUEUED", ["meter-1", "QUEUED", item.id])
+    assert "1 downlinks cancelled" in (await run("job", "downlinks", "job1", "--stop"))[1]
+    assert (await run("job", "downlink", "nobody", "--hex", "00"))[0] == 1
+    assert (await run("job", "downlink", "nobody", "--hex", "00", "--allow-unknown"))[0] == 0
 
 
 @inline

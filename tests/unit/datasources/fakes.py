@@ -16,8 +16,8 @@ from iotgw.testing import FakeTcpDevice as FakeDevice
 __all__ = ["START", "FakeDevice", "FakeIntake", "FakeSocket", "UdpField", "clock", "context"]
 
 
-def context(intake: FakeIntake, clock: Clock) -> DatasourceContext:
-    return datasource_context(intake, clock, shares=SharedResources(HttpMounts()))
+def context(intake: FakeIntake, clock: Clock, shares: SharedResources | None = None) -> DatasourceContext:
+    return datasource_context(intake, clock, shares=shares or SharedResources(HttpMounts()))
 
 
 class FakeSocket:

@@ -3,6 +3,7 @@
 import pytest
 
 from iotgw.core.errors import NotFound
+from iotgw.core.ports.usage import Amounts
 from iotgw.core.specs import DeadLetterSpec
 from iotgw.core.verdict import DELIVERED, Apart, Rejected, Retry, Unavailable
 from iotgw.delivery.dead_letters import TOO_MANY
@@ -29,6 +30,18 @@ def test_beyond_their_number_the_oldest_are_dropped_counted_and_said():
     assert dropped == [{"count": 5, "reason": "dead letters' limit"}]
     dead = [event.detail for event in world.events.emitted if event.type == "delivery.dead"]
     assert dead == [{"count": 8}]
+
+
+def test_what_is_given_up_counts_once_in_the_usage():
+    world = rejecting(dead_letters=DeadLetterSpec(max_count=3))
+    world.store(*"abcdefgh")
+    world.clock.advance(1)
+    world.target.says = lambda records: DELIVERED
+    world.store("i", "j")
+    world.clock.advance(1)
+    [tally] = world.service.tallies()
+    assert (tally.thing, tally.name) == (("integration", "default", "i1"), "one")
+    assert tally.amounts == Amounts(errors=8, deliveries=2)
 
 
 def test_beyond_their_size_the_oldest_are_dropped():

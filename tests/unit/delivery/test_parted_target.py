@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from iotgw.core.specs import IntegrationSpec, RetrySpec, RouteSpec
 from iotgw.core.verdict import DELIVERED, Apart, Rejected, Retry, Unavailable
 from iotgw.delivery.parted_target import TURN
+from tests.unit.counting import counted
 
 from .worlds import World
 
@@ -210,6 +211,18 @@ def test_thousands_of_parts_that_fail_at_once_neither_overflow_nor_block():
     while world.accounts()["dead"] == 0:
         world.clock.advance(0)
     assert len(world.target.sent) == 5000
+
+
+def test_a_part_costs_few_calls_beyond_what_its_record_costs():
+    world = World(split="value", says=lambda records: DELIVERED)
+
+    def calls(values):
+        with counted() as count:
+            world.store("a", body=body("a", {f"k{n}": n for n in range(values)}))
+        return count.made
+
+    calls(1)
+    assert 0 < calls(101) - calls(1) <= 100 * 30
 
 
 def test_a_target_that_raises_is_the_part_s_failure():

@@ -24,8 +24,7 @@ def body(*readings, attributes=None, **more):
 
 
 def parts(record, split, wants=BOTH):
-    pieces = Pieces(record, split, wants)
-    return [pieces.part(place) for place in range(len(pieces.pieces))]
+    return list(Pieces(record, split, wants))
 
 
 def said(record, split, wants=BOTH):

@@ -240,3 +240,44 @@ class TestLearningAgain:
         world.speakers.end_learning()
         assert world.object_to("a", "d") == PROVED
         assert world.object_to("a", "d", "d") == ""
+
+
+class TestAtAGlance:
+    """What `familiar` knows, `objection` and `heard` would find as well."""
+
+    @pytest.fixture
+    def world(self):
+        world = World()
+        world.credentials = testing.MemoryCredentials()
+        world.start()
+        world.hear("a", "d")
+        return world
+
+    def familiar(self, world, name="a"):
+        return world.speakers.familiar("default", world.ids[name])
+
+    def test_a_datasource_knows_the_devices_that_it_has_introduced(self, world):
+        is_familiar = self.familiar(world)
+        assert is_familiar("d") and not is_familiar("e")
+        world.hear("a", "e")
+        assert is_familiar("e")
+
+    def test_one_that_has_introduced_none_knows_nobody(self, world):
+        assert self.familiar(world, "b") is None
+
+    def test_nobody_is_known_at_a_glance_where_devices_have_credentials(self, world):
+        world.credentials.add_psk("sim-7", b"key", "meter-7")
+        assert self.familiar(world) is None
+
+    def test_nor_is_who_has_proved_what_it_is_or_was_handed_over_or_forgotten(self, world):
+        for name in ("p", "q", "r"):
+            world.hear("a", name)
+        world.hear("a", "p", proved="p")
+        world.speakers.hand_over("default", "q", world.ids["b"])
+        world.speakers.disown("default", "r")
+        is_familiar = self.familiar(world)
+        assert [is_familiar(name) for name in "dpqr"] == [True, False, False, False]
+
+    def test_nor_what_belonged_to_a_datasource_that_is_gone(self, world):
+        world.delete("a")
+        assert self.familiar(world) is None

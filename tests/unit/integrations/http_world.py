@@ -18,7 +18,14 @@ class HttpWorld:
     bytes. ``requests`` are pairs of head and body."""
 
     def __init__(
-        self, says=lambda head, body: 204, journal=None, clock=None, data_dir="", configuration=None, **spec
+        self,
+        says=lambda head, body: 204,
+        journal=None,
+        clock=None,
+        data_dir="",
+        configuration=None,
+        debug=None,
+        **spec,
     ):
         self.says = says
         self.clock = clock or Clock()
@@ -29,7 +36,7 @@ class HttpWorld:
         types = Types("iotgw.none", self.clock, [HttpType], self.connector)
         self.memory = testing.MemoryEvents()
         self.service = DeliveryService(
-            self.journal, types, self.clock, self.memory, lambda id_: "src", data_dir=data_dir
+            self.journal, types, self.clock, self.memory, lambda id_: "src", data_dir=data_dir, debug=debug
         )
         self.service.start()
         spec.setdefault("retry", RetrySpec(initial=1.0, multiplier=1.0, cap=1.0, max_attempts=3))

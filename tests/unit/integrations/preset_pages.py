@@ -83,8 +83,7 @@ def published(spec, body):
     record = telemetry(1, "SN-001", "meter", body=body)
     pieces = Pieces(record, how.split, frozenset(how.route.wants))
     found = []
-    for place in range(len(pieces.pieces)):
-        part = pieces.part(place)
+    for part in pieces:
         retained = " (retained)" if how.configuration.get("retain") else ""
         found.append(f"PUBLISH {topic.text(part)}{retained}\n\n{make(part).decode()}\n")
     return found

@@ -167,7 +167,7 @@ def topics(template, values, split="device", device="x"):
     names = RecordNames(PartEpochs(Epochs("E"), split), str)
     topic = Template(template, "configuration.topic", names, for_topic)
     pieces = Pieces(telemetry(1, device, body=document(values, device)), split, frozenset(("telemetry",)))
-    return [topic.text(pieces.part(place)) for place in range(len(pieces.pieces))]
+    return [topic.text(part) for part in pieces]
 
 
 def test_a_topic_with_a_property_bag_is_published_as_it_is():

@@ -133,3 +133,40 @@ def test_other_messages_are_not_shown():
     world.store({"n": 1})
     assert world.service._trials._open == {}
     assert world.stats()["delivered"] == 1
+
+
+class Debug:
+    """Keeps what is exchanged for one device."""
+
+    def __init__(self):
+        self.kept = []
+
+    def shown(self, tenant, integration, records):
+        assert (tenant, integration) == ("default", "i1")
+        return next((record for record in records if record.device_name == "dev-2"), None)
+
+    def exchanged(self, tenant, integration, record, request, answer):
+        self.kept.append((tenant, integration, record.device_name, request, answer))
+
+
+def test_what_is_debugged_is_shown_as_test_messages_are():
+    debug = Debug()
+    world = HttpWorld(lambda head, body: (200, {"ok": True}), debug=debug, configuration=SECRETS)
+    world.store({"temperature": 1}, device="dev-1")
+    world.store({"temperature": 2}, device="dev-2")
+    [(tenant, integration, device, request, answer)] = debug.kept
+    assert (tenant, integration, device) == ("default", "one", "dev-2")
+    assert request.startswith("POST /in?code=***&device=dev-2&key=***")
+    assert answer == 'HTTP 200\ncontent-length: 12\n\n{"ok": true}'
+    assert world.stats()["delivered"] == 2
+    assert len(tried(world)["exchanges"]) == 1
+    assert len(debug.kept) == 1
+
+
+def test_of_a_message_that_is_debugged_and_split_each_part_is_shown():
+    debug = Debug()
+    world = HttpWorld(debug=debug, split="value")
+    body = b'{"deviceName":"dev-2","telemetry":[{"ts":1,"values":{"a":1,"b":2}}]}'
+    world.store(body, device="dev-2")
+    assert [device for _, _, device, _, _ in debug.kept] == ["dev-2"] * len(world.requests)
+    assert len(debug.kept) == 2

@@ -106,7 +106,7 @@ def test_a_topic_per_value():
     pieces = Pieces(
         telemetry(1, "x", body=message((1, {"t": 21.5, "h/1": 60}))), "value", frozenset(("telemetry",))
     )
-    assert [topic.text(pieces.part(n)) for n in range(2)] == ["dev/x/t", "dev/x/h_1"]
+    assert [topic.text(part) for part in pieces] == ["dev/x/t", "dev/x/h_1"]
 
 
 @pytest.mark.parametrize("split", ["device", "reading"])

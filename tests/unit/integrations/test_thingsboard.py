@@ -202,6 +202,48 @@ def test_a_value_under_that_key_that_answers_nothing_is_telemetry():
     assert world.server.devices["d1"].telemetry == [(1000, {"answer": 5})]
 
 
+# --- what devices ask
+
+
+def test_a_device_asks_the_server_and_the_answer_is_queued_for_it():
+    world = ThingsBoardWorld(configuration={"rpcRequest": "ask"})
+    world.server.replies = {"getTime": 1_700_000_000_000, "open?": {"may": True}}
+    world.store({"t": 1, "ask": {"method": "getTime"}}, {"ask": {"method": "open?", "params": {"card": 7}}})
+    assert world.server.asked == [
+        (None, "getTime", {"device": "d1"}), (None, "open?", {"card": 7, "device": "d1"}),
+    ]  # fmt: skip
+    assert world.downlinks == [
+        ("d1", "rpcResponse", {"method": "getTime", "data": 1_700_000_000_000}),
+        ("d1", "rpcResponse", {"method": "open?", "data": {"may": True}}),
+    ]
+    assert world.server.devices["d1"].telemetry == [(1000, {"t": 1})]
+    assert world.accounts() == {"delivered": 2, "waiting": 0, "dead": 0}
+
+
+def test_a_request_that_was_not_acknowledged_is_made_again_and_an_old_answer_is_nobodys():
+    world = ThingsBoardWorld(configuration={"rpcRequest": "ask"})
+    world.store({"t": 1})
+    world.wire.holds = True
+    world.store({"ask": {"method": "getTime"}})
+    world.fail()
+    world.is_there = True
+    world.server.replies = {"getTime": 5}
+    world.go(seconds=3)
+    assert [method for _, method, _ in world.server.asked] == ["getTime", "getTime"]
+    assert world.downlinks == [("d1", "rpcResponse", {"method": "getTime", "data": 5})]
+    world.wire._publish("v1/devices/me/rpc/response/1", 6)
+    world.wire._publish("v1/devices/me/rpc/response/x", 6)
+    world.go()
+    assert len(world.downlinks) == 1 and world.accounts()["delivered"] == 2
+
+
+@pytest.mark.parametrize("said", ["getTime", {"params": {}}, {"method": 7}, None])
+def test_what_is_no_request_is_telemetry(said):
+    world = ThingsBoardWorld(configuration={"rpcRequest": "ask"})
+    world.store({"ask": said})
+    assert world.server.asked == [] and world.server.devices["d1"].telemetry == [(1000, {"ask": said})]
+
+
 # --- shared attributes
 
 

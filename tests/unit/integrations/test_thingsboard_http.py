@@ -175,6 +175,40 @@ def test_a_device_s_answer_goes_to_its_request():
     assert device.answers == {7: {"v": 1}} and world.accounts()["delivered"] == 2
 
 
+def test_a_device_asks_the_server_by_its_own_token_and_the_answer_is_queued_for_it():
+    world = world_of(configuration={"tokens": {"d1": "t1"}, "rpcRequest": "ask"})
+    world.server.replies = {"getTime": 5, "name": b"no JSON"}
+    world.store({"t": 1, "ask": {"method": "getTime"}}, {"ask": {"method": "name", "params": [1]}})
+    assert world.server.asked == [("d1", "getTime", {}), ("d1", "name", [1])]
+    assert world.downlinks == [
+        ("d1", "rpcResponse", {"method": "getTime", "data": 5}),
+        ("d1", "rpcResponse", {"method": "name", "data": "no JSON"}),
+    ]
+    assert world.server.devices["d1"].telemetry == [(1000, {"t": 1})]
+    assert world.accounts() == {"delivered": 2, "waiting": 0, "dead": 0}
+
+
+def test_a_request_that_no_rule_answers_holds_up_nobody():
+    world = world_of(configuration={"tokens": {"d1": "t1", "d2": "t2"}, "rpcRequest": "ask"})
+    world.store({"ask": {"method": "unknown"}})
+    world.store({"t": 2}, device="d2")
+    assert world.accounts() == {"delivered": 2, "waiting": 0, "dead": 0} and world.downlinks == []
+    assert world.stats()["target"]["lastError"] == "nothing in ThingsBoard answers 'unknown'"
+
+
+def test_a_request_without_an_answer_is_tried_again_and_is_no_outage():
+    world = world_of(configuration={"tokens": {"d1": "t1", "d2": "t2"}, "rpcRequest": "ask", "timeout": 1})
+    http = world.server.http
+    world.server.http = lambda head, body: (
+        None if head.startswith("POST /api/v1/t1/rpc") else http(head, body)
+    )
+    world.store({"ask": {"method": "slow"}})
+    world.go(seconds=2)
+    world.store({"t": 2}, device="d2")
+    assert world.stats()["state"] == "running" and world.stats()["delivered"] == 1
+    assert world.stats()["lastError"].startswith("no answer to 'slow'")
+
+
 def test_only_those_that_sent_last_are_listened_to():
     world = world_of(configuration={"tokens": {"d1": "t1", "d2": "t2"}, "listeners": 1})
     world.store({"t": 1})
@@ -262,3 +296,81 @@ def test_check_tells_thingsboard_from_another_server(status, ok):
     world.service.check("i1").addCallback(found.append)
     world.go()
     assert found[0]["ok"] is ok and found[0]["untried"] == ["the tokens of devices"]
+
+
+# --- faults; tests/interop/test_fault_table.py names them
+
+
+def test_a_server_that_is_killed_gets_everything_later():
+    world = world_of()
+    http = world.server.http
+    world.server.http = lambda head, body: None
+    world.store(*({"n": n} for n in range(5)))
+    world.fail()
+    world.store(*({"n": n} for n in range(5, 10)))
+    world.go(seconds=5)
+    assert world.stats()["state"] == "unavailable" and world.accounts()["waiting"] == 10
+    world.server.http, world.is_there = http, True
+    world.go(seconds=60)
+    assert [values["n"] for _, values in world.server.devices["d1"].telemetry] == list(range(10))
+    assert world.accounts() == {"delivered": 10, "waiting": 0, "dead": 0}
+
+
+def never_answered(world):
+    """The server says nothing to the first device's telemetry."""
+    http = world.server.http
+    world.server.http = lambda head, body: None if "/t1/telemetry" in head else http(head, body)
+    return http
+
+
+def test_a_message_that_is_never_answered_comes_again_while_others_get_through():
+    world = world_of(configuration={"tokens": {"d1": "t1", "d2": "t2"}, "timeout": 5})
+    http = never_answered(world)
+    world.store({"n": 1})
+    world.store(*({"n": n} for n in range(8)), device="d2")
+    world.go(seconds=4)
+    assert world.accounts()["delivered"] == 8
+    world.server.http = http
+    world.go(seconds=60)
+    assert world.accounts() == {"delivered": 9, "waiting": 0, "dead": 0}
+    assert {values["n"] for _, values in world.server.devices["d1"].telemetry} == {1}
+
+
+def test_a_message_that_is_never_answered_costs_a_restart_no_other_message():
+    world = world_of()
+    http = never_answered(world)
+    world.store({"n": 1})
+    world.store(*({"n": n} for n in range(8)), device="d2")
+    world.go(seconds=2)
+    world.server.http = http
+    again = world_of(world.server, journal=world.journal.crashed(), clock=world.clock)
+    again.go(seconds=2)
+    assert again.accounts() == {"delivered": 9, "waiting": 0, "dead": 0}
+    assert [values["n"] for _, values in world.server.devices["d2"].telemetry] == list(range(8))
+    assert [values["n"] for _, values in world.server.devices["d1"].telemetry] == [1]
+
+
+@pytest.mark.parametrize("status", [400, 413])
+def test_a_message_that_is_refused_is_a_dead_letter_and_holds_up_no_other_device(status):
+    world = world_of()
+    http = world.server.http
+    world.server.http = lambda head, body: (status, b"no") if '"bad"' in body else http(head, body)
+    world.store({"bad": 1}, {"t": 2})
+    world.store({"t": 3}, device="d2")
+    world.go(seconds=20)
+    assert world.accounts() == {"delivered": 2, "waiting": 0, "dead": 1}
+    assert list(world.dead().values()) == [f"HTTP {status}: no"]
+
+
+@pytest.mark.parametrize("status", [302, 429, 500, 507])
+def test_a_target_that_is_busy_or_full_is_waited_for(status):
+    world = world_of()
+    http = world.server.http
+    world.server.http = lambda head, body: (status, b"")
+    world.store({"t": 1})
+    world.go(seconds=20)
+    assert world.stats()["state"] == "unavailable"
+    assert world.accounts() == {"delivered": 0, "waiting": 1, "dead": 0}
+    world.server.http = http
+    world.go(seconds=60)
+    assert world.accounts()["delivered"] == 1

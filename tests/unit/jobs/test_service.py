@@ -167,3 +167,83 @@ def test_jobs_that_are_over_are_forgotten_when_they_are_many(
         world.turns(20)
         world.clock.advance(1)
     assert [view.id for view in world.jobs.list("default")] == ids[:1:-1]
+
+
+def test_a_job_waits_for_its_date(world: World) -> None:
+    begun = testing.fired(world.jobs.begin("count", "default", {}, "anna", 100_000))
+    assert (begun.state, begun.starts_at, begun.done) == ("waiting", 100_000, 0)
+    world.clock.pump([10] * 9)
+    assert world.jobs.get("default", begun.id).state == "waiting"
+    world.clock.pump([10, *[0] * 20])
+    assert world.jobs.get("default", begun.id).state == "done"
+
+
+def test_a_date_that_comes_while_nothing_runs_is_kept(world: World) -> None:
+    begun = testing.fired(world.jobs.begin("count", "default", {}, "anna", 100_000))
+    testing.fired(world.jobs.stop())
+    world.clock.advance(500)
+    assert world.jobs.get("default", begun.id).state == "waiting"
+    world.again()
+    world.turns(20)
+    assert world.jobs.get("default", begun.id).state == "done"
+
+
+def test_a_date_is_noticed_when_the_machine_s_clock_is_set(world: World) -> None:
+    testing.fired(world.jobs.stop())
+    dates = Clock()
+    world.jobs = JobService(world.registry, [world.kind], world.clock, dates)
+    world.jobs.start()
+    begun = testing.fired(world.jobs.begin("count", "default", {}, "anna", 10_000_000))
+    dates.advance(10_000)
+    world.clock.advance(service.LOOK)
+    world.turns(20)
+    assert world.jobs.get("default", begun.id).state == "done"
+
+
+def test_jobs_whose_date_has_come_wait_for_those_that_are_under_way(world: World) -> None:
+    world.kind.waits_at = 1
+    later = [testing.fired(world.jobs.begin("count", "default", {}, "anna", 1000 + n)) for n in range(3)]
+    world.clock.advance(2)
+    states = [world.jobs.get("default", each.id).state for each in later]
+    assert states == ["running", "running", "waiting"]
+    world.kind.gate.callback(None)
+    world.turns(40)
+    assert {world.jobs.get("default", each.id).state for each in later} == {"done"}
+
+
+def test_a_job_that_waits_can_be_cancelled_and_there_are_so_many(world: World) -> None:
+    waiting = [
+        testing.fired(world.jobs.begin("count", "default", {}, "anna", 100_000))
+        for _ in range(service.WAITING)
+    ]
+    with pytest.raises(TooMany, match="wait for their date"):
+        testing.fired(world.jobs.begin("count", "default", {}, "anna", 100_000))
+    assert world.begin().state == "running"
+    over = testing.fired(world.jobs.cancel("default", waiting[0].id))
+    assert (over.state, over.done) == ("cancelled", 0)
+    world.clock.advance(100)
+    world.turns(300)
+    assert world.jobs.get("default", waiting[0].id).state == "cancelled"
+    assert world.jobs.get("default", waiting[1].id).state == "done"
+
+
+def test_a_place_by_name_outlasts_a_restart(world: World) -> None:
+    seen: list[str] = []
+
+    @implementer(IJobKind)
+    class Naming:
+        name = "name"
+
+        def run(self, job: IJobRun) -> Deferred[None]:
+            seen.append(job.place)
+            job.place = "kitchen"
+            return Deferred()
+
+    world.kind = Naming()  # type: ignore[assignment]
+    world.again()
+    begun = world.begin(kind="name")
+    assert "place" not in begun.what
+    run = world.jobs._running[begun.id]
+    testing.fired(run.save())
+    world.again()
+    assert seen == ["", "kitchen"]

@@ -5,7 +5,9 @@ import pytest
 
 from iotgw import testing
 from iotgw.core.model import Conversion, ConverterVersion, Output, StoredUplink, Uplink
+from iotgw.core.ports.usage import Amounts, DeviceTally
 from iotgw.core.specs import DatasourceSpec
+from iotgw.observe.usage import DeviceMeter
 from iotgw.pipeline.conversions import BATCH, Conversions
 from iotgw.pipeline.sources import Source
 from iotgw.store.sqlite.salvage import unreadable_uplink
@@ -39,7 +41,7 @@ def converted(job):
 class World:
     """A datasource's conversions, and all that they tell the others."""
 
-    def __init__(self, in_journal=(), unreadable=None, **spec):
+    def __init__(self, in_journal=(), unreadable=None, debug=None, **spec):
         self.journal = Journal(in_journal)
         spec.setdefault("converter", "json")
         self.source = Source("ds", "default", DatasourceSpec(name="ds", type="plain", **spec))
@@ -48,11 +50,12 @@ class World:
         self.scripts = {"json": VERSION}
         self.downlinks = testing.MemoryDownlinks()
         self.told = []
+        self.meter = DeviceMeter()
         self.conversions = Conversions(
             source=self.source, position=0, journal=self.journal, converters=self.converters,
             versions=testing.MemoryConverterVersions(self.scripts), downlinks=self.downlinks,
             converted=lambda outcomes: self.told.extend(outcome.seq for outcome in outcomes),
-            **({"unreadable": unreadable} if unreadable else {}),
+            **({"unreadable": unreadable} if unreadable else {}), meter=self.meter, debug=debug,
         )  # fmt: skip
         self.conversions.start()
 
@@ -112,6 +115,37 @@ def test_what_came_of_it_counts_once_it_is_stored(world):
     assert world.settled == [(2, [1, 2], 0)]
     assert (world.counts["received"], world.counts["converted"]) == (2, 2)
     assert world.conversions.idle
+
+
+def test_what_is_debugged_is_told_once_it_is_stored_and_never_if_it_was_refused():
+    told = []
+
+    class Debug:
+        def picked(self, tenant, datasource, jobs, conversions):
+            return list(zip(jobs, conversions, strict=True))
+
+        def converted(self, tenant, datasource, name, picked):
+            told.append((tenant, datasource, name, [job.seq for job, _ in picked]))
+
+    world = World(debug=Debug())
+    world.conversions.storing(uplinks(1, 2, 3))
+    world.finish()
+    assert told == []
+    world.conversions.refused({2})
+    world.conversions.stored(uplinks(1, 3))
+    assert told == [("default", "ds", "ds", [1, 3])]
+
+
+def test_bytes_and_devices_are_counted_for_the_usage_once_for_each_batch(world):
+    calls = []
+    real = world.meter.converted
+    world.meter.converted = lambda *said: calls.append(len(said[1])) or real(*said)
+    world.conversions.storing(uplinks(1, 2, 3))
+    world.conversions.refused({2})
+    world.finish()
+    world.conversions.stored(uplinks(1, 3))
+    assert world.source.amounts == Amounts(2, 4)
+    assert (calls, world.meter.take()) == ([2], [DeviceTally("default", "d", 2, 4)])
 
 
 def test_an_uplink_that_is_stored_before_its_conversion_ends_counts_when_that_ends(world):

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iotgw.datasources.pubsub import push_body
+from iotgw.simulate import pubsub_push
 from iotgw.simulate.coap import CoapSensor, DraginoCoapNode, LobaroCoapGateway
 from iotgw.simulate.coaps import CoapsSensor, Key
 from iotgw.simulate.device import imei
 from iotgw.simulate.dragino import DraginoNode
 from iotgw.simulate.lobaro import LobaroGateway
 from iotgw.simulate.tekelek import TekelekSensor
-from iotgw.wire import dragino, lobaro, tekelek
+from iotgw.wire import dragino, jwt, lobaro, tekelek
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.message import decode, encode, options
 from iotgw.wire.framing import Frame
@@ -140,3 +143,22 @@ def test_no_bytes_make_a_simulated_coap_device_raise(make, data):
     device = make(random.Random(1))
     device.uplink(NOW)
     device.received(data, NOW)
+
+
+def test_a_simulated_subscription_signs_what_it_pushes_and_pushes_it_until_it_is_taken():
+    keys = jwt.key_set(pubsub_push.key_set())
+    expected = jwt.Expected(pubsub_push.ISSUER, pubsub_push.AUDIENCE, pubsub_push.ACCOUNT)
+    device = pubsub_push.PushedSensor(random.Random(1))
+    bodies = []
+    for answer in (b"HTTP/1.1 503 X\r\n\r\n", b"HTTP/1.1 204 X\r\n\r\n", b""):
+        head, _, body = device.uplink(1_795_262_400_000).partition(b"\r\n\r\n")
+        (token,) = [
+            line[22:] for line in head.decode().split("\r\n") if line.startswith("Authorization: Bearer ")
+        ]
+        assert jwt.objection(token, keys.get, expected, 1_795_262_400) == ""
+        bodies.append(body)
+        device.received(answer, 0)
+    assert bodies[0] == bodies[1] != bodies[2]
+    pushed = push_body.wrapped(bodies[0])
+    assert pushed.subscription == pubsub_push.SUBSCRIPTION
+    assert json.loads(pushed.message.data)["deviceName"] == device.identity

@@ -126,6 +126,14 @@ class TestMemoryDownlinkStore(KeepsItsPart, contracts.DownlinkStoreContract):
     make = testing.MemoryDownlinkStore
 
 
+class TestMemoryUsage(KeepsItsPart, contracts.UsageStoreContract):
+    make = testing.MemoryUsage
+
+
+class TestMemoryDebugStore(KeepsItsPart, contracts.DebugStoreContract):
+    make = testing.MemoryDebugStore
+
+
 class TestMemoryKept(KeepsItsPart, contracts.KeptContract):
     make = testing.MemoryKept
 

@@ -20,6 +20,7 @@ from iotgw.converters.service import ConverterService
 from iotgw.converters.versions import ConverterVersions
 from iotgw.core.clock import GatewayClock, PlainCalendar
 from iotgw.core.departures import Departures
+from iotgw.core.epochs import Epochs
 from iotgw.core.own_converters import NoOwnConverters
 from iotgw.core.ports.events import IEvents
 from iotgw.core.quarantine import NoQuarantine
@@ -39,11 +40,14 @@ from iotgw.devices.fleet import Fleet
 from iotgw.devices.quarantine import Quarantine, Releases
 from iotgw.devices.speakers import Speakers
 from iotgw.downlinks.queue import DownlinkQueue
+from iotgw.jobs.downlinks import DownlinkJobs
 from iotgw.jobs.reprocess import ReprocessJobs
 from iotgw.jobs.retry import RetryJobs
 from iotgw.jobs.service import JobRun, JobService
+from iotgw.observe.debug import DebugLog
 from iotgw.observe.events import EventLog
 from iotgw.observe.trace import Trace
+from iotgw.observe.usage import DeviceMeter, UsageMeter
 from iotgw.pipeline.admission import Admission
 from iotgw.pipeline.checkpoints import RegistryCheckpoints
 from iotgw.pipeline.intake import Intake
@@ -53,12 +57,14 @@ from iotgw.pipeline.publisher import Publisher
 from iotgw.pipeline.sources import Source, Sources
 from iotgw.store.backups import Backups
 from iotgw.store.certificates import CertificateDirectory
+from iotgw.store.sqlite.debug import DebugStore
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.entries import DeviceEntries
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.kept import KeptRows
 from iotgw.store.sqlite.registry import Registry
+from iotgw.store.sqlite.usage import UsageStore
 from iotgw.testing.contracts.journal_world import HeardJournal
 from iotgw.testing.journal import Silent
 from iotgw.testing.ports import PORTS, verify_ports
@@ -79,6 +85,12 @@ SETTINGS = {
     "rabbitmq": {**BROKER, "queue": "q"},
     "aws-sqs": SQS,
     "google-pubsub": {"project": "p", "endpoint": "http://192.0.2.1", "subscription": "sub"},
+    "google-pubsub-push": {
+        "project": "p",
+        "subscription": "sub",
+        "audience": "https://192.0.2.1",
+        "serviceAccount": "a@b.example",
+    },
     "aws-kinesis": {
         "stream": "s",
         "region": "eu-central-1",
@@ -125,6 +137,11 @@ def fleet(reactor, registry):
     return Fleet(entries, devices, testing.FakeSpeakers(), registry, reactor, PlainCalendar(reactor), print)
 
 
+def debug_log(reactor):
+    recorder = Recorder(testing.MemoryEvents(), reactor)
+    return DebugLog(testing.MemoryDebugStore(), Epochs, recorder, reactor, PlainCalendar(reactor))
+
+
 def rooms():
     """The other rooms' parts."""
     reactor, registry = testing.MemoryReactor(), testing.MemoryRegistry()
@@ -141,6 +158,11 @@ def rooms():
         fleet(reactor, registry),
         DownlinkStore(NOWHERE, reactor),
         KeptRows(NOWHERE, reactor),
+        UsageStore(NOWHERE, reactor),
+        DebugStore(NOWHERE, reactor),
+        debug_log(reactor),
+        DeviceMeter(),
+        UsageMeter(testing.MemoryUsage(), [], DeviceMeter(), reactor, PlainCalendar(reactor)),
         GatewayClock().calendar,
         PlainCalendar(reactor),
         EventLog(NOWHERE / "e.db", reactor),
@@ -160,6 +182,7 @@ def rooms():
         JobService(registry, [], reactor, reactor),
         ReprocessJobs(testing.MemoryJournal(), testing.FakePipeline(), PlainCalendar(reactor)),
         RetryJobs(testing.FakeDelivery(), reactor),
+        DownlinkJobs(fleet(reactor, testing.MemoryRegistry()), testing.MemoryDownlinks(), reactor),
         testing.MemoryJobs(),
         testing.FakeJobRun({}),
         JobRun(
@@ -188,6 +211,7 @@ def types_with_what_they_build():
         "kafka": {"brokers": ["192.0.2.1"]},
         "rabbitmq": BROKER,
         "google-pubsub": {"project": "p", "endpoint": "http://192.0.2.1", "topic": "top"},
+        "azure-iot-hub": {"connectionString": "HostName=h;SharedAccessKeyName=n;SharedAccessKey=a2V5"},
     }
     for type_ in Types("none", reactor, parts.INTEGRATIONS, connector):
         made += with_part(type_, target, out)
@@ -227,7 +251,7 @@ DOUBLES = [
     testing.FakeSpeakers,
     testing.FakeAsyncioThread, testing.FakeConnector, testing.FakeConverters, testing.FakeDelivery, testing.FakeIntake, testing.FakePipeline, testing.FakeSources,
     testing.MemoryConverterVersions, testing.MemoryDeviceEntries, testing.MemoryDevices, testing.MemoryOwnConverters, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
-    testing.MemoryBackups, testing.MemoryCheckpoints, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryKept, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace,
+    testing.MemoryBackups, testing.MemoryCheckpoints, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryKept, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace, testing.MemoryUsage, testing.MemoryDebugStore,
 ]  # fmt: skip
 PARTS = [*spine(), *rooms(), *types_with_what_they_build(), parted_target(), *doubles()]
 

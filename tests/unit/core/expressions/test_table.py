@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from iotgw.core.expressions.language import compile_expression
 from iotgw.core.expressions.table import ExpressionTable
 from tests.unit.core.expressions.test_language import DOCUMENT, SAME
+from tests.unit.counting import counted
 
 PATHS = [
     "a",
@@ -20,6 +21,9 @@ PATHS = [
     "a || `[]`",
     "a.b.c || `false`",
     "a || b",
+    "a.b || b.a || length(c)",
+    "a || b[0]",
+    "a.b || (c && a)",
     "a[0]",
     "length(a)",
     "@",
@@ -61,7 +65,16 @@ def test_a_plain_path_is_known_as_such(text, path):
 
 def test_what_several_paths_share_is_walked_once():
     table = ExpressionTable([compile_expression(text) for text in ("a.b.c", "a.b.d", "a.b", "a.b.c || `1`")])
-    assert len(table._steps) == 4
+    assert [names for _, names, _ in table._steps] == [("a",), ("b",), ("c", "d")]
+
+
+def test_an_alternative_is_evaluated_only_where_the_first_is_nothing():
+    table = ExpressionTable([compile_expression("a.b || nothing.at.all || length(c)")])
+    with counted() as first:
+        assert table.run({"a": {"b": 1}, "c": [1]}) == [1]
+    with counted() as last:
+        assert table.run({"a": {"b": ""}, "c": [1]}) == [1]
+    assert first.made < last.made
 
 
 def test_no_table_is_no_work():

@@ -187,6 +187,7 @@ async def test_a_routing_key_that_is_taken_is_refused_and_the_first_stays(house)
     ("answer", "code", "max_age"),
     [
         (Answer(Status.BUSY, retry_after=7.0), n.SERVICE_UNAVAILABLE, 7),
+        (Answer(Status.BUSY, retry_after=7.0, is_limited=True), n.TOO_MANY_REQUESTS, 7),
         (Answer(Status.TOO_LARGE), n.REQUEST_ENTITY_TOO_LARGE, None),
         (Answer(Status.FAILED), 150, None),
         (Answer(Status.REFUSED), n.FORBIDDEN, None),

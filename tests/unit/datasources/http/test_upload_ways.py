@@ -262,7 +262,8 @@ def test_a_downlink_a_failure_and_a_full_gateway_are_answered_as_ever(monkeypatc
     answer = field.post({"a": 1})
     assert status(answer) == 200 and b"go" in body(answer)
     refused, busy = Answer(Status.REFUSED), Answer(Status.BUSY, retry_after=1.0)
-    for says, code in ((Answer(Status.FAILED, "1"), 422), (refused, 403), (busy, 503)):
+    limited = Answer(Status.BUSY, retry_after=1.0, is_limited=True)
+    for says, code in ((Answer(Status.FAILED, "1"), 422), (refused, 403), (busy, 503), (limited, 429)):
         field.intake.says = says
         assert status(field.post({"a": 1})) == code
 

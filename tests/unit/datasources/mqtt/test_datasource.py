@@ -27,12 +27,12 @@ class OneWay:
 
 
 class Field:
-    def __init__(self, type_=MqttSourceType, **settings) -> None:
+    def __init__(self, type_=MqttSourceType, shares=None, **settings) -> None:
         self.broker = Broker()
         self.intake = FakeIntake()
         made = type_(self.broker.clock, OneWay(self.broker))
         configuration = made.settings(**{"host": "h", "topics": ["#"], **settings})
-        self.source = made.build(configuration, context(self.intake, self.broker.clock))
+        self.source = made.build(configuration, context(self.intake, self.broker.clock, shares=shares))
         self.source.start()
 
     @property
@@ -188,6 +188,18 @@ def test_an_envelope_of_a_vendor_reads_and_writes():
     field.source.push(first, (Downlink("1", "loud", b"YES"), Downlink("2", "loud", b"")))
     assert field.wire.heard().endswith(b"yesloud")
     assert field.intake.outcomes == [("1", "sent"), ("2", "refused: nothing to shout")]
+
+
+def test_a_device_of_chirpstack_is_told_by_a_level_of_its_topic_and_gets_its_downlinks_at_another():
+    field = Field(identity_level=4, downlink_topic="application/app-1/device/{identity}/command/down")
+    field.up()
+    field.wire.say(publish("application/app-1/device/70b3d57ed0000017/event/up", b"{}", 1))
+    (_, facts) = field.intake.received[0]
+    field.turn()
+    command = b'{"devEui":"70b3d57ed0000017","fPort":10,"data":"AQ=="}'
+    field.source.push(facts, (Downlink("1", "70b3d57ed0000017", command),))
+    sent = field.wire.heard()
+    assert b"application/app-1/device/70b3d57ed0000017/command/down" in sent and sent.endswith(command)
 
 
 def downlink(payload: bytes = b"x", **metadata) -> tuple[Downlink, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 
 import pytest
 
@@ -57,6 +58,17 @@ def test_the_deadline_of_what_waits_for_a_full_gateway_is_put_off(subscription):
     subscription.clock.advance(7.5)
     assert subscription.asked(LEND) == [{"ackIds": ["ack-a"], "ackDeadlineSeconds": 20}]
     assert subscription.asked(PULL) == []
+
+
+def test_a_platform_s_preset_sees_the_attributes():
+    subscription = Subscription(preset="chirpstack")
+    body = {"deviceInfo": {"devEui": "70b3d57ed0000017"}, "fPort": 2, "data": "AQI="}
+    message = {
+        "messageId": "1", "data": base64.b64encode(json.dumps(body).encode()).decode(),
+        "attributes": {"event": "up", "dev_eui": "70b3d57ed0000017", "application_id": "1"},
+    }  # fmt: skip
+    subscription.server.answer({"receivedMessages": [{"ackId": "a", "message": message}]}, PULL)
+    assert subscription.intake.received[0][1]["device"] == "70b3d57ed0000017"
 
 
 def test_an_acknowledgement_that_failed_is_counted_and_the_message_known_when_it_comes_again(subscription):

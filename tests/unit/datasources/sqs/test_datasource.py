@@ -53,6 +53,15 @@ def queue():
     return Queue()
 
 
+def test_a_platform_s_preset_sees_the_attributes():
+    queue = Queue(preset="chirpstack")
+    body = '{"deviceInfo": {"devEui": "70b3d57ed0000017"}, "fPort": 2, "data": "AQI="}'
+    said = {"event": {"StringValue": "up", "DataType": "String"}}
+    message = {"MessageId": "1", "ReceiptHandle": "h", "Body": body, "MessageAttributes": said}
+    queue.server.answer({"Messages": [message]}, RECEIVE)
+    assert queue.intake.received[0][1]["device"] == "70b3d57ed0000017"
+
+
 def test_it_waits_at_the_queue_for_ten_messages(queue):
     (body,) = queue.asked(RECEIVE)
     assert (body["QueueUrl"], body["MaxNumberOfMessages"], body["WaitTimeSeconds"]) == (f"{PLACE}q", 10, 20)

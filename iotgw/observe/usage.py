@@ -1,0 +1,178 @@
+"""Counts what is used: once a minute, it asks every room what it has counted, and keeps the differences.
+
+So nothing is counted twice on the way of a message. What a device sends is counted here, once for each batch. What was counted since the last
+minute is lost when the process is killed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from iotgw.core.model import Outcome, StoredUplink
+from iotgw.core.ports.clock import ICalendar
+from iotgw.core.ports.usage import (
+    Amounts,
+    DeviceTally,
+    IDeviceMeter,
+    IMetered,
+    IUsage,
+    IUsageStore,
+    Tally,
+    Thing,
+    UsageQuery,
+    UsageRow,
+)
+from iotgw.core.times import SteadyMs
+
+FLUSH = 60.0
+"""Seconds between two times that what was counted is kept; also at the end of an hour, so that each hour has its own."""
+FRESH = 1.0
+"""Seconds for which an answer may be behind: who asks more often has nothing written each time."""
+MOST_DEVICES = 100_000
+"""Devices that are counted one by one between two times. What others send is counted together, without a name."""
+HOUR = 3600.0
+
+
+@implementer(IDeviceMeter)
+class DeviceMeter:
+    """Messages and bytes of each device since they were last taken."""
+
+    def __init__(self, most: int = MOST_DEVICES) -> None:
+        self._most = most
+        self._counts: dict[tuple[str, str], list[int]] = {}
+
+    def converted(self, tenant: str, uplinks: list[StoredUplink], outcomes: list[Outcome]) -> None:
+        """See `IDeviceMeter.converted`."""
+        counts = self._counts
+        for at, outcome in enumerate(outcomes):
+            for output in outcome.outputs:
+                key = tenant, output.device_name
+                count = counts.get(key)
+                if count is None:
+                    if len(counts) >= self._most:
+                        key = tenant, ""
+                    count = counts.setdefault(key, [0, 0])
+                count[0] += 1
+                count[1] += len(uplinks[at].uplink.payload)
+
+    def take(self) -> list[DeviceTally]:
+        """What was counted since the last time."""
+        counts, self._counts = self._counts, {}
+        return [DeviceTally(tenant, device, *count) for (tenant, device), count in counts.items()]
+
+    def put_back(self, tallies: list[DeviceTally]) -> None:
+        """What was taken could not be kept: it goes with what comes next."""
+        for each in tallies:
+            key = each.tenant, each.device
+            if key not in self._counts and len(self._counts) >= self._most:
+                key = each.tenant, ""
+            count = self._counts.setdefault(key, [0, 0])
+            count[0] += each.messages
+            count[1] += each.bytes
+
+
+@implementer(IUsage)
+class UsageMeter:
+    """An `IUsage` of what ``rooms`` and ``devices`` count, kept in ``store``. Start it when the rooms know what they had counted before."""
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        store: IUsageStore,
+        rooms: Sequence[IMetered],
+        devices: DeviceMeter,
+        clock: IReactorTime,
+        calendar: ICalendar,
+    ) -> None:
+        self._store = store
+        self._rooms = rooms
+        self._devices = devices
+        self._clock = clock
+        self._calendar = calendar
+        self._known: dict[Thing, Amounts] = {}
+        """What each thing had counted when it was last asked."""
+        self._unkept: dict[Thing, Tally] = {}
+        """What could not be written."""
+        self._next: IDelayedCall | None = None
+        self._kept_at = float("-inf")
+        self._counted_from = 0.0
+        """When what is counted now began: that tells its hour."""
+        self._writing: Deferred[None] | None = None
+
+    def start(self) -> None:
+        """Count from now on."""
+        self._known = {tally.thing: tally.amounts for room in self._rooms for tally in room.tallies()}
+        self._counted_from = self._clock.seconds()
+        self._schedule()
+
+    def stop(self) -> Deferred[None]:
+        """Keep what was counted; fires when that is done, or could not be."""
+        if self._next is not None and self._next.active():
+            self._next.cancel()
+        self._next = None
+        return self._keep()
+
+    def rows(self, query: UsageQuery) -> Deferred[list[UsageRow]]:
+        """See `IUsage.rows`."""
+        is_fresh = self._clock.seconds() - self._kept_at < FRESH
+        kept = succeed(None) if is_fresh else self._keep()
+        return kept.addCallback(lambda _: self._store.rows(query))
+
+    # --- how ---
+
+    def _schedule(self) -> None:
+        wait = min(FLUSH, HOUR - self._calendar.seconds() % HOUR + 0.001)
+        self._next = self._clock.callLater(wait, self._tick)
+
+    def _tick(self) -> None:
+        self._schedule()
+        self._keep()
+
+    def _keep(self) -> Deferred[None]:
+        """Write what was counted since the last time; one after another. Fires when that is done, or could not be."""
+        if self._writing is not None:
+            before, after = self._writing, Deferred[None]()
+            before.addCallback(lambda _: self._keep().chainDeferred(after))
+            return after
+        at_ms = self._calendar.date_ms(SteadyMs(int(self._counted_from * 1000)))
+        self._kept_at = self._counted_from = self._clock.seconds()
+        things, devices = self._counted(), self._devices.take()
+        if not things and not devices:
+            return succeed(None)
+        written = self._store.add(at_ms, things, devices, not self._calendar.has_doubts)
+        done = self._writing = Deferred()
+
+        def over(result: object) -> None:
+            self._writing = None
+            if isinstance(result, Failure):
+                self._log.warn("usage is kept later: {why}", why=result.getErrorMessage())
+                self._unkept = {tally.thing: tally for tally in things}
+                self._devices.put_back(devices)
+            done.callback(None)
+
+        written.addBoth(over)
+        return done
+
+    def _counted(self) -> list[Tally]:
+        """What was counted since the last time, with what could not be kept then."""
+        known, self._known = self._known, {}
+        found, self._unkept = self._unkept, {}
+        for room in self._rooms:
+            for tally in room.tallies():
+                self._known[tally.thing] = tally.amounts
+                used = tally.amounts.since(known.get(tally.thing, NOTHING))
+                if used != NOTHING:
+                    before = found.get(tally.thing)
+                    total = used if before is None else before.amounts.plus(used)
+                    found[tally.thing] = Tally(tally.thing, tally.name, total)
+        return [*found.values()]
+
+
+NOTHING = Amounts()

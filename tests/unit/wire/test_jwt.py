@@ -1,0 +1,119 @@
+"""Signed tokens: what counts, and every way in which one may not."""
+
+from __future__ import annotations
+
+import hmac
+import json
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iotgw.core.errors import ProtocolError
+from iotgw.wire import jwt
+from tests.token_issuer import ACCOUNT, AUDIENCE, ISSUER, TokenIssuer, claims_of, coded, number
+
+NOW = 1_795_262_400
+EXPECTED = jwt.Expected(ISSUER, AUDIENCE, ACCOUNT)
+ONE, OTHER = TokenIssuer(), TokenIssuer()
+KEYS = jwt.key_set(json.dumps({"keys": [ONE.published]}).encode())
+
+
+def wrong(token, now=NOW):
+    return jwt.objection(token, KEYS.get, EXPECTED, now)
+
+
+def test_a_token_of_google_s_own_library_counts():
+    assert wrong(ONE.token(NOW)) == ""
+    assert wrong(ONE.token(NOW, aud=["https://elsewhere.example", AUDIENCE])) == ""
+
+
+@pytest.mark.parametrize(
+    ("claims", "words"),
+    [
+        ({"iss": "https://issuer.example"}, "another issuer"),
+        ({"iss": None}, "another issuer"),
+        ({"aud": "https://elsewhere.example"}, "another audience"),
+        ({"aud": None}, "another audience"),
+        ({"aud": [AUDIENCE + "/"]}, "another audience"),
+        ({"aud": {AUDIENCE: True}}, "another audience"),
+        ({"email": "somebody@plant.iam.gserviceaccount.com"}, "another account"),
+        ({"email": None}, "another account"),
+        ({"email_verified": False}, "another account"),
+        ({"email_verified": "true"}, "another account"),
+        ({"exp": NOW - 60}, "has ended"),
+        ({"exp": None}, "without an end"),
+        ({"exp": "never"}, "without an end"),
+        ({"exp": True}, "without an end"),
+        ({"exp": 10**400}, "without an end"),
+        ({"iat": NOW + 61}, "hasn't begun"),
+        ({"nbf": NOW + 61}, "hasn't begun"),
+        ({"nbf": "soon"}, "hasn't begun"),
+    ],
+)
+def test_a_token_that_says_something_else_does_not_count(claims, words):
+    assert words in wrong(ONE.token(NOW, **claims))
+
+
+def test_clocks_may_differ_by_a_minute():
+    token = ONE.token(NOW, life=10)
+    assert wrong(token, NOW + 69) == ""
+    assert wrong(token, NOW - 60) == ""
+    assert "has ended" in wrong(token, NOW + 70)
+
+
+def test_the_algorithm_is_not_the_sender_s_choice():
+    claims = claims_of(ONE.token(NOW))
+    unsigned = (
+        f"{coded(json.dumps({'alg': 'none', 'kid': 'one'}).encode())}.{coded(json.dumps(claims).encode())}."
+    )
+    assert "isn't signed with RS256" in wrong(unsigned)
+    # HS256 with the public key, which anybody knows, as the secret
+    parts = unsigned.rpartition(".")[0].split(".")
+    head = coded(json.dumps({"alg": "HS256", "kid": "one"}).encode())
+    for secret in (ONE.public_pem, json.dumps(ONE.published).encode()):
+        mac = hmac.digest(secret, f"{head}.{parts[1]}".encode(), "sha256")
+        assert "isn't signed with RS256" in wrong(f"{head}.{parts[1]}.{coded(mac)}")
+        rs = coded(json.dumps({"alg": "RS256", "kid": "one"}).encode())
+        assert "wrong signature" in wrong(f"{rs}.{parts[1]}.{coded(mac)}")
+    assert "extensions" in wrong(ONE.signed({"alg": "RS256", "kid": "one", "crit": ["exp"]}, claims))
+
+
+def test_only_the_issuer_s_own_signature_over_all_of_it_counts():
+    assert "wrong signature" in wrong(OTHER.token(NOW))  # the same name, another key
+    head, claims, signature = ONE.token(NOW).split(".")
+    forged = coded(json.dumps({**claims_of(f".{claims}."), "email": "x"}).encode())
+    assert "wrong signature" in wrong(f"{head}.{forged}.{signature}")
+    assert "wrong signature" in wrong(f"{head}.{claims}.")
+    assert "doesn't publish" in wrong(TokenIssuer("two").token(NOW))
+
+
+@given(st.text(max_size=100) | st.lists(st.text("aAbB09-_", max_size=8), max_size=5).map(".".join))
+def test_anything_is_an_objection_and_no_traceback(text):
+    assert wrong(text)
+
+
+def test_what_is_too_long_is_not_looked_at():
+    with pytest.raises(ProtocolError):
+        jwt.parse("a." * 10_000)
+    assert "no signed token" in wrong(ONE.token(NOW, more="x" * jwt.LONGEST))
+
+
+def test_of_a_set_those_keys_count_that_sign_with_rs256():
+    small = rsa.generate_private_key(65537, 1024).public_key().public_numbers()
+    others = [
+        {"kty": "EC", "kid": "a", "crv": "P-256"}, {**ONE.published, "kid": "b", "alg": "RS512"},
+        {**ONE.published, "kid": "c", "use": "enc"}, {**ONE.published, "kid": "d", "n": number(small.n)},
+    ]  # fmt: skip
+    found = jwt.key_set(json.dumps({"keys": [*others, ONE.published]}).encode())
+    assert list(found) == ["one"]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [b"", b"[]", b'{"keys": []}', b'{"keys": [{"kty": "RSA", "n": "!", "e": ""}]}', b'{"keys": {}}'],
+)
+def test_what_is_no_set_of_keys_is_refused(document):
+    with pytest.raises(ValueError):
+        jwt.key_set(document)
