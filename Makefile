@@ -7,6 +7,9 @@ PYTEST := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
 .PHONY: run test interop newest dist lock lint format envelopes bench bench-smoke bench-paired conformance plugtests codecs codecs-thingsboard fuzz soak campaign attacks profile docs man peers large-peers clean
 
 run: $(VENV)/.run
+	@echo "Starting the gateway; data is in var/iotgw, Ctrl-C stops it. When it says that it is ready (some seconds), in another terminal:"
+	@echo "  $(BIN)/iotgwctl status       the gateway at a glance"
+	@echo "  $(BIN)/iotgwctl init DIR     write a first configuration: it asks which devices and targets you have"
 	$(BIN)/twistd --nodaemon --pidfile= iotgw --config etc/iotgw.toml
 
 # most tests wait for a real peer, so three at a time are quicker on any machine
@@ -123,6 +126,7 @@ large-peers: peers
 	@tests/install-peers large
 
 $(VENV)/bin/python:
+	@echo "Making a Python environment in $(VENV): some seconds."
 	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { \
 	  echo "python3-venv is missing: apt-get install python3-venv"; \
 	  [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq python3-venv && rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); }
@@ -131,6 +135,7 @@ $(VENV)/bin/python:
 SOURCES := $(shell find iotgw twisted -type f -not -name '*.pyc')
 $(VENV)/.run: $(VENV)/bin/python setup.cfg pyproject.toml $(SOURCES)
 	@rm -rf build
+	@echo "Installing iotgw into $(VENV): a minute or two the first time, while its packages are downloaded; later some ten seconds."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check .
 	@touch $@
 

@@ -22,6 +22,7 @@ from iotgw.api.downlinks import DownlinkRoutes
 from iotgw.api.events import EventRoutes
 from iotgw.api.failures import FailureRoutes
 from iotgw.api.fleet import FleetRoutes
+from iotgw.api.front import FrontPage
 from iotgw.api.health import HealthRoutes
 from iotgw.api.jobs import JobRoutes
 from iotgw.api.messages import MessageRoutes
@@ -151,6 +152,8 @@ class _Root(Resource):
             return _Refused(Problem(403, objection))
         if not request.method.isalpha():
             return _Refused(Problem(400, "expected a method such as GET"))
+        if path == b"" and not request.postpath and request.method in (b"GET", b"HEAD"):
+            return FrontPage()
         segments = [request.prepath.pop(), *(request.postpath or ())]  # type: ignore[union-attr]
         try:
             b"/".join(segments).decode()

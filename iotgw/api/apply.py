@@ -30,9 +30,11 @@ from iotgw.api.routes import Call, Route
 from iotgw.core.errors import IotgwError
 from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.recorder import Recorder
-from iotgw.core.resources_file import ResourcesDocument, read
+from iotgw.core.resources_file import KINDS, ResourcesDocument, read
 
 _log = Logger(namespace="iotgw.api")
+MOST = 20_000
+"""Entries of one document."""
 QUERY = (
     Query("dryRun", bool, False, "say what would happen, field by field, and change nothing"),
     Query("whole", bool, False, "all or nothing: one entry that is refused, and nothing is changed"),
@@ -77,7 +79,8 @@ def catalogues(parts: Parts, keep_failed: bool = False) -> list[Catalogue]:
 
 def keepers(parts: Parts, saved: Sequence[Catalogue]) -> list[Keeper]:
     """The keepers of all that a document holds."""
-    devices = OfFleet(parts.fleet, parts.owners, parts.registry, Recorder(parts.events, parts.dates))
+    recorder = Recorder(parts.events, parts.dates)
+    devices = OfFleet(parts.fleet, parts.owners, parts.registry, recorder, parts.clock)
     return [*(OfCatalogue(each) for each in saved), devices]
 
 
@@ -98,6 +101,8 @@ class ApplyRoutes:
     async def apply(self, call: Call) -> Result:
         """Over the API."""
         document, by = call.body(), call.token.name
+        if (count := sum(len(document.of(kind)) for kind in KINDS)) > MOST:
+            raise Problem(413, f"expected at most {MOST} entries, got {count}")
         is_dry, is_whole, prune = call.query("dryRun"), call.query("whole"), call.query("prune")
         if prune and not is_whole:
             raise Problem(
@@ -117,10 +122,10 @@ class ApplyRoutes:
             items = [self._told(call.tenant, item) for item in plan.items]
             return Result(items, plan.refused, plan.state)
         decision = Decision(by, call.query("backlog"), plan.changes)
-        return await self._whole(call.tenant, document, prune, plan, decision)
+        return await self._whole(call.tenant, document, plan, decision)
 
     async def _whole(
-        self, tenant: str, document: ResourcesDocument, prune: bool, plan: DocumentPlan, decision: Decision
+        self, tenant: str, document: ResourcesDocument, plan: DocumentPlan, decision: Decision
     ) -> Result:
         if plan.refused:
             refused = [item for item in plan.items if item.outcome == "refused"]
@@ -130,7 +135,7 @@ class ApplyRoutes:
         if not plan.changes:
             return Result(plan.items, 0, plan.state)
         row = await self._decisions.decide(tenant, decision)
-        if self._planner.state(tenant, document, prune) != plan.state:
+        if self._planner.state(tenant, document, plan.going) != plan.state:
             await self._decisions.withdraw(row)
             raise Problem(
                 412, "nothing was changed: somebody else has changed what the document is about; try again"
@@ -142,7 +147,7 @@ class ApplyRoutes:
             else self._told(tenant, item)
             for item in plan.items
         ]
-        return Result(items, 0, self._planner.state(tenant, document, prune))
+        return Result(items, 0, self._planner.state(tenant, document, {}))
 
     async def run(self, tenant: str, document: ResourcesDocument, by: str = FIRST_START) -> Result:
         """Apply a document's entries, each for itself. ``by`` is who does it."""
@@ -177,7 +182,7 @@ def apply_routes(parts: Parts, saved: Sequence[Catalogue]) -> ApplyRoutes:
 
 def planner_of(parts: Parts, saved: Sequence[Catalogue]) -> Planner:
     """What compares a document with what is stored."""
-    return Planner(keepers(parts, saved), parts.versions.library, parts.clock)
+    return Planner(keepers(parts, saved), parts.versions.library, parts.own_converters, parts.clock)
 
 
 def decisions(parts: Parts) -> Decisions:

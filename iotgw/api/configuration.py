@@ -16,12 +16,17 @@ from twisted.internet.task import deferLater
 
 from iotgw.api.auth import Permission
 from iotgw.api.keepers import Entry, Held, Keeper, OfFleet
+from iotgw.api.problems import Problem
+from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Reply, Route
 from iotgw.core.errors import NotFound
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
 from iotgw.core.resources_file import ResourcesDocument
 
+QUERY = (Query("devices", bool, True, "devices, too"),)
+MOST_DEVICES = 20_000
+"""More are kept as lists (`iotgw.api.fleet`), and no document can bring them back at once."""
 PIECE = 200
 """Entries that are looked at between two breaths."""
 
@@ -42,31 +47,39 @@ class ConfigurationRoutes:
         return [
             Route(
                 "GET", "/configuration", Permission.READ, self.read,
-                "All that can be applied, as a document; secrets masked", answer=ResourcesDocument,
+                "All that can be applied, as a document; secrets masked", answer=ResourcesDocument, query=QUERY,
             ),
             Route(
                 "GET", "/configuration-with-secrets", Permission.ADMIN, self.read_secrets,
-                "The same with its secrets in the clear; who does that is an event", answer=ResourcesDocument,
+                "The same with its secrets in the clear; who does that is an event", answer=ResourcesDocument, query=QUERY,
             ),
         ]  # fmt: skip
 
     async def read(self, call: Call) -> Reply:
         """Secrets masked."""
-        return await self._document(call.tenant, lambda keeper, body: keeper.masked(body))
+        return await self._document(call, lambda keeper, body: keeper.masked(body))
 
     async def read_secrets(self, call: Call) -> Reply:
         """Secrets in the clear."""
         by = call.token.name
         text = f"the configuration was exported with its secrets by {by}"
         self._recorder.note("exported", "gateway", "configuration", text, call.tenant, "warning", by=by)
-        return await self._document(call.tenant, _revealed)
+        return await self._document(call, _revealed)
 
-    async def _document(self, tenant: str, shown: Callable[[Keeper, Entry], Entry]) -> Reply:
+    async def _document(self, call: Call, shown: Callable[[Keeper, Entry], Entry]) -> Reply:
+        tenant = call.tenant
         found: dict[str, list[Entry]] = {}
         for keeper in self._keepers:
-            held: list[Held] = keeper.all(tenant)
+            if isinstance(keeper, OfFleet) and not call.query("devices"):
+                continue
+            if isinstance(keeper, OfFleet) and (count := keeper.count(tenant)) > MOST_DEVICES:
+                raise Problem(
+                    413,
+                    f"expected at most {MOST_DEVICES} devices, there are {count}: take devices=false, and keep them as lists",
+                )
+            held: list[Held] = await keeper.all(tenant)
             if isinstance(keeper, OfFleet):
-                held = sorted([*held, *keeper.bare(tenant)], key=lambda each: each.name)
+                held = sorted([*held, *(await keeper.bare(tenant))], key=lambda each: each.name)
             entries = []
             for number, each in enumerate(held):
                 if number and not number % PIECE:

@@ -12,11 +12,13 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 from msgspec import Struct
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 
 from iotgw.api.catalogue import Catalogue, WithBacklog, body_of
 from iotgw.api.devices import READ_ONLY
 from iotgw.api.foreseen import Foreseen
-from iotgw.core.device_entry import DeviceEntry, DeviceSpec
+from iotgw.core.device_entry import DeviceSpec
 from iotgw.core.errors import Conflict, NotFound, SettingsError
 from iotgw.core.ports.devices import DeviceFilter, IFleet
 from iotgw.core.ports.registry import IRegistry
@@ -30,7 +32,8 @@ Entry = dict[str, Any]
 DEVICE = "device"
 PIECE = 100
 """Devices that are saved in one transaction."""
-_MANY = 1 << 40
+LOOK = 1000
+"""Devices that are looked at between two breaths."""
 
 
 class Held(Struct, frozen=True):
@@ -53,11 +56,14 @@ class Keeper(Protocol):
     def spec(self) -> type[Spec]:
         """What an entry says."""
 
-    def all(self, tenant: str) -> list[Held]:
+    async def all(self, tenant: str) -> list[Held]:
         """All that belong into a document of the whole."""
 
     def get(self, tenant: str, name: str) -> Held | None:
         """The one of a name; raises Conflict for one that is being deleted."""
+
+    def stamp(self, tenant: str, name: str) -> tuple[str, int] | None:
+        """The id and the revision of the one of a name."""
 
     async def checked(self, tenant: str, entry: Entry, foreseen: Foreseen) -> tuple[str, Entry]:
         """An entry's name, and the body that it asks for; raises SettingsError, Conflict."""
@@ -99,7 +105,7 @@ class OfCatalogue:
         self.kind: str = catalogue.kind
         self.spec: type[Spec] = catalogue.spec
 
-    def all(self, tenant: str) -> list[Held]:
+    async def all(self, tenant: str) -> list[Held]:
         """See `Keeper.all`."""
         return [_held(each) for each in self._registry.list(self.kind, tenant) if each.deletion is None]
 
@@ -109,6 +115,11 @@ class OfCatalogue:
         if found is not None and found.deletion is not None:
             raise Conflict(f"{self.kind} {name!r} is being deleted")
         return _held(found) if found is not None else None
+
+    def stamp(self, tenant: str, name: str) -> tuple[str, int] | None:
+        """See `Keeper.stamp`."""
+        found = self._find(tenant, name)
+        return (found.id, found.revision) if found is not None else None
 
     async def checked(self, tenant: str, entry: Entry, foreseen: Foreseen) -> tuple[str, Entry]:
         """See `Keeper.checked`."""
@@ -195,31 +206,55 @@ class OfFleet:
     kind = DEVICE
     spec: type[Spec] = DeviceSpec
 
-    def __init__(self, fleet: IFleet, owners: IOwners, registry: IRegistry, recorder: Recorder) -> None:
+    def __init__(
+        self, fleet: IFleet, owners: IOwners, registry: IRegistry, recorder: Recorder, clock: IReactorTime
+    ) -> None:
+        self._clock = clock
         self._fleet = fleet
         self._owners = owners
         self._registry = registry
         self._recorder = recorder
 
-    def all(self, tenant: str) -> list[Held]:
+    async def all(self, tenant: str) -> list[Held]:
         """See `Keeper.all`."""
-        names = self._fleet.names(tenant, DeviceFilter(), "", _MANY)
-        held = [self.get(tenant, name) for name in names]
-        return [each for each in held if each is not None and not is_bare(each)]
+        return await self._held(tenant, bare=False)
 
-    def bare(self, tenant: str) -> list[Held]:
+    async def bare(self, tenant: str) -> list[Held]:
         """Those of which nobody has said anything, where it matters that they are known."""
         sources = self._registry.list("datasource", tenant)
         if all(each.body.get("unknownDevices", "create") == "create" for each in sources):
             return []
-        names = self._fleet.names(tenant, DeviceFilter(), "", _MANY)
-        held = [self.get(tenant, name) for name in names]
-        return [each for each in held if each is not None and is_bare(each)]
+        return await self._held(tenant, bare=True)
+
+    def count(self, tenant: str) -> int:
+        """How many there are in all."""
+        return self._fleet.count(tenant)
+
+    async def _held(self, tenant: str, bare: bool) -> list[Held]:
+        found: list[Held] = []
+        after = ""
+        while names := self._fleet.names(tenant, DeviceFilter(), after, LOOK):
+            entries = [self._fleet.get(tenant, name) for name in names]
+            found += [
+                Held(entry.name, "", entry.revision, body_of(entry.spec))
+                for entry in entries
+                if entry is not None and is_bare(entry.spec) == bare
+            ]
+            after = names[-1]
+            if len(names) < LOOK:
+                break
+            await deferLater(self._clock, 0)
+        return found
 
     def get(self, tenant: str, name: str) -> Held | None:
         """See `Keeper.get`."""
         entry = self._fleet.get(tenant, name)
-        return Held(name, "", entry.revision, _device(entry)) if entry is not None else None
+        return Held(name, "", entry.revision, body_of(entry.spec)) if entry is not None else None
+
+    def stamp(self, tenant: str, name: str) -> tuple[str, int] | None:
+        """See `Keeper.stamp`."""
+        entry = self._fleet.get(tenant, name)
+        return ("", entry.revision) if entry is not None else None
 
     async def checked(self, tenant: str, entry: Entry, foreseen: Foreseen) -> tuple[str, Entry]:
         """See `Keeper.checked`."""
@@ -297,14 +332,15 @@ class OfFleet:
         return {}
 
 
-def is_bare(held: Held) -> bool:
-    """Whether nobody has said anything of a device."""
-    return held.body == body_of(DeviceSpec(name="-"))
+_NAME = DeviceSpec.__struct_fields__.index("name")
+_BARE = msgspec.structs.astuple(DeviceSpec(name="-"))
+
+
+def is_bare(spec: DeviceSpec) -> bool:
+    """Whether nobody has said anything of a device but its name."""
+    said = msgspec.structs.astuple(spec)
+    return said[:_NAME] == _BARE[:_NAME] and said[_NAME + 1 :] == _BARE[_NAME + 1 :]
 
 
 def _held(resource: Resource) -> Held:
     return Held(resource.name, resource.id, resource.revision, resource.body)
-
-
-def _device(entry: DeviceEntry) -> Entry:
-    return body_of(entry.spec)

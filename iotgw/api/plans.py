@@ -15,10 +15,11 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from iotgw.api.foreseen import Foreseen
-from iotgw.api.keepers import Backlog, Entry, Held, Keeper
+from iotgw.api.keepers import DEVICE, Backlog, Entry, Held, Keeper
 from iotgw.api.problems import Problem
-from iotgw.core.errors import Conflict, IotgwError, SettingsError
+from iotgw.core.errors import Conflict, IotgwError, SettingsError, StillReferenced
 from iotgw.core.model import ConverterVersion
+from iotgw.core.ports.devices import IOwnConverters
 from iotgw.core.redaction import MASK
 from iotgw.core.resources_file import ResourcesDocument
 
@@ -57,11 +58,12 @@ class Change(Struct, frozen=True):
 
 
 class DocumentPlan(Struct, frozen=True):
-    """What a document asks for. ``state`` names what it was compared with."""
+    """What a document asks for. ``state`` names what it was compared with, and ``going`` are the names of what it lacks, by kind."""
 
     items: list[Applied]
     changes: list[Change]
     state: str
+    going: Mapping[str, Sequence[str]] = {}
 
     @property
     def refused(self) -> int:
@@ -74,9 +76,14 @@ class Planner:
     converters."""
 
     def __init__(
-        self, keepers: Sequence[Keeper], library: Mapping[str, ConverterVersion], clock: IReactorTime
+        self,
+        keepers: Sequence[Keeper],
+        library: Mapping[str, ConverterVersion],
+        own: IOwnConverters,
+        clock: IReactorTime,
     ) -> None:
         self.keepers = keepers
+        self._own = own
         self._library = library
         self._clock = clock
 
@@ -88,13 +95,14 @@ class Planner:
         backlog: Backlog = "drain",
         prove: bool = True,
     ) -> DocumentPlan:
-        """Check and compare all entries. With ``prune``, what isn't in the document goes. With ``prove``, scripts are compiled, which
+        """Check and compare all entries. With ``prune``, what isn't in the document goes; a document without devices says nothing of devices,
+        and they stay. With ``prove``, scripts are compiled, which
         saving does otherwise."""
         items: list[Applied] = []
         changes: list[Change] = []
         entries = {keeper.kind: [self.whole(keeper.kind, each) for each in document.of(keeper.kind)]
                    for keeper in self.keepers}  # fmt: skip
-        going = self._going(tenant, entries) if prune else {}
+        going = await self._going(tenant, entries) if prune else {}
         foreseen = self.foreseen(tenant, entries, going)
         seen: dict[Hashable, str] = {}
         for keeper in self.keepers:
@@ -122,18 +130,20 @@ class Planner:
             for held in going.get(keeper.kind, ()):
                 try:
                     keeper.check_leaves(tenant, held.name, backlog)
+                    self._check_own(keeper, tenant, held, entries)
                 except IotgwError as error:
                     items.append(Applied(keeper.kind, held.name, "refused", _said(error)))
                     continue
                 items.append(Applied(keeper.kind, held.name, "deleted"))
                 changes.append(Change(keeper.kind, held.name, held.body, None))
-        return DocumentPlan(items, changes, self._state(tenant, entries, going))
+        names = {kind: [held.name for held in some] for kind, some in going.items()}
+        return DocumentPlan(items, changes, self._state(tenant, entries, names), names)
 
-    def state(self, tenant: str, document: ResourcesDocument, prune: bool) -> str:
-        """What `plan` would compare a document with now."""
+    def state(self, tenant: str, document: ResourcesDocument, going: Mapping[str, Sequence[str]]) -> str:
+        """What a document, and what it lacks, are compared with now. What has come since isn't in ``going``, and stays."""
         entries = {keeper.kind: [self.whole(keeper.kind, each) for each in document.of(keeper.kind)]
                    for keeper in self.keepers}  # fmt: skip
-        return self._state(tenant, entries, self._going(tenant, entries) if prune else {})
+        return self._state(tenant, entries, going)
 
     def whole(self, kind: str, entry: Entry) -> Entry | Problem:
         """An entry, a bundled converter spelled out; a Problem for one that there isn't."""
@@ -166,8 +176,8 @@ class Planner:
         replaced = {held.id for of_kind in going.values() for held in of_kind}
         for keeper in self.keepers:
             for each in entries.get(keeper.kind, ()):
-                held = _held(keeper, tenant, _name(each))
-                replaced |= {held.id} if held is not None else set()
+                stamp = keeper.stamp(tenant, _name(each))
+                replaced |= {stamp[0]} if stamp is not None else set()
         gone = frozenset(held.name for held in going.get("converter", ()))
         return Foreseen(converters, gone, frozenset(replaced - {""}))
 
@@ -186,26 +196,37 @@ class Planner:
             keeper.kind, name, held.body, body
         )
 
-    def _going(self, tenant: str, entries: Mapping[str, Sequence[Entry | Problem]]) -> dict[str, list[Held]]:
+    async def _going(
+        self, tenant: str, entries: Mapping[str, Sequence[Entry | Problem]]
+    ) -> dict[str, list[Held]]:
         """What isn't in the document."""
         going = {}
         for keeper in self.keepers:
+            if keeper.kind == DEVICE and not entries[DEVICE]:
+                continue
             named = {_name(each) for each in entries[keeper.kind]}
-            going[keeper.kind] = [held for held in keeper.all(tenant) if held.name not in named]
+            going[keeper.kind] = [held for held in await keeper.all(tenant) if held.name not in named]
         return going
+
+    def _check_own(
+        self, keeper: Keeper, tenant: str, held: Held, entries: Mapping[str, Sequence[Entry | Problem]]
+    ) -> None:
+        """Raise StillReferenced for a converter that a device has of its own which the document doesn't speak of."""
+        is_judged = keeper.kind == "converter" and not entries[DEVICE]
+        if is_judged and {held.name, held.id} & set(self._own.own_converters(tenant)):
+            raise StillReferenced(f"converter {held.name!r} is the own converter of a device")
 
     def _state(
         self,
         tenant: str,
         entries: Mapping[str, Sequence[Entry | Problem]],
-        going: Mapping[str, Sequence[Held]],
+        going: Mapping[str, Sequence[str]],
     ) -> str:
         digest = hashlib.sha256()
         for keeper in self.keepers:
-            found = [_held(keeper, tenant, _name(each)) for each in entries[keeper.kind]]
-            for held in (*found, *going.get(keeper.kind, ())):
-                said = [keeper.kind, held.name, held.id, held.revision] if held is not None else None
-                digest.update(msgspec.json.encode(said))
+            names = [*map(_name, entries[keeper.kind]), *going.get(keeper.kind, ())]
+            stamps = [(keeper.kind, name, keeper.stamp(tenant, name)) for name in names]
+            digest.update(msgspec.json.encode(stamps))
         return digest.hexdigest()[:20]
 
 
@@ -247,13 +268,6 @@ def _take(seen: dict[Hashable, str], keeper: Keeper, tenant: str, name: str, bod
         if key in seen:
             raise SettingsError(path, f"the document has it twice; {keeper.kind} {seen[key]!r} has it, too")
         seen[key] = name
-
-
-def _held(keeper: Keeper, tenant: str, name: str) -> Held | None:
-    try:
-        return keeper.get(tenant, name)
-    except IotgwError:
-        return None
 
 
 def _name(entry: Entry | Problem) -> str:

@@ -53,7 +53,7 @@ class TargetPreset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             if given not in known:
                 raise SettingsError(f"answers.{given}", f"expected one of {', '.join(known)}")
         found = {each.name: _answer(each, answers.get(each.name, each.default)) for each in self.ask}
-        configuration = _filled(self.configuration, found)
+        configuration = filled(self.configuration, found)
         for question in self.ask:
             if found[question.name] == "":
                 for member in question.without:
@@ -61,7 +61,7 @@ class TargetPreset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         spec = {
             "name": name, "type": self.type, "configuration": configuration, "format": self.format, "split": self.split,
         }  # fmt: skip
-        return spec | ({"template": _filled(self.template, found)} if self.template else {})
+        return spec | ({"template": filled(self.template, found)} if self.template else {})
 
 
 def _answer(question: Question, answer: str | UnsetType) -> str | int:
@@ -83,12 +83,12 @@ def _answer(question: Question, answer: str | UnsetType) -> str | int:
     return answer.rstrip("/") if "://" in answer else answer
 
 
-def _filled(value: Any, answers: Mapping[str, str | int]) -> Any:
+def filled(value: Any, answers: Mapping[str, str | int]) -> Any:
     """A value with the answers in its places. A text that is one place is the answer itself."""
     if isinstance(value, dict):
-        return {key: _filled(each, answers) for key, each in value.items()}
+        return {key: filled(each, answers) for key, each in value.items()}
     if isinstance(value, list):
-        return [_filled(each, answers) for each in value]
+        return [filled(each, answers) for each in value]
     if not isinstance(value, str):
         return value
     if match := _PLACE.fullmatch(value):

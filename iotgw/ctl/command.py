@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,6 +21,7 @@ class Context:
 
     def __init__(self, options: Any) -> None:
         self.options = options
+        options.json = options.json or options.form == "json"
         self._client: ApiClient | None = None
 
     @property
@@ -34,14 +36,21 @@ class Context:
             )
         return self._client
 
-    def show(self, value: Any, text: Callable[[Any], str]) -> None:
-        """Print a value: as JSON with ``--json``, else as ``text(value)``."""
+    def show(self, value: Any, text: Callable[[Any], str | Sequence[str]]) -> None:
+        """Print a value: as JSON, else as ``text(value)``, a text or several of them one below the other. As CSV, only the tables of these
+        are printed; raises CtlError where there is none."""
         if self.options.json:
             import json  # noqa: PLC0415
 
             print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
-        else:
-            print(text(value), flush=True)
+            return
+        made = text(value)
+        parts = [made] if isinstance(made, str) else [*made]
+        if self.options.form == "csv":
+            from iotgw.ctl.csv_form import as_csv  # noqa: PLC0415
+
+            parts = [as_csv(parts)]
+        print("\n".join(parts), flush=True)
 
 
 Run = Callable[[Context], int | None]
@@ -91,11 +100,34 @@ def shared() -> list[Shared]:
         Shared(["--token-file"], metavar="FILE", help=token),
         Shared(["--ca-file"], metavar="FILE", help="certificates to trust, for https"),
         Shared(["--timeout"], type=float, metavar="S", help="seconds to wait for an answer"),
-        Shared(["--json"], is_flag=True, default=None, help="print what the API answers"),
+        Shared(["--json"], is_flag=True, default=None, help="print what the API answers; as --output json"),
+        Shared(
+            ["--output", "form"],
+            type=click.Choice(["table", "json", "csv"]),
+            help="how it is printed: for people, or for programs (table)",
+        ),
+        Shared(
+            ["--utc"],
+            is_flag=True,
+            default=None,
+            is_eager=True,
+            callback=_utc,
+            help="times in UTC, not in your zone",
+        ),
     ]
 
 
 def shared_defaults() -> dict[str, Any]:
     """What they are where nobody says them."""
     url = os.environ.get("IOTGW_URL", DEFAULT_URL)
-    return {"url": url, "token_file": None, "ca_file": None, "timeout": 60.0, "json": False}
+    return {
+        "url": url, "token_file": None, "ca_file": None, "timeout": 60.0, "json": False, "form": "table", "utc": False,
+    }  # fmt: skip
+
+
+def _utc(ctx: click.Context, param: click.Parameter, is_wanted: bool | None) -> bool | None:
+    """Before any other option is read: times that people type are meant like those that they see."""
+    if is_wanted:
+        os.environ["TZ"] = "UTC"
+        time.tzset()
+    return is_wanted

@@ -21,6 +21,9 @@ from iotgw.ctl.parsing import COMPLETE, LazyGroup
 
 IN_COMMANDS = {
     "completion": ("completion",),
+    "converters": ("converter",),
+    "editing": ("create", "disable", "edit", "enable", "replace", "set"),
+    "raw": ("api", "inject", "wait-until"),
     "configuration": ("apply", "diff", "export"),
     "datasource": ("datasource",),
     "debug": ("debug",),
@@ -35,7 +38,7 @@ IN_COMMANDS = {
     "presets": ("presets",),
     "queues": ("integration",),
     "resources": (
-        "converters", "credentials", "datasources", "delete", "device-groups", "device-types", "hand-over", "integrations", "token",
+        "converters", "credentials", "datasources", "delete", "device-groups", "device-types", "hand-over", "integrations", "token", "tokens",
     ),
     "status": ("status",),
     "tenants": ("tenant", "tenants"),
@@ -49,6 +52,7 @@ MODULES = {
     **{f"{commands.__name__}.{module}": names for module, names in IN_COMMANDS.items()},
     "iotgw.simulate.command": ("simulate",),
     "iotgw.app.check_command": ("check",),
+    "iotgw.app.init_command": ("init",),
     "iotgw.app.restore_command": ("restore",),
 }
 """All modules that bring commands. A module is imported only if one of its commands was typed, so that no command waits for

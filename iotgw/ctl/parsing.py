@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -129,7 +129,7 @@ class CommandParameters:
 
     def add_argument(
         self, *names: str, type: Any = None, default: Any = None, help: str = "", metavar: str | None = None,
-        choices: Iterable[str] | None = None, nargs: str | None = None, action: str = "", required: bool = False,
+        choices: Collection[str] | None = None, nargs: str | None = None, action: str = "", required: bool = False,
         complete: Names | None = None, dest: str = "",
     ) -> click.Parameter:  # fmt: skip
         """An option if its first name begins with a hyphen, else an argument; ``dest`` is what it is called among what was given. ``nargs`` is ``?`` (may be missing), ``*`` (any number) or ``+`` (one or more);
@@ -138,7 +138,9 @@ class CommandParameters:
         long = names[1] if len(names) > 1 and names[1].startswith("--") else names[0]
         dest = dest or long.strip("-").replace("-", "_")
         more: dict[str, Any] = {"metavar": metavar, "type": kind}
-        if default is not None and action != "append":
+        if choices is not None and default not in (None, *choices):
+            self._defaults[dest] = default  # none of them, which stands for none
+        elif default is not None and action != "append":
             more["default"] = default
         if complete is not None:
             more["shell_complete"] = lambda ctx, param, text: complete(ctx, text)
@@ -152,6 +154,13 @@ class CommandParameters:
         else:
             is_many = action == "append"
             param = click.Option([*names, dest], help=help, required=required, multiple=is_many, **more)
+        taken = {name for each in self._command.params if isinstance(each, Shared) for name in each.opts}
+        if taken & set(param.opts):  # a command's own word is meant
+            self._command.params = [
+                each
+                for each in self._command.params
+                if not (isinstance(each, Shared) and set(each.opts) & set(param.opts))
+            ]
         self._command.params.insert(
             len([each for each in self._command.params if not isinstance(each, Shared)]), param
         )
@@ -254,6 +263,8 @@ def given(ctx: click.Context, defaults: Mapping[str, Any]) -> SimpleNamespace:
             name = param.name or ""
             if not isinstance(param, Shared) or _is_given(each, param):
                 value = each.params.get(name)
+                if value is None and name in defaults:
+                    continue
                 found[name] = list(value) if isinstance(value, tuple) else value
     return SimpleNamespace(**found)
 

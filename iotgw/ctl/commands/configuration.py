@@ -46,6 +46,8 @@ def add(commands: Commands) -> None:
     _secrets(diff)
     export = commands.add("export", _export, "write the configuration into a directory, to be kept in git")
     export.add_argument("directory", type=Path, metavar="DIR", help="a new one, or one of an export before")
+    about = "leave devices out, which are kept as lists (`device export`)"
+    export.add_argument("--without-devices", action="store_true", help=about)
     export.add_argument(
         "--secrets", type=Path, metavar="FILE",
         help="write the secrets into this file (an admin may), for `apply --secrets FILE`; keep it out of git",
@@ -105,7 +107,7 @@ def _told(context: Context, result: dict[str, Any]) -> int:
         for line in each.get("warnings", ())
     ]
     lines = [table(("KIND", "NAME", "OUTCOME", "WHY"), rows), _counts(result["items"]), *warned]
-    context.show(result, lambda _: "\n".join(lines))
+    context.show(result, lambda _: lines)
     return 1 if result["refused"] else 0
 
 
@@ -121,7 +123,7 @@ def _counts(items: list[dict[str, Any]]) -> str:
 def _diff(context: Context) -> int:
     document = _document(context)
     plan = context.client.call("POST", "/apply?whole=true&prune=true&dryRun=true", document)
-    context.show(plan, lambda _: "\n".join(_differences(plan)))
+    context.show(plan, lambda _: [*_differences(plan)])
     return 1 if any(each["outcome"] != "unchanged" for each in plan["items"]) else 0
 
 
@@ -164,8 +166,9 @@ def _said(value: Any) -> str:
 def _export(context: Context) -> None:
     options = context.options
     options.timeout = max(options.timeout, PATIENCE)
-    shown = context.client.get("/configuration")
-    clear = context.client.get("/configuration-with-secrets") if options.secrets else {}
+    devices = "false" if options.without_devices else None
+    shown = context.client.get("/configuration", devices=devices)
+    clear = context.client.get("/configuration-with-secrets", devices=devices) if options.secrets else {}
     secrets = NamedSecrets()
     document = {}
     for kind in KINDS:
@@ -181,7 +184,7 @@ def _export(context: Context) -> None:
     gone = write(options.directory, files_of(document))
     counts = {kind: len(entries) for kind, entries in document.items() if entries}
     result = {"directory": str(options.directory), "counts": counts, "secrets": secrets.names, "gone": gone}
-    context.show(result, lambda _: "\n".join(_exported(context, result)))
+    context.show(result, lambda _: [*_exported(context, result)])
 
 
 def _is_inside(file: Path, directory: Path) -> bool:

@@ -76,7 +76,7 @@ def _add(context: Context) -> None:
     converter = options.converter
     if converter is None:
         converter = questions.text("converter", "Converter (empty: messages are only stored)")
-    configuration, told = _configuration(about, questions)
+    configuration, told = configuration_of(about, questions)
     body: dict[str, Any] = {"name": name, "type": about["type"], "configuration": configuration}
     if converter:
         body["converter"] = converter
@@ -96,7 +96,7 @@ def _chosen(context: Context, questions: Questions) -> dict[str, Any]:
     return found
 
 
-def _configuration(about: dict[str, Any], questions: Questions) -> tuple[dict[str, Any], dict[str, str]]:
+def configuration_of(about: dict[str, Any], questions: Questions) -> tuple[dict[str, Any], dict[str, str]]:
     """The settings, and headers to type in on the platform's side, with secrets made just now."""
     made: dict[str, Any] = {"preset": about["name"]}
     told: dict[str, str] = {}

@@ -17,6 +17,7 @@ from iotgw.ctl.client import USAGE, CtlError
 from iotgw.ctl.command import Commands, Context
 from iotgw.ctl.gateway_names import named
 from iotgw.ctl.parsing import CommandParameters
+from iotgw.ctl.progress_line import ProgressLine
 from iotgw.ctl.table import moment, printable, table
 
 BATCH = 250
@@ -40,7 +41,15 @@ def add(commands: Commands) -> None:
     change.add_argument("fields", nargs="*", metavar="FIELD=VALUE", help=about)
     gone = one.add("delete", _delete, "delete a device and its last state")
     gone.add_argument("name", complete=named("devices"))
-    one.add("quarantine", _quarantine, "list devices that nobody knows, whose messages wait")
+    held = one.add(
+        "quarantine", _quarantine, "list devices that nobody knows, whose messages wait; or show one"
+    )
+    held.add_argument("name", nargs="?", complete=named("quarantine"))
+    one.add("groups", _groups, "list the groups in which devices are")
+    keys = one.add("credentials", _credentials, "list what a device proves itself with, or give it a key")
+    keys.add_argument("name", complete=named("devices"))
+    keys.add_argument("--psk", metavar="SECRET", help="a pre-shared key, 0x… for hexadecimal")
+    keys.add_argument("--identity", metavar="ID", help="its PSK identity (the device's name)")
     release = one.add("release", _release, "create a device of the quarantine, and deliver what waits of it")
     release.add_argument("name", complete=named("quarantine"))
     drop = one.add("drop", _drop, "drop what waits of a device in quarantine")
@@ -149,7 +158,32 @@ def _delete(context: Context) -> None:
     context.show({"deleted": name}, lambda _: f"device {printable(name)} is deleted")
 
 
+def _groups(context: Context) -> None:
+    found = context.client.get("/fleet/groups")
+    context.show(found, lambda found: table(("GROUP", "DEVICES"), [*found.items()]))
+
+
+def _credentials(context: Context) -> None:
+    options, path = context.options, f"{_path(context.options.name)}/credentials"
+    if options.psk is not None:
+        is_hex = options.psk.startswith("0x")
+        secret = {"value": options.psk.removeprefix("0x"), "encoding": "hex" if is_hex else "text"}
+        new = {"secrets": [secret], **({"identity": options.identity} if options.identity else {})}
+        made = context.client.call("POST", path, new)
+        context.show(made, lambda made: f"credential {printable(made['name'])} is created")
+        return
+    found = context.client.get(path)
+    rows = [
+        (each["name"], each["type"], each["identity"], each["status"].get("state")) for each in found["items"]
+    ]
+    context.show(found, lambda _: table(("NAME", "TYPE", "IDENTITY", "STATE"), rows))
+
+
 def _quarantine(context: Context) -> None:
+    if (name := context.options.name) is not None:
+        one = context.client.get(f"/quarantine/{quote(name, safe='')}")
+        context.show(one, lambda one: json.dumps(one, indent=2, ensure_ascii=False))
+        return
     found = context.client.get("/quarantine")
     rows = [
         (
@@ -185,10 +219,11 @@ def _import(context: Context) -> int:
     refused: list[dict[str, Any]] = []
     names: dict[str, int] = {}
     query = "?dryRun=true" if options.dry_run else ""
-    progress = _Progress("imported", _size(options.file))
+    size, read = _size(options.file), [0]
+    progress = ProgressLine("imported")
     try:
         with _opened(options.file) as rows:
-            for batch in _batches(rows(progress.at)):
+            for batch in _batches(rows(lambda at: read.__setitem__(0, at))):
                 new = [row for row in batch if not (row.error or _is_repeated(row, names))]
                 refused += [_refusal(row, names) for row in batch if row not in new]
                 if new:
@@ -197,7 +232,7 @@ def _import(context: Context) -> int:
                     refused += answer["refused"]
                     for key in total:
                         total[key] += answer[key]
-                progress.show(sum(total.values()) + len(refused))
+                progress.show(sum(total.values()) + len(refused), read[0] / size if size else None)
     except NoTable as error:
         raise CtlError(f"{options.file}: {error}", USAGE) from error
     finally:
@@ -221,7 +256,7 @@ def _refusal(row: Row, names: dict[str, int]) -> dict[str, Any]:
     }
 
 
-def _summary(total: dict[str, int], refused: list[dict[str, Any]], would: str) -> str:
+def _summary(total: dict[str, int], refused: list[dict[str, Any]], would: str) -> list[str]:
     done = ", ".join(f"{count} {would}{what}" for what, count in total.items())
     lines = [f"{done}; {len(refused)} refused"]
     if refused:
@@ -229,9 +264,9 @@ def _summary(total: dict[str, int], refused: list[dict[str, Any]], would: str) -
             (each["line"], each["name"], each["error"])
             for each in sorted(refused, key=lambda each: each["line"])
         ]
-        lines += ["", table(("LINE", "NAME", "WHY"), rows[:100], widest=200)]
+        lines += ["", table(("LINE", "NAME", "WHY"), rows[:100])]
         lines += [f"… and {len(rows) - 100} more (--json shows all)"] if len(rows) > 100 else []
-    return "\n".join(lines)
+    return lines
 
 
 class _opened:
@@ -325,7 +360,7 @@ def _export(context: Context) -> None:
 def _all(context: Context) -> Iterator[dict[str, Any]]:
     path = "/fleet/export-with-keys" if context.options.with_keys else "/fleet/export"
     after: str | None = None
-    progress = _Progress("exported", 0)
+    progress = ProgressLine("exported")
     count = 0
     while True:
         page = context.client.get(path, **_asked(context), limit=PAGE, after=after)
@@ -336,35 +371,6 @@ def _all(context: Context) -> Iterator[dict[str, Any]]:
         if after is None:
             progress.end()
             return
-
-
-class _Progress:
-    """A line on the terminal's standard error; nothing elsewhere."""
-
-    def __init__(self, what: str, size: int) -> None:
-        self._what, self._size = what, size
-        self._read = 0
-        self._is_on = sys.stderr.isatty()
-
-    def at(self, read: int) -> None:
-        """So many bytes were read."""
-        self._read = read
-
-    def show(self, count: int) -> None:
-        """So many rows are done."""
-        if not self._is_on:
-            return
-        text = f"{count} {self._what}"
-        if self._size:
-            share = min(1.0, self._read / self._size)
-            done = round(share * 30)
-            text = f"[{'#' * done}{'.' * (30 - done)}] {share:4.0%} {text}"
-        print(f"\r{text}", end="", file=sys.stderr, flush=True)
-
-    def end(self) -> None:
-        """Clear the line."""
-        if self._is_on:
-            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 def _size(name: str) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +24,9 @@ def add(commands: Commands) -> None:
     many = commands.add("downlinks", _list, "list what waits for a device, then what was; or cancel some")
     many.add_argument("device", complete=named("devices"))
     many.add_argument("--cancel", metavar="ID", help="cancel this one")
+    many.add_argument("--show", metavar="ID", help="show this one")
+    about = "replace what waits by the downlinks of a JSON file, a list; - for standard input"
+    many.add_argument("--replace", metavar="FILE", help=about)
     many.add_argument("--clear", action="store_true", help="cancel all that wait")
     one = commands.add("downlink", _push, "queue a downlink for a device")
     one.add_argument("device", complete=named("devices"))
@@ -47,7 +52,13 @@ def _path(context: Context) -> str:
 
 def _list(context: Context) -> None:
     path, cancel = _path(context), context.options.cancel
-    if cancel is not None:
+    if context.options.show is not None:
+        item = context.client.get(f"{path}/{quote(context.options.show, safe='')}")
+        context.show(item, lambda item: json.dumps(item, indent=2, ensure_ascii=False))
+    elif context.options.replace is not None:
+        page = context.client.call("PUT", path, _read(context.options.replace))
+        context.show(page, lambda page: f"{len(page['items'])} downlinks wait now")
+    elif cancel is not None:
         item = context.client.call("DELETE", f"{path}/{quote(cancel, safe='')}")
         context.show(item, lambda item: f"downlink {item['id']} is {item['state']}")
     elif context.options.clear:
@@ -56,6 +67,15 @@ def _list(context: Context) -> None:
         context.show(
             context.client.get(path), lambda page: table(HEAD, [_row(each) for each in page["items"]])
         )
+
+
+def _read(file: str) -> Any:
+    try:
+        return json.loads(sys.stdin.read() if file == "-" else Path(file).read_text())
+    except OSError as error:
+        raise CtlError(f"{file}: {error.strerror}", USAGE) from error
+    except ValueError as error:
+        raise CtlError(f"{file}: expected JSON: {error}", USAGE) from error
 
 
 def _row(item: dict[str, Any]) -> tuple[Any, ...]:

@@ -16,7 +16,7 @@ from iotgw.ctl.table import moment, table
 from iotgw.ctl.times import EXPECTED, coming_ms, moment_ms
 
 ITEM_HEAD = ("DEVICE", "STATE", "ID", "CHANGED", "ATTEMPTS", "WHY")
-HEAD = ("ID", "KIND", "STATE", "DONE", "HOW", "BEGAN", "BY")
+HEAD = ("ID", "KIND", "STATE", "DONE", "BEGAN", "BY", "HOW")
 LOOK = 1.0
 """Seconds between two looks at a job that is waited for."""
 
@@ -73,9 +73,9 @@ def _row(job: dict[str, Any]) -> tuple[Any, ...]:
         job["kind"],
         job["state"],
         _progress(job),
-        _how(job),
         moment(job["createdAt"]),
         job["by"],
+        _how(job),
     )
 
 

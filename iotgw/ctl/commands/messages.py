@@ -16,7 +16,9 @@ from iotgw.ctl.refusal_tail import RefusalTail
 from iotgw.ctl.table import cell, moment, payload, printable, table, values
 from iotgw.ctl.times import EXPECTED, moment_ms
 
-HEAD = ("ID", "RECEIVED", "DATASOURCE", "STATE", "WHAT", "DELIVERED")
+HEAD = ("ID", "RECEIVED", "DATASOURCE", "STATE", "DELIVERED", "WHAT")
+SHORT = 100
+"""Characters that are shown of what a message says; of what is wrong with it, all are."""
 
 
 OUTCOMES = (
@@ -94,26 +96,26 @@ def _search(client: ApiClient, query: dict[str, Any], limit: int) -> dict[str, A
     return dict(found)
 
 
-def _listed(found: dict[str, Any]) -> str:
-    lines = [table(HEAD, [_row(item) for item in found["items"]])]
+def _listed(found: dict[str, Any]) -> list[str]:
+    lines: list[str] = [table(HEAD, [_row(item) for item in found["items"]])]
     if not found["items"]:
         lines = ["no such messages"]
         if found["lookedBackTo"]:
             lines[0] += f"; looked back to {moment(found['lookedBackTo'])}"
-    return "\n".join(lines)
+    return lines
 
 
 def _row(item: dict[str, Any]) -> tuple[Any, ...]:
     deliveries = item["deliveries"]
     delivered = sum(delivery["state"] == "delivered" for delivery in deliveries)
     where = f"{delivered}/{len(deliveries)}" if deliveries else "-"
-    return (item["id"], moment(item["receivedAt"]), item["datasource"], item["state"], _what(item), where)
+    return (item["id"], moment(item["receivedAt"]), item["datasource"], item["state"], where, _what(item))
 
 
 def _what(item: dict[str, Any]) -> str:
     if item["error"]:
         return _error(item["error"])
-    return values(item["output"]) or payload(item["payload"])
+    return cell(values(item["output"]) or payload(item["payload"]), SHORT)
 
 
 def _error(error: dict[str, Any]) -> str:
@@ -142,11 +144,11 @@ def _text(item: dict[str, Any]) -> str:
         lines.append(f"error       {printable(_error(item['error']))}")
     for device in item["output"]:
         lines.append(f"device      {printable(device['deviceName'])} ({printable(device['deviceType'])})")
-        for key, value in (device.get("attributes") or {}).items():
-            lines.append(f"attribute   {printable(key)} = {cell(value)}")
         for entry in device.get("telemetry") or []:
             shown = printable(json.dumps(entry["values"], ensure_ascii=False))
             lines.append(f"telemetry   {moment(entry['ts'])}  {shown}")
+        for key, value in (device.get("attributes") or {}).items():
+            lines.append(f"attribute   {printable(key)} = {cell(value)}")
     for delivery in item["deliveries"]:
         problem = f": {printable(delivery['error'])}" if delivery["error"] else ""
         tries = f" after {delivery['attempts']} attempts" if delivery["attempts"] > 1 else ""
@@ -199,7 +201,11 @@ def _tail(context: Context) -> None:
         if options.json:
             print(json.dumps(item, ensure_ascii=False), flush=True)
         else:
-            print(_refusal(item) if "type" in item else "  ".join(map(cell, _row(item))), flush=True)
+            print(_refusal(item) if "type" in item else _line(_row(item)), flush=True)
+
+
+def _line(row: tuple[Any, ...]) -> str:
+    return "  ".join([*map(cell, row[:-1]), cell(row[-1], 0)])
 
 
 def _refusal(event: dict[str, Any]) -> str:

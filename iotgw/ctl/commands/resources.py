@@ -9,17 +9,17 @@ from urllib.parse import quote
 
 from iotgw.ctl.command import Commands, Context
 from iotgw.ctl.gateway_names import named
-from iotgw.ctl.table import table
+from iotgw.ctl.table import moment, table
 
 Row = Callable[[dict[str, Any]], tuple[Any, ...]]
 
 LISTS: dict[str, tuple[tuple[str, ...], Row]] = {
     "datasources": (
-        ("NAME", "TYPE", "STATE", "WHERE", "CONVERTER"),
+        ("NAME", "TYPE", "STATE", "CONVERTER", "WHERE"),
         lambda each: (
             each["name"], each["type"], each["status"].get("state"),
-            each["status"].get("error") or each["status"].get("address"),
             each.get("converter") or ", ".join((each.get("converters") or {}).values()),
+            each["status"].get("error") or each["status"].get("address"),
         ),
     ),
     "converters": (
@@ -40,6 +40,12 @@ LISTS: dict[str, tuple[tuple[str, ...], Row]] = {
         ("NAME", "TYPE", "IDENTITY", "DEVICE", "STATE"),
         lambda each: (
             each["name"], each["type"], each["identity"], each.get("device"), each["status"].get("state"),
+        ),
+    ),
+    "tokens": (
+        ("NAME", "ROLE", "TENANT", "MADE", "EXPIRES"),
+        lambda each: (
+            each["name"], each["role"], each["tenant"], moment(each["createdAt"]), moment(each.get("expiresAt")),
         ),
     ),
     "device-types": (
@@ -74,9 +80,12 @@ def _limits(each: dict[str, Any]) -> tuple[Any, ...]:
 def add(commands: Commands) -> None:
     """Add the commands."""
     for collection in LISTS:
-        parser = commands.add(collection, _list, f"list {collection}, or show one")
-        parser.add_argument("name", nargs="?", complete=named(collection))
-        parser.set_defaults(collection=collection)
+        is_token = collection == "tokens"
+        about = "list API tokens" if is_token else f"list {collection}, or show one"
+        parser = commands.add(collection, _list, about)
+        if not is_token:
+            parser.add_argument("name", nargs="?", complete=named(collection))
+        parser.set_defaults(collection=collection, name=None)
     delete = commands.add(
         "delete",
         _delete,

@@ -21,7 +21,7 @@ def _status(context: Context) -> int:
     return 0 if status["ready"] else 1
 
 
-def _text(context: Context, status: dict[str, Any]) -> str:
+def _text(context: Context, status: dict[str, Any]) -> list[str]:
     journal, paused = status["journal"], status.get("paused")
     ready = "ready" if status["ready"] else f"NOT READY ({status.get('notReadyBecause') or 'busy'})"
     counts = ", ".join(
@@ -56,7 +56,7 @@ def _text(context: Context, status: dict[str, Any]) -> str:
         ])]  # fmt: skip
     if turned_away:
         lines += ["", table(("REFUSED BY", "REASON", "TIMES"), turned_away)]
-    return "\n".join(lines)
+    return lines
 
 
 def _confinement(held: dict[str, Any]) -> list[str]:

@@ -140,17 +140,44 @@ async def test_what_the_document_lacks_goes_with_prune_and_stays_without(bench: 
     await api.ok("POST", "/apply?whole=true", document())
     await api.ok("POST", "/apply?whole=true", {})
     assert len(bench.registry.list("datasource")) == 1
-    result = await api.ok("POST", "/apply?whole=true&prune=true", {})
-    assert set(outcomes(result).values()) == {"deleted"}
+    lacking = {"device": [{"name": "m-2"}]}
+    result = await api.ok("POST", "/apply?whole=true&prune=true", lacking)
+    assert set(outcomes(result).values()) == {"deleted", "created"}
     assert not any(bench.registry.list(kind) for kind in KINDS)
     assert bench.fleet.get("default", "m-1") is None
+
+
+@inline
+async def test_a_document_without_devices_says_nothing_of_devices(bench: Bench, connect: Any) -> None:
+    api = connect()
+    await api.ok("POST", "/apply?whole=true", document())
+    answer = await api("POST", "/apply?whole=true&prune=true", {})
+    assert [error["problem"] for error in answer.json["errors"]] == [
+        "converter 'mine' is the own converter of a device"
+    ]
+    await api.ok("PATCH", "/devices/m-1", {"converter": ""})
+    await api.ok("POST", "/apply?whole=true&prune=true", {})
+    assert not any(bench.registry.list(kind) for kind in KINDS)
+    assert bench.fleet.get("default", "m-1") is not None
+    assert "device" not in await api.ok("GET", "/configuration?devices=false")
+
+
+@inline
+async def test_a_document_has_so_many_entries_and_no_more(connect: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("iotgw.api.apply.MOST", 3)
+    answer = await connect()(
+        "POST", "/apply?whole=true", {"device-type": [{"name": str(n)} for n in range(4)]}
+    )
+    assert (answer.status, answer.json["detail"]) == (413, "expected at most 3 entries, got 4")
+    monkeypatch.setattr("iotgw.api.configuration.MOST_DEVICES", 1)
+    assert (await connect()("GET", "/configuration")).status == 413
 
 
 @inline
 async def test_a_device_of_which_nobody_has_said_anything_is_never_pruned(bench: Bench, connect: Any) -> None:
     api = connect()
     await api.ok("POST", "/apply?whole=true", document())
-    await api.ok("POST", "/apply?whole=true&prune=true", {})
+    await api.ok("POST", "/apply?whole=true&prune=true", {"device": [{"name": "m-2"}]})
     assert bench.fleet.get("default", "dev-1") is not None
 
 
@@ -296,7 +323,8 @@ async def test_the_configuration_makes_the_same_gateway_out_of_an_empty_one(
     assert exported["integration"][0]["route"] == {"datasources": ["field"]}
     assert exported["credential"][0]["secrets"] == [{"id": "a", "value": "hush-hush"}]
     assert exported["device"] == [{"groups": ["cellar"], **DOCUMENT["device"][0]}]
-    await api.ok("POST", "/apply?whole=true&prune=true", {})
+    await api.ok("POST", "/apply?whole=true&prune=true", {"device": [{"name": "m-2"}]})
+    await api.ok("DELETE", "/devices/m-2")
     assert "integration" not in await api.ok("GET", "/configuration")
     await api.ok("POST", "/apply?whole=true", exported)
     assert await api.ok("GET", "/configuration-with-secrets") == exported
