@@ -27,7 +27,7 @@ from iotgw.core.credential import CredentialSpec
 from iotgw.core.device_entry import DeviceSpec
 from iotgw.core.device_table import NoTable
 from iotgw.core.epochs import Epochs
-from iotgw.core.errors import IotgwError
+from iotgw.core.errors import IotgwError, ProtocolError
 from iotgw.core.expressions.language import compile_expression
 from iotgw.core.names import unfit
 from iotgw.core.networks import Networks
@@ -49,7 +49,7 @@ from iotgw.integrations.commands import item_of
 from iotgw.integrations.cron import Cron
 from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.template import Template
-from iotgw.wire import cbor, lobaro, proxy
+from iotgw.wire import cbor, jwt, lobaro, proxy
 from iotgw.wire.coap.message import FormatError
 from iotgw.wire.coap.message import decode as coap
 from iotgw.wire.dragino import frame as dragino
@@ -206,6 +206,8 @@ def decoders() -> list[Decoder]:
         Decoder("saved credential", _saved(CredentialSpec), [b'{"name":"a","identity":"a*","secrets":[{"value":"00ff","encoding":"hex"}]}'], (IotgwError,)),
         Decoder("custom preset", lambda data: Preset(parse(data.decode("utf-8", "replace"))), [path.read_bytes() for path in FILES.values()], (ValueError,), weight=50, longest=LONGEST_PRESET),
         Decoder("list of devices", _table, TABLES, (NoTable,), longest=8192),
+        Decoder("jwt", lambda data: jwt.parse(data.decode("latin-1")), JWT, (ProtocolError,)),
+        Decoder("web keys", jwt.key_set, [WEB_KEYS], (ValueError,)),
         Decoder("service account", lambda data: GoogleToken(data.decode("latin-1"), "a", lambda: 0.0), [_account()], (IotgwError,), weight=50),
         Decoder("saved integration", _saved(IntegrationSpec), [b'{"name":"a","type":"http","retry":{"initial":1},"route":{"deviceNames":["a*"]}}'], (IotgwError,)),
     ]  # fmt: skip
@@ -314,6 +316,19 @@ def _saved(spec: Any) -> Callable[[bytes], object]:
     return decode
 
 
+JWT = [b"eyJhbGciOiJSUzI1NiIsImtpZCI6ImsifQ.eyJpc3MiOiJhIiwiYXVkIjoiYiIsImV4cCI6MTd9.AAAA"]
+WEB_KEYS = json.dumps(
+    {
+        "keys": [
+            {
+                "kty": "RSA",
+                "kid": "k",
+                "n": base64.urlsafe_b64encode(b"\xff" * 256).decode().rstrip("="),
+                "e": "AQAB",
+            }
+        ]
+    }
+).encode()
 TABLES = [
     b"name,label,latitude,tag.a,psk.identity,psk.key\r\na,A,1.5,x,id,00ff\r\n", "name;label;groups\nä;\"x\ny\";g|h\n".encode("utf-16"),
     b"sep=;\nname;notes\na;'=1+1\n",
