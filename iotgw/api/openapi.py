@@ -144,10 +144,7 @@ def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
         operation["parameters"] = parameters
     if route.body is not None:
         kind = "application/merge-patch+json" if route.method == "PATCH" else "application/json"
-        content = _content(kind, route.body, route.body_text, schema_of)
-        if route.body is bytes:
-            content = {OCTETS: {"schema": {"type": "string", "format": "binary"}}}
-        operation["requestBody"] = {"content": content}
+        operation["requestBody"] = {"content": _content(kind, route.body, route.body_text, schema_of)}
     if route.needs is Permission.NONE:
         operation["security"] = []
     else:
@@ -156,7 +153,9 @@ def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
 
 
 def _content(kind: str, of: Any, text: str, schema_of: dict[Any, Any]) -> dict[str, Any]:
-    """What may be in a body: something in JSON, or a text of another media type."""
+    """What may be in a body: something in JSON, or a text of another media type, or bytes."""
+    if of is bytes:
+        return {OCTETS: {"schema": {"type": "string", "format": "binary"}}}
     found: dict[str, Any] = {} if of is None else {kind: {"schema": _schema(of, schema_of)}}
     return {**found, text: {"schema": {"type": "string"}}} if text else found
 

@@ -19,7 +19,8 @@ HEAD = ("NAME", "SIZE", "THERE", "SHA-256", "SINCE")
 
 def add(commands: Commands) -> None:
     """Add the commands."""
-    commands.add("files", _list, "list the files for devices")
+    listing = commands.add("files", _list, "list the files for devices, or show one")
+    listing.add_argument("name", nargs="?")
     file = commands.add("file", _file, "upload a file for devices, or remove one")
     actions = file.add_subparsers(dest="action", required=True, metavar="ACTION")
     upload = actions.add_parser("upload", help="send one; a broken upload goes on where it was")
@@ -29,6 +30,10 @@ def add(commands: Commands) -> None:
 
 
 def _list(context: Context) -> None:
+    name = context.options.name
+    if name is not None:
+        context.show(context.client.get(f"/files/{quote(name, safe='')}"), lambda file: _drawn([file]))
+        return
     context.show(context.client.get("/files"), lambda page: _drawn(page["items"]))
 
 

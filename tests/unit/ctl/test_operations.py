@@ -14,7 +14,7 @@ import pytest_twisted
 from iotgw.api.app import routes
 from iotgw.core.model import State
 from iotgw.ctl.client import ApiClient
-from iotgw.ctl.commands import queues
+from iotgw.ctl.commands import files, queues
 from tests.unit.api.test_configuration import document
 
 ELSEWHERE = {
@@ -39,13 +39,18 @@ def inline(function: Any) -> Any:
 def called(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Each request of a command: method and path."""
     found: list[tuple[str, str]] = []
-    call = ApiClient.call
 
-    def noted(client: ApiClient, method: str, path: str, *more: Any) -> Any:
-        found.append((method, path.partition("?")[0]))
-        return call(client, method, path, *more)
+    def note(name: str) -> None:
+        call = getattr(ApiClient, name)
 
-    monkeypatch.setattr(ApiClient, "call", noted)
+        def noted(client: ApiClient, method: str, path: str, *more: Any) -> Any:
+            found.append((method, path.partition("?")[0]))
+            return call(client, method, path, *more)
+
+        monkeypatch.setattr(ApiClient, name, noted)
+
+    note("call")
+    note("upload")
     return found
 
 
@@ -75,6 +80,7 @@ async def test_every_operation_has_a_command(
     (tmp_path / "editor").write_text('#!/bin/sh\necho >> "$1"\n')
     (tmp_path / "editor").chmod(0o755)
     monkeypatch.setattr(queues, "PAUSE", 0.0)
+    monkeypatch.setattr(files, "PART", 3)
     monkeypatch.setenv("VISUAL", str(tmp_path / "editor"))
     new = {
         "datasource": {"name": "n-1", "type": "coap"}, "converter": {"name": "n-1", "script": "function n() {}"},
@@ -103,6 +109,7 @@ async def test_every_operation_has_a_command(
         "try json --text x", f"try --script {tmp_path}/editor --text x", "events", "tokens", "token made", "delete token made",
         "datasource add --preset the-things-stack --name tts", "debug field", "debug", "debug field --off", "message e1-1 --debug",
         "tenants", "tenant set north limit=100:1", "tenants north", "tenant unlimit north", "usage",
+        f"file upload {tmp_path}/list.csv", "files", "files list.csv", "file delete list.csv", "job devices x",
         "job downlink m-1 --payload x", "job downlinks job1", "job downlinks job1 --stop",
     ]  # fmt: skip
     for kind in KINDS:
