@@ -12,16 +12,30 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from twisted.internet.task import Clock
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from iotgw.converters.call_meter import CallMeter
-from iotgw.core.model import Conversion, Outcome, Output, State, StoredUplink, Uplink
+from iotgw.core.clock import PlainCalendar
+from iotgw.core.epochs import Epochs
+from iotgw.core.model import (
+    Conversion,
+    ConverterVersion,
+    Job,
+    Outcome,
+    Output,
+    State,
+    StoredUplink,
+    Uplink,
+)
 from iotgw.core.rate_limit import RateLimit, read_rules
+from iotgw.core.recorder import Recorder
 from iotgw.core.specs import DatasourceSpec
 from iotgw.core.times import DateMs
+from iotgw.observe.debug import DebugLog
 from iotgw.observe.usage import DeviceMeter
 from iotgw.pipeline.limits import RateLimited, SourceLimits
 from iotgw.pipeline.sources import Source
@@ -29,6 +43,14 @@ from iotgw.pipeline.sources import Source
 BATCH = 128
 DEVICES = 500
 BATCHES = 2000
+
+
+class Nowhere:
+    """Takes whatever it is told."""
+
+    def __getattr__(self, name: str) -> Any:
+        """A method that does nothing."""
+        return lambda *told, **more: None
 
 
 def batches() -> list[tuple[list[StoredUplink], list[Outcome]]]:
@@ -96,6 +118,15 @@ def main() -> None:
         calls_of_frame.turn(1, [])
         calls_of_frame.turn(-1, results)
 
+    clock = Clock()
+    nowhere: Any = Nowhere()
+    debug = DebugLog(nowhere, Epochs, Recorder(nowhere, clock), clock, PlainCalendar(clock))
+    version = ConverterVersion("c", 1, "c", "UPLINK", "", "thingsboard", "duktape")
+    jobs = [Job(version, b"x", b"{}", DateMs(0), n) for n in range(BATCH)]
+
+    def not_debugged(number: int) -> None:
+        debug.picked("default", "ds", jobs, results)
+
     def unlimited(number: int) -> None:
         for _ in range(BATCH):
             if source.limits is not None:
@@ -116,6 +147,7 @@ def main() -> None:
         ("bytes of a datasource", received),
         ("messages and bytes of devices", converted),
         ("CPU of a converter (in the worker)", called),
+        ("nothing is debugged, and nothing fails", not_debugged),
         ("a datasource without limits", unlimited),
         ("a limit for each device and one for the datasource", limited),
     ):

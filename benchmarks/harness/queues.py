@@ -122,7 +122,7 @@ class SqsUnderTest(_OfTheTests, queue_relay.Sqs):
     def source(self) -> Side:
         """See `QueueUnderTest.source`."""
         kind, configuration = super().source
-        return kind, {**configuration, "body": "base64", "visibility": 60, "requests": 4}
+        return kind, {**configuration, "body": "base64", "visibility": 60}
 
     def put_many(self, bodies: Sequence[bytes]) -> None:
         """See `QueueUnderTest.put_many`."""

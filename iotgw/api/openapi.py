@@ -143,8 +143,7 @@ def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
     if parameters:
         operation["parameters"] = parameters
     if route.body is not None:
-        kind = "application/merge-patch+json" if route.method == "PATCH" else "application/json"
-        operation["requestBody"] = {"content": _content(kind, route.body, route.body_text, schema_of)}
+        operation["requestBody"] = {"content": _taken(route, schema_of)}
     if route.needs is Permission.NONE:
         operation["security"] = []
     else:
@@ -152,10 +151,16 @@ def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
     return operation
 
 
-def _content(kind: str, of: Any, text: str, schema_of: dict[Any, Any]) -> dict[str, Any]:
-    """What may be in a body: something in JSON, or a text of another media type, or bytes."""
-    if of is bytes:
+def _taken(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
+    """What may be in an operation's body."""
+    if route.body is bytes:
         return {OCTETS: {"schema": {"type": "string", "format": "binary"}}}
+    kind = "application/merge-patch+json" if route.method == "PATCH" else "application/json"
+    return _content(kind, route.body, route.body_text, schema_of)
+
+
+def _content(kind: str, of: Any, text: str, schema_of: dict[Any, Any]) -> dict[str, Any]:
+    """What may be in a body: something in JSON, or a text of another media type."""
     found: dict[str, Any] = {} if of is None else {kind: {"schema": _schema(of, schema_of)}}
     return {**found, text: {"schema": {"type": "string"}}} if text else found
 

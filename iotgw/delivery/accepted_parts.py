@@ -38,36 +38,37 @@ class AcceptedParts:
         self._file = OwnFile(path)
         self._split = split
         self._clock = clock
-        self._parts: dict[str, int] = {}
+        self.parts: dict[str, int] = {}
+        """Those of each record. Others look whether there are any, and change nothing."""
         self._later: Any = None
 
     def __len__(self) -> int:
         """How many records there are."""
-        return len(self._parts)
+        return len(self.parts)
 
     def load(self) -> None:
         """Read the file."""
         kept = self._file.read(_File)
         if kept is not None and kept.split == self._split:
             with contextlib.suppress(ValueError):
-                self._parts = {key: int(bits, 16) for key, bits in kept.parts.items()}
+                self.parts = {key: int(bits, 16) for key, bits in kept.parts.items()}
 
     def of(self, key: str) -> int:
         """The accepted parts of a record."""
-        return self._parts.get(key, 0)
+        return self.parts.get(key, 0)
 
     def put(self, key: str, parts: int) -> None:
         """Remember a record's accepted parts; 0 forgets it."""
         if not parts:
-            if self._parts.pop(key, None) is None:
+            if self.parts.pop(key, None) is None:
                 return
-        elif self._parts.get(key) == parts:
+        elif self.parts.get(key) == parts:
             return
         else:
-            self._parts.pop(key, None)
-            self._parts[key] = parts
-            if len(self._parts) > MOST_RECORDS:
-                del self._parts[next(iter(self._parts))]
+            self.parts.pop(key, None)
+            self.parts[key] = parts
+            if len(self.parts) > MOST_RECORDS:
+                del self.parts[next(iter(self.parts))]
         if self._later is None and self._file:
             self._later = self._clock.callLater(LAG, self.write)
 
@@ -79,7 +80,7 @@ class AcceptedParts:
         if later.active():
             later.cancel()
         try:
-            self._file.write(_File(self._split, {key: f"{parts:x}" for key, parts in self._parts.items()}))
+            self._file.write(_File(self._split, {key: f"{parts:x}" for key, parts in self.parts.items()}))
         except OSError as error:
             self._log.warn(
                 "accepted parts could not be written to {name}: {error}", name=self._file.name, error=error

@@ -48,10 +48,12 @@ class SplitRecord:
         self.left = deque(self._places)
         self.next_part = pieces.parts(self.left).__next__
         """Makes the part of the first place in ``left``."""
-        self._refused: dict[int, Retry | Rejected] = {}
+        self._refused: dict[int, Retry | Rejected] | None = None
 
     def refuse(self, place: int, verdict: Retry | Rejected) -> None:
         """The target refused the part at a place."""
+        if self._refused is None:
+            self._refused = {}
         self._refused[place] = verdict
 
     def place(self, seq: int) -> int:
@@ -62,7 +64,7 @@ class SplitRecord:
         """The numbers of the parts that were accepted, as bits: those that were sent and not refused. ``at_target`` are the places of those that it
         hasn't accepted so far."""
         accepted, numbers = self._accepted, self._pieces.numbers
-        unsure = {*self.left, *at_target, *self._refused}
+        unsure = {*self.left, *at_target, *(self._refused or ())}
         for place in self._places:
             if place not in unsure:
                 accepted |= 1 << numbers[place]
@@ -70,7 +72,7 @@ class SplitRecord:
 
     def verdict(self, delivered: Delivered) -> Verdict:
         """What becomes of the record, all of whose parts are settled. One that may be tried again outranks one that may not."""
-        if not self._refused:
+        if self._refused is None:
             return delivered
         refused = list(self._refused.items())
         place, first = next((each for each in refused if isinstance(each[1], Retry)), refused[0])

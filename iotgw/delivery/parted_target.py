@@ -90,7 +90,7 @@ class PartedTarget:
             except TooManyParts as error:
                 self._ended.append((settle, record.seq, Rejected(str(error))))
                 continue
-            accepted = self._accepted.of(self._key(record)) if self._accepted else 0
+            accepted = self._accepted.of(self._key(record)) if self._accepted.parts else 0
             run = SplitRecord(record, settle, pieces, accepted)
             self._open.add(run)
             if run.left:
@@ -155,7 +155,7 @@ class PartedTarget:
 
     def _note(self, run: SplitRecord, accepted: int) -> None:
         """Remember which parts were accepted of a record that is not delivered."""
-        if run.record.seq > 0 and (accepted or self._accepted):  # no test message
+        if run.record.seq > 0 and (accepted or self._accepted.parts):  # no test message
             self._accepted.put(self._key(run.record), accepted)
 
     def _report(self) -> None:

@@ -40,12 +40,10 @@ class _Reading(Struct, gc=False):
 
 class _Body(Struct, gc=False):
     telemetry: list[_Reading] | None = None
-    attributes: Raw = Raw(b"{}")
 
 
 _body_of = msgspec.json.Decoder(_Body).decode
 _members_of = msgspec.json.Decoder(dict[str, Raw]).decode
-_EMPTY = (b"{}", b"null")
 _NAME = b'"telemetry":'
 
 _Made = tuple[Sequence[int], Sequence[str], Sequence[list[_Reading]]]
@@ -77,9 +75,7 @@ class Pieces:
             self.numbers, self.names, self._readings = _MAKE[split](body.telemetry)
             self._head = _head(record.body, has_attributes)
         else:
-            found = {}
-            if has_attributes and bytes(body.attributes) not in _EMPTY:
-                found = _members_of(body.attributes)
+            found = _attributes_of(record.body) if has_attributes else {}
             if found and split == "reading":
                 return
             self._attributes = list(found.values())
@@ -152,6 +148,11 @@ class Pieces:
         """A body with nothing but one attribute."""
         said = {"telemetry": [], "attributes": {self.names[place]: self._attributes[place]}}
         return _encode(_members_of(self._record.body) | said)
+
+
+def _attributes_of(body: bytes) -> dict[str, Raw]:
+    attributes = bytes(_members_of(body).get("attributes", b"null"))
+    return _members_of(attributes) if attributes != b"null" else {}
 
 
 def _head(body: bytes, has_attributes: bool) -> bytes:

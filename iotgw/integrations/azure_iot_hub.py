@@ -184,7 +184,7 @@ class IotHubTarget:
         size = len(body) + len(topic)
         if size > LARGEST:
             return Rejected(f"{size} bytes with its properties; an IoT hub takes {LARGEST}")
-        if record.seq < 0:
+        if self._context.shown((record,)) is not None:
             request = f"PUBLISH {topic} (QoS 1)\n\n{trial.text(body)}"
             settle = trial.showing(self._context.show, record, request, "acknowledged", settle)
         return name, HubMessage(record.seq, topic.encode(), body, settle)

@@ -173,6 +173,7 @@ class MqttTarget(MqttOwner):
             )
             return
         largest = limits.maximum_packet - HEAD
+        some_are_shown = self._context.shown(records) is not None
         for record in records:
             try:
                 name, body = topic.bytes(record), payload_of(record)
@@ -192,7 +193,7 @@ class MqttTarget(MqttOwner):
                 said = f"{len(body)} bytes; the broker takes packets of {limits.maximum_packet}"
                 settle([record.seq], Rejected(said))
                 continue
-            is_shown = self._context.shown((record,)) is not None
+            is_shown = some_are_shown and self._context.shown((record,)) is not None
             settles[record.seq] = self._shown(record, name, body, settle) if is_shown else settle
             items.append((record.seq, name, body, properties))
         if items:

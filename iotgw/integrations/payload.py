@@ -93,12 +93,14 @@ def standard_of_parts(names: RecordNames) -> Format:
                 epochs.id_of(record).encode(), epochs.key(record).encode(), record.received_ms,
                 datasource(record), record.body[1:],
             )  # fmt: skip
-        common = record.shared.get(make)
-        if common is None:
+        try:
+            head, rest = record.shared[make]
+        except KeyError:
             id_, key = epochs.id_of(record.whole).encode(), epochs.key(record.whole).encode()
-            received = b'","receivedAt":%d,"datasource":%b,' % (record.received_ms, datasource(record))
-            common = record.shared[make] = b'{"id":"%b","key":"%b.' % (id_, key), received
-        return b"%b%d%b%b" % (common[0], record.number, common[1], record.body[1:])
+            rest = b'","receivedAt":%d,"datasource":%b,' % (record.received_ms, datasource(record))
+            head = b'{"id":"%b","key":"%b.' % (id_, key)
+            record.shared[make] = head, rest
+        return b"%b%d%b%b" % (head, record.number, rest, record.body[1:])
 
     return make
 

@@ -45,34 +45,43 @@ class DeviceMeter:
 
     def __init__(self, most: int = MOST_DEVICES) -> None:
         self._most = most
-        self._counts: dict[tuple[str, str], list[int]] = {}
+        self._counts: dict[str, dict[str, list[int]]] = {}
+        """Messages and bytes, by tenant and device."""
+        self._known = 0
 
     def converted(self, tenant: str, uplinks: list[StoredUplink], outcomes: list[Outcome]) -> None:
         """See `IDeviceMeter.converted`."""
-        counts = self._counts
-        for at, outcome in enumerate(outcomes):
+        counts = self._counts.setdefault(tenant, {})
+        for stored, outcome in zip(uplinks, outcomes, strict=False):
             for output in outcome.outputs:
-                key = tenant, output.device_name
-                count = counts.get(key)
+                count = counts.get(output.device_name)
                 if count is None:
-                    if len(counts) >= self._most:
-                        key = tenant, ""
-                    count = counts.setdefault(key, [0, 0])
+                    count = self._count(counts, output.device_name)
                 count[0] += 1
-                count[1] += len(uplinks[at].uplink.payload)
+                count[1] += len(stored.uplink.payload)
+
+    def _count(self, counts: dict[str, list[int]], device: str) -> list[int]:
+        """The counts of a device that may be new."""
+        if device not in counts:
+            self._known += 1
+            if self._known > self._most:
+                device = ""
+        return counts.setdefault(device, [0, 0])
 
     def take(self) -> list[DeviceTally]:
         """What was counted since the last time."""
-        counts, self._counts = self._counts, {}
-        return [DeviceTally(tenant, device, *count) for (tenant, device), count in counts.items()]
+        found = [
+            DeviceTally(tenant, device, *count)
+            for tenant, counts in self._counts.items()
+            for device, count in counts.items()
+        ]
+        self._counts, self._known = {}, 0
+        return found
 
     def put_back(self, tallies: list[DeviceTally]) -> None:
         """What was taken could not be kept: it goes with what comes next."""
         for each in tallies:
-            key = each.tenant, each.device
-            if key not in self._counts and len(self._counts) >= self._most:
-                key = each.tenant, ""
-            count = self._counts.setdefault(key, [0, 0])
+            count = self._count(self._counts.setdefault(each.tenant, {}), each.device)
             count[0] += each.messages
             count[1] += each.bytes
 

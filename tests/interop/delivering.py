@@ -35,6 +35,7 @@ class Delivering:
         type_,
         journal=None,
         types=(MqttType, HttpType, SftpType, ThingsBoardType, ThingsBoardHttpType),
+        debug=None,
         **spec,
     ):
         self.journal = journal or testing.MemoryJournal(epoch="E")
@@ -49,6 +50,7 @@ class Delivering:
             self.events,
             lambda id_: "my-source",
             downlink=lambda *item: self.downlinks.append(item),
+            debug=debug,
         )
 
     async def __aenter__(self):

@@ -27,6 +27,8 @@ class Queue:
     disk."""
 
     keeps = False
+    keeps_order = True
+    """Whether what wasn't acknowledged in time comes again in its order."""
     notices = False
     """Whether its client notices within 20 seconds that nothing comes any more; a request that waits for messages may take longer."""
 
@@ -38,10 +40,10 @@ class Queue:
 
 
 class Sqs(Queue):
-    """A FIFO queue; moto holds it in memory. One request waits at a time, since moto gives a group's next message to another one that waited
-    before its first was lent; SQS doesn't."""
+    """A FIFO queue; moto holds it in memory. Where several messages of a group were lent and their time is over, moto gives out the last of them first,
+    and a request that waited longer than another may get a group's next message. SQS does neither, so the order isn't judged here."""
 
-    keeps = False
+    keeps = keeps_order = False
 
     def __init__(self, folder, host=LOOPBACK):
         self.service = Moto(folder, host)
@@ -57,7 +59,6 @@ class Sqs(Queue):
             "region": REGION,
             "wait": 2,
             "visibility": 10,
-            "requests": 1,
         }
 
     @property
@@ -271,7 +272,7 @@ class Relay:
 
         found = numbers(self.cloud.taken(lambda found: wanted <= set(numbers(found))))
         first = list(dict.fromkeys(found))
-        for device in range(DEVICES):
+        for device in range(DEVICES) if self.cloud.keeps_order else ():
             mine = [number for number in first if number % DEVICES == device]
             assert all(a < b for a, b in pairwise(mine)), (device, mine)
 

@@ -70,6 +70,34 @@ async def test_each_type_shows_what_it_exchanges(servers, name, request_, answer
         assert '"n":7' in shown["request"]
 
 
+class Debug:
+    """Keeps what is exchanged for one device."""
+
+    def __init__(self):
+        self.kept = []
+
+    def shown(self, tenant, integration, records):
+        return next((record for record in records if record.device_name == "dev-2"), None)
+
+    def exchanged(self, tenant, integration, record, request, answer):
+        self.kept.append((record.device_name, request, answer))
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@ensureDeferred
+async def test_each_type_shows_what_is_debugged_and_nothing_else(servers, name):
+    server, debug = servers[name], Debug()
+    async with Delivering(name, configuration=server.configuration(server.server.port), debug=debug) as world:
+        world.store("dev-1")
+        await world.settled()
+        assert debug.kept == []
+        world.store("dev-2")
+        await world.settled()
+    [(device, request, answer)] = debug.kept
+    assert (device, answer) == ("dev-2", "written" if name == "sftp" else "acknowledged")
+    assert "dev-2" in request
+
+
 class Takes(Resource):
     isLeaf = True
 

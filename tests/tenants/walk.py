@@ -221,7 +221,7 @@ class Walk:
 
     async def _call(self, method: str, path: str, body: Any) -> Answer:
         self.requests += 1
-        if (method, path) == ("post", "/jobs"):
+        if (method, path.partition("?")[0]) in (("post", "/jobs"), ("post", "/downlinks")):
             await self._house.until(self._no_job_runs)
         text = msgspec.json.encode(body).decode().replace(_FRESH, f"made-{self.requests}-{id(self)}")
         answer = await self._house.call(self._token, method.upper(), path, msgspec.json.decode(text))

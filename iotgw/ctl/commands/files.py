@@ -19,8 +19,8 @@ HEAD = ("NAME", "SIZE", "THERE", "SHA-256", "SINCE")
 
 def add(commands: Commands) -> None:
     """Add the commands."""
-    listing = commands.add("files", _list, "list the files for devices, or show one")
-    listing.add_argument("name", nargs="?")
+    many = commands.add("files", _list, "list the files for devices, or show one")
+    many.add_argument("name", nargs="?")
     file = commands.add("file", _file, "upload a file for devices, or remove one")
     actions = file.add_subparsers(dest="action", required=True, metavar="ACTION")
     upload = actions.add_parser("upload", help="send one; a broken upload goes on where it was")
@@ -30,11 +30,15 @@ def add(commands: Commands) -> None:
 
 
 def _list(context: Context) -> None:
-    name = context.options.name
+    name, client = context.options.name, context.client
     if name is not None:
-        context.show(context.client.get(f"/files/{quote(name, safe='')}"), lambda file: _drawn([file]))
-        return
-    context.show(context.client.get("/files"), lambda page: _drawn(page["items"]))
+        context.show(client.get(_place(name)), lambda file: _drawn([file]))
+    else:
+        context.show(client.get("/files"), lambda page: _drawn(page["items"]))
+
+
+def _place(name: str) -> str:
+    return f"/files/{quote(name, safe='')}"
 
 
 def _drawn(files: list[dict[str, Any]]) -> str:
@@ -46,7 +50,7 @@ def _drawn(files: list[dict[str, Any]]) -> str:
 def _file(context: Context) -> None:
     options, client = context.options, context.client
     if options.action == "delete":
-        client.call("DELETE", f"/files/{quote(options.name, safe='')}")
+        client.call("DELETE", _place(options.name))
         return
     context.show(uploaded(client, Path(options.path), options.name), lambda file: _drawn([file]))
 
@@ -67,7 +71,7 @@ def _uploaded(client: ApiClient, content: Any, size: int, digest: str, name: str
     for each in there.values():
         if each["sha256"] == digest and each["name"] == name:
             return dict(each)
-    place = f"/files/{quote(name, safe='')}"
+    place = _place(name)
     file = there.get(name)
     if file is not None and (file["sha256"] or file["size"] != size):
         raise CtlError(f"there is another file {name!r}; remove it first, or give this one another name")

@@ -138,7 +138,9 @@ def created(path: Path, id: str) -> Message:
 def of_answer(answer: Answer, success: Message) -> Message:
     """The response that a gateway's answer stands for."""
     if answer.status is Status.BUSY:
-        return error(n.SERVICE_UNAVAILABLE, FULL, (n.MAX_AGE, max(1, round(answer.retry_after))))
+        code = n.TOO_MANY_REQUESTS if answer.is_limited else n.SERVICE_UNAVAILABLE
+        why = "beyond a limit" if answer.is_limited else FULL
+        return error(code, why, (n.MAX_AGE, max(1, round(answer.retry_after))))
     if answer.status is Status.TOO_LARGE:
         return error(n.REQUEST_ENTITY_TOO_LARGE, "expected a smaller message")
     return success

@@ -109,6 +109,24 @@ def test_a_topic_per_value():
     assert [topic.text(part) for part in pieces] == ["dev/x/t", "dev/x/h_1"]
 
 
+def test_an_event_per_value_has_its_part_s_id_and_its_record_s_rest():
+    names = RecordNames(PartEpochs(Epochs("E"), "value"), str)
+    make = formatter(
+        IntegrationSpec(name="one", type="http", configuration={}, split="value", format="cloudevents"), names
+    )
+    records = [telemetry(seq, "x", body=message((1, {"t": 21.5, "h": 60}))) for seq in (1, 2)]
+    parts = [Pieces(record, "value", frozenset(("telemetry",))) for record in records]
+    events = [json.loads(make(part)) for pair in zip(*parts, strict=True) for part in pair]
+    assert [event["id"] for event in events] == [
+        names.key(part) for pair in zip(*parts, strict=True) for part in pair
+    ]
+    assert len({event["id"] for event in events}) == 4
+    for event in events:
+        assert event["data"]["key"] == event["id"] and event["subject"] == "x"
+        assert (event["specversion"], event["type"]) == ("1.0", "iotgw.telemetry")
+        assert len(event["data"]["telemetry"][0]["values"]) == 1
+
+
 @pytest.mark.parametrize("split", ["device", "reading"])
 @pytest.mark.parametrize("text", ["{{ name }}", "{{ value }}"])
 def test_names_that_only_single_keys_have_are_refused_elsewhere(split, text):

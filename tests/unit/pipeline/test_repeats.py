@@ -1,5 +1,7 @@
 """Uplinks that are sent again: answered like the first time, and not stored anew."""
 
+from itertools import pairwise
+
 import msgspec
 import pytest
 import pytest_twisted
@@ -142,6 +144,17 @@ def test_a_long_key_is_known_by_its_hash_and_a_short_one_as_it_is():
     assert len(bounded("x" * 60_000)) <= LONGEST
     assert bounded("x" * 60_000 + "a") != bounded("x" * 60_000 + "b")
     assert bounded("\ud800" * 300) == bounded("\ud800" * 300)
+
+
+def test_the_oldest_are_forgotten_many_at_a_time_and_the_latest_are_known():
+    repeats, lengths = Repeats(most=160), []
+    for number in range(500):
+        repeats.expect(str(number), lambda answer: None)
+        lengths.append(len(repeats))
+        latest = range(max(0, number - 159), number + 1)
+        assert all(repeats.find(str(each)) is not None for each in latest)
+    drops = [before - after for before, after in pairwise(lengths) if after < before]
+    assert max(lengths) == 170 and set(drops) == {10}
 
 
 def test_all_datasources_together_have_a_bound_and_who_has_most_pays():

@@ -73,6 +73,9 @@ async def test_one_that_can_not_be_stored_comes_back_later(field):
     await field.start()
     response = await field.device().register()
     assert (response.code, response.options.get_uint(n.MAX_AGE)) == (n.SERVICE_UNAVAILABLE, 7)
+    field.intake.says = Answer(Status.BUSY, retry_after=7.0, is_limited=True)
+    response = await field.device().register()
+    assert (response.code, response.options.get_uint(n.MAX_AGE)) == (n.TOO_MANY_REQUESTS, 7)
 
 
 @ensureDeferred
