@@ -262,5 +262,8 @@ def _plain(answer: Answer, used: tuple[str, ...]) -> str:
     """An answer without what it repeats of the request, and without what differs each time."""
     text = answer.whole
     for name in sorted(used, key=len, reverse=True):
-        text = text.replace(quote(name, safe=""), "…").replace(name, "…")
+        for said in (quote(name, safe=""), name):
+            text = re.sub(
+                rf"{re.escape(said)}(?!\d)", "…", text
+            )  # an id's number may begin that of another one
     return f"{answer.status} {_CHANGING.sub('#', text)}"
