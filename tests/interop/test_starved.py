@@ -11,10 +11,10 @@ from tests.peers.starving import starved
 SHARE = 0.05
 SECONDS = 600
 SCRIPTS = {
-    "duktape": "function Decoder(payload, metadata) { return {deviceName: 'd', telemetry: {n: payload[0]}}; }",
-    "quickjs": "const f = (x) => x;\nreturn {deviceName: 'd', telemetry: {n: f(payload[0])}};",
+    "duktape": "function Decoder(payload, metadata) { return {deviceName: 'one', telemetry: {n: payload[0]}}; }",
+    "quickjs": "const f = (x) => x;\nreturn {deviceName: 'two', telemetry: {n: f(payload[0])}};",
     "busy": "function Decoder(payload, metadata) { var x = 0; for (var i = 0; i < 100000; i++) x += i;"
-    " return {deviceName: 'd', telemetry: {n: payload[0], x: x}}; }",
+    " return {deviceName: 'three', telemetry: {n: payload[0], x: x}}; }",
 }
 
 
