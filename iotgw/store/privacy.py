@@ -17,6 +17,7 @@ from msgspec import Struct
 from iotgw.core.private import OTHERS
 from iotgw.store.manifest import MANIFEST
 from iotgw.store.restore import ASIDE
+from iotgw.store.stored_files import FOLDER
 
 _OURS = re.compile(
     r"lock|new-admin-token|secret\.key.*|admin-token.*|paused|restoring|manifest\.json|(mqtt|sftp)-.*\.(json|new)"
@@ -60,6 +61,7 @@ def _is_ours(path: Path, backups: Path, log: Path | None, certificates: Path | N
         or (certificates is not None and path in (certificates, *certificates.parents))
         or path.name.startswith(ASIDE)
         or path.name in _FOREIGN_IS_FINE
+        or path.name == FOLDER
         or any(path.glob(f"*/{MANIFEST}"))  # backups of a former backup-directory
     )
 
@@ -71,7 +73,7 @@ def _directories(path: Path) -> Iterator[Path]:
 def _files(data_dir: Path, backups: Path, log: Path | None) -> Iterator[Path]:
     """The gateway's files, and the directories that they are in."""
     for path in sorted(data_dir.iterdir()):
-        if path.name.startswith(ASIDE) or any(path.glob(f"*/{MANIFEST}")):
+        if path.name.startswith(ASIDE) or path.name == FOLDER or any(path.glob(f"*/{MANIFEST}")):
             yield from _all(path)
         elif _OURS.fullmatch(path.name):
             yield path

@@ -1,4 +1,4 @@
-"""Files that users upload for their devices. What they are stands in the registry, their bytes in ``{data_dir}/files``.
+"""Files that users upload for their devices. What they are stands in the registry, their bytes in ``{data_dir}/device-files``.
 
 A file is hashed when its last byte is there, and never changes after that. What a kill leaves of one that isn't whole goes on where
 it was, as only bytes on the disk count.
@@ -28,6 +28,8 @@ from iotgw.core.ports.stored_files import IStoredFiles, StoredFile
 from iotgw.core.specs import Resource
 from iotgw.store.sqlite.worker import StoreThread
 
+FOLDER = "device-files"
+"""In the data directory. Nothing else may be in it: what belongs to no file is removed."""
 KIND = "file"
 """Of the resources in the registry."""
 MOST_FILES = 1000
@@ -47,7 +49,7 @@ class FileStore:
     def __init__(
         self, data_dir: Path, registry: IRegistry, reactor: IThreadedClock, dates: IDates, most_bytes: int
     ) -> None:
-        self._folder = data_dir / "files"
+        self._folder = data_dir / FOLDER
         self._registry = registry
         self._reactor = reactor
         self._dates = dates

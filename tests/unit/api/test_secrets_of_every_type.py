@@ -54,6 +54,12 @@ Change = dict[str, Any]
 CASES: dict[str, tuple[dict[str, Any], list[Change]]] = {
     "datasource/coap": (COAP, []),
     "datasource/lwm2m": (COAP, []),
+    "datasource/lwm2m-bootstrap": (
+        {
+            "dtls": COAP["dtls"], "issuer": {"certFile": PEM, "keyFile": PRIVATE},
+            "profiles": [{"servers": [{"uri": "coaps://h", "mode": "x509", "serverCertificate": PEM}]}],
+        }, [],
+    ),
     "datasource/dragino-coap": (COAP, []),
     "datasource/lobaro-coap": (COAP, []),
     "datasource/tekelek": ({"password": HUSH, "devices": {"1": {"password": HUSH}}}, []),

@@ -29,6 +29,7 @@ def test_brokers_and_platforms_do_and_open_ports_do_not():
         "rabbitmq",
         "aws-sqs",
         "google-pubsub",
+        "google-pubsub-push",
         "aws-kinesis",
     }
 

@@ -57,6 +57,14 @@ def test_the_settings_name_the_log_and_the_backups(data):
     assert (opened.left, mode(data)) == ({}, 0o700)
 
 
+def test_uploaded_files_are_private_and_their_directory_is_nobody_else_s(data):
+    (data / "device-files").mkdir(mode=0o755)
+    (data / "device-files" / "1").touch(mode=0o644)
+    opened = make_private(data, Settings())
+    assert (opened.left, mode(data)) == ({}, 0o700)
+    assert (mode(data / "device-files"), mode(data / "device-files" / "1")) == (0o700, 0o600)
+
+
 def test_the_certificates_are_an_operator_s_and_stay_as_they_are(data):
     (data / "certificates").mkdir(mode=0o750)
     (data / "certificates" / "server.key").touch(mode=0o640)

@@ -11,14 +11,14 @@ import pytest
 from iotgw import testing
 from iotgw.core.errors import NoSpace
 from iotgw.store import stored_files
-from iotgw.store.stored_files import FileStore
+from iotgw.store.stored_files import FOLDER, FileStore
 from iotgw.testing.contracts import StoredFilesContract, Threaded
 
 
 class TestFileStore(Threaded, StoredFilesContract):
     @pytest.fixture(autouse=True)
     def in_directory(self, tmp_path):
-        self.folder = tmp_path / "files"
+        self.folder = tmp_path / FOLDER
         self.registry = testing.MemoryRegistry(self.clock)
 
     def open(self):
