@@ -7,15 +7,13 @@ from pathlib import Path
 
 import msgspec
 from twisted.internet.defer import Deferred, succeed
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from iotgw.core.ports.debug import DebugEntry, IDebugStore
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.store.sqlite import damage
-from iotgw.store.sqlite.database import connect, upgrade
-from iotgw.store.sqlite.worker import StoreThread
+from iotgw.store.sqlite.replaceable import ReplaceableDatabase
 
 PENDING = 4 << 20
 """Bytes that may wait for the disk; what comes beyond is dropped."""
@@ -27,17 +25,16 @@ Row = tuple[str, str, bytes]
 
 
 @implementer(IDebugStore)
-class DebugStore:
+class DebugStore(ReplaceableDatabase):
     """Entries in ``{data_dir}/debug.db``, of at most about ``max_bytes``: beyond, the oldest go. ``dropped`` counts those that the disk was too slow for."""
 
-    _log = Logger()
+    name = "debug"
+    probe = "SELECT count(*) FROM entry WHERE message = ''"
+    synchronous = "NORMAL"
 
     def __init__(self, data_dir: Path, reactor: IThreadedClock, max_bytes: int = 64 << 20) -> None:
-        self._path = data_dir / "debug.db"
-        self._reactor = reactor
+        super().__init__(data_dir, reactor)
         self._max_bytes = max_bytes
-        self._worker: StoreThread  # a thread does not outlast the fork of a daemon: made in `start`
-        self._connection: sqlite3.Connection | None = None
         self._pending: list[Row] = []
         self._pending_bytes = 0
         self._writing: Deferred[None] | None = None
@@ -45,13 +42,11 @@ class DebugStore:
         self._decode = msgspec.json.Decoder(DebugEntry).decode
         self._encode = msgspec.json.Encoder().encode
         self.dropped = 0
-        self.put_aside = ""
 
     def start(self) -> Deferred[None]:
         """See `IDebugStore.start`."""
-        self._worker = StoreThread(self._reactor, "debug")
         self._is_open = True
-        return self._worker.call(self._open)
+        return super().start()
 
     def stop(self) -> Deferred[None]:
         """See `IDebugStore.stop`."""
@@ -90,7 +85,7 @@ class DebugStore:
         def over(result: object) -> None:
             if isinstance(result, Failure):
                 self.dropped += len(rows)
-                self._log.warn("debugging can't be written: {why}", why=result.getErrorMessage())
+                self.log.warn("debugging can't be written: {why}", why=result.getErrorMessage())
             self._writing = None
             if self._pending:
                 self._write()
@@ -99,27 +94,6 @@ class DebugStore:
         self._worker.call(self._add, rows).addBoth(over)
 
     # --- in the worker's thread ---
-
-    def _open(self) -> None:
-        self._connection, self.put_aside = damage.opened_anew(self._path, self._connect)
-        if self.put_aside:
-            self._log.warn("{problem}", problem=self.put_aside)
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = connect(self._path, synchronous="NORMAL")
-        try:
-            upgrade(connection, "debug")
-            connection.execute("SELECT count(*) FROM entry WHERE message = ''").fetchone()
-        except Exception:
-            connection.close()
-            raise
-        return connection
-
-    def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-        self._worker.stop()
 
     def _add(self, rows: list[Row]) -> None:
         db = self._connection

@@ -4,52 +4,37 @@ next one."""
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from iotgw.core.ports.kept import IKept, Rows
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.store.sqlite import damage
-from iotgw.store.sqlite.database import connect, upgrade
-from iotgw.store.sqlite.worker import StoreThread
+from iotgw.store.sqlite.replaceable import ReplaceableDatabase
 
 Place = tuple[str, str]
 """Owner and key."""
 
 
 @implementer(IKept)
-class KeptRows:
+class KeptRows(ReplaceableDatabase):
     """Rows in ``{data_dir}/kept.db``. A damaged file is put aside, and ``put_aside`` says so."""
 
-    log = Logger()
+    name = "kept"
+    probe = "SELECT count(*) FROM row"
 
     def __init__(self, data_dir: Path, reactor: IThreadedClock) -> None:
-        self._path = data_dir / "kept.db"
-        self._reactor = reactor
-        self._worker: StoreThread  # a thread does not outlast the fork of a daemon: made in `start`
-        self._connection: sqlite3.Connection | None = None
+        super().__init__(data_dir, reactor)
         self._pending: dict[Place, bytes | None] = {}
         self._waiting: list[Deferred[None]] = []
         self._writing = False
-        self.put_aside = ""
-
-    def start(self) -> Deferred[None]:
-        """See `IKept.start`."""
-        self._worker = StoreThread(self._reactor, "kept")
-        return self._worker.call(self._open)
 
     def stop(self) -> Deferred[None]:
         """See `IKept.stop`."""
         return self._flushed().addBoth(lambda _: self._worker.call(self._close))
-
-    def between_commits(self, function: Callable[[], None]) -> None:
-        """Run a function in the thread when nothing is half written."""
-        self._worker.run(function)
 
     def rows(self, owner: str) -> Deferred[dict[str, bytes]]:
         """See `IKept.rows`."""
@@ -102,27 +87,6 @@ class KeptRows:
             self._write()
 
     # --- in the worker's thread ---
-
-    def _open(self) -> None:
-        self._connection, self.put_aside = damage.opened_anew(self._path, self._connect)
-        if self.put_aside:
-            self.log.warn("{problem}", problem=self.put_aside)
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = connect(self._path)
-        try:
-            upgrade(connection, "kept")
-            connection.execute("SELECT count(*) FROM row").fetchone()
-        except Exception:
-            connection.close()
-            raise
-        return connection
-
-    def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-        self._worker.stop()
 
     def _commit(self, rows: dict[Place, bytes | None]) -> None:
         assert self._connection is not None

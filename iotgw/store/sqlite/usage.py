@@ -7,20 +7,18 @@ now and then, and SQLite works without it.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.logger import Logger
 from zope.interface import implementer
 
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.core.ports.usage import Amounts, DeviceTally, IUsageStore, Tally, UsageQuery, UsageRow
 from iotgw.core.times import DateMs
 from iotgw.store.sqlite import damage
-from iotgw.store.sqlite.database import as_array, connect, upgrade
-from iotgw.store.sqlite.worker import StoreThread
+from iotgw.store.sqlite.database import as_array
+from iotgw.store.sqlite.replaceable import ReplaceableDatabase
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -53,33 +51,22 @@ _TENANT_SUMS = (
 
 
 @implementer(IUsageStore)
-class UsageStore:
+class UsageStore(ReplaceableDatabase):
     """Usage in ``{data_dir}/usage.db``, of at most ``max_bytes``: beyond, the oldest days of devices go first, then the oldest hours. A damaged
     file is put aside, and ``put_aside`` says so."""
 
-    _log = Logger()
+    name = "usage"
+    probe = "SELECT count(*) FROM thing, hour, device LIMIT 1"
+    synchronous = "NORMAL"
 
     def __init__(self, data_dir: Path, reactor: IThreadedClock, max_bytes: int = 256 << 20) -> None:
-        self._path = data_dir / "usage.db"
-        self._reactor = reactor
+        super().__init__(data_dir, reactor)
         self._max_bytes = max_bytes
-        self._worker: StoreThread  # a thread does not outlast the fork of a daemon: made in `start`
-        self._connection: sqlite3.Connection | None = None
         self._trimmed_at = 0
-        self.put_aside = ""
-
-    def start(self) -> Deferred[None]:
-        """See `IUsageStore.start`."""
-        self._worker = StoreThread(self._reactor, "usage")
-        return self._worker.call(self._open)
 
     def stop(self) -> Deferred[None]:
         """See `IUsageStore.stop`."""
         return self._worker.call(self._close)
-
-    def between_commits(self, function: Callable[[], None]) -> None:
-        """Run a function in the thread when nothing is half written."""
-        self._worker.run(function)
 
     def add(
         self, at_ms: DateMs, things: list[Tally], devices: list[DeviceTally], forgets: bool = True
@@ -92,27 +79,6 @@ class UsageStore:
         return self._worker.call(self._rows, query)
 
     # --- in the worker's thread ---
-
-    def _open(self) -> None:
-        self._connection, self.put_aside = damage.opened_anew(self._path, self._connect)
-        if self.put_aside:
-            self._log.warn("{problem}", problem=self.put_aside)
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = connect(self._path, synchronous="NORMAL")
-        try:
-            upgrade(connection, "usage")
-            connection.execute("SELECT count(*) FROM thing, hour, device LIMIT 1").fetchone()
-        except Exception:
-            connection.close()
-            raise
-        return connection
-
-    def _close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-        self._worker.stop()
 
     def _add(self, at_ms: DateMs, things: list[Tally], devices: list[DeviceTally], forgets: bool) -> None:
         db = self._connection
