@@ -105,13 +105,16 @@ class Field:
         return {item["state"] for item in self.gateway.api("GET", self.path).json["items"]}
 
     def runs(self, uplink, state):
-        """Uplinks until every item is in this state; each arrived."""
-        for number in range(1, 100):
-            uplink(number)
-            if len(self.got) == len(self.texts) and self.states() == {state}:
-                break
+        """Uplinks until every item is in this state; each arrived. How many that takes is a matter of how often, and how
+        long, the gateway is without its connection."""
+
+        def all_are_there():
+            self.number += 1
+            uplink(self.number)
+            return len(self.got) == len(self.texts) and self.states() == {state}
+
+        wait_until(all_are_there, HANGS, f"{state} of all items")
         assert sorted(self.got) == self.texts
-        wait_until(lambda: self.states() == {state}, 20, f"{state}, there is {self.states()}")
 
 
 def json_uplink(field, number):
