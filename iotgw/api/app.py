@@ -51,6 +51,18 @@ _HOST = b"iotgw"
 AT_ROOT = ("/health/", "/metrics")
 """Paths that probes and scrapers expect without the prefix; they are under both."""
 
+CONSOLE = b"console"
+FOREIGN = ((b"X-Content-Type-Options", b"nosniff"), (b"Content-Security-Policy", b"sandbox"))
+"""What is mounted answers with bytes of others, such as downlinks: no browser may take them for a page of this origin."""
+
+
+class IConsole(Protocol):
+    """The console's resource: `iotgw.web.console.Console`."""
+
+    @property
+    def is_built(self) -> bool:
+        """Whether there is a console to show."""
+
 
 class Routes(Protocol):
     """What brings routes: the class of each file of resources."""
@@ -112,8 +124,8 @@ def routes(parts: Parts) -> list[Route]:
     return found + OpenApiRoutes(parts.datasource_types, parts.integration_types, found).routes()
 
 
-def api_site(parts: Parts, mounts: IMounts | None = None) -> IResource:
-    """The root resource of the listener: the API under `/api/v1`, and what datasources serve. Serve it by
+def api_site(parts: Parts, mounts: IMounts | None = None, console: IConsole | None = None) -> IResource:
+    """The root resource of the listener: the API under `/api/v1`, the console, and what datasources serve. Serve it by
     `iotgw.api.site.ApiSite`."""
     dispatch = Dispatcher(parts.clock, Guard(Tokens(parts.registry)), parts.doors, parts.dates)
     app = Klein()
@@ -126,7 +138,7 @@ def api_site(parts: Parts, mounts: IMounts | None = None) -> IResource:
             handler.__name__ = f"route{number}_{place}"  # type: ignore[attr-defined]
             app.route(path, methods=[route.method], strict_slashes=False)(handler)
     app.handle_errors(Exception)(_failed)
-    return _Root(app, mounts, parts)
+    return _Root(app, mounts, parts, console)
 
 
 def _failed(request: Any, failure: Failure) -> bytes:
@@ -137,8 +149,9 @@ def _failed(request: Any, failure: Failure) -> bytes:
 class _Root(Resource):
     """What is mounted goes to its resource straight, everything else to Klein with its whole path."""
 
-    def __init__(self, app: Klein, mounts: IMounts | None, parts: Parts) -> None:
+    def __init__(self, app: Klein, mounts: IMounts | None, parts: Parts, console: IConsole | None) -> None:
         super().__init__()
+        self._console = console
         self._sites, self._doors = parts.sites, parts.doors
         self._klein = app.resource()
         self._mounts = mounts
@@ -147,6 +160,8 @@ class _Root(Resource):
         """The resource of a path whose first segment is given."""
         mounted = self._mounts.resource(path, request) if self._mounts is not None else None
         if mounted is not None:
+            for name, value in FOREIGN:
+                request.setHeader(name, value)
             return mounted
         if objection := self._sites.objection(request):
             peer = getattr(request.getClientAddress(), "host", "")
@@ -155,7 +170,9 @@ class _Root(Resource):
         if not request.method.isalpha():
             return _Refused(Problem(400, "expected a method such as GET"))
         if path == b"" and not request.postpath and request.method in (b"GET", b"HEAD"):
-            return FrontPage()
+            return FrontPage(self._console is not None and self._console.is_built)
+        if path == CONSOLE and self._console is not None:
+            return self._console
         segments = [request.prepath.pop(), *(request.postpath or ())]  # type: ignore[union-attr]
         try:
             b"/".join(segments).decode()
