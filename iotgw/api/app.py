@@ -12,6 +12,7 @@ from twisted.web.server import Request
 
 from iotgw.api.apply import apply_routes, catalogues, keepers
 from iotgw.api.auth import Guard, Tokens
+from iotgw.api.browser_sessions import BrowserSessions
 from iotgw.api.candidates import Candidates
 from iotgw.api.configuration import ConfigurationRoutes
 from iotgw.api.credentials import CredentialRoutes
@@ -26,6 +27,7 @@ from iotgw.api.fleet import FleetRoutes
 from iotgw.api.front import FrontPage
 from iotgw.api.health import HealthRoutes
 from iotgw.api.jobs import JobRoutes
+from iotgw.api.login import LoginRoutes
 from iotgw.api.messages import MessageRoutes
 from iotgw.api.metrics import MetricsRoutes
 from iotgw.api.openapi import OpenApiRoutes
@@ -71,8 +73,9 @@ class Routes(Protocol):
         """Its routes."""
 
 
-def routes(parts: Parts) -> list[Route]:
+def routes(parts: Parts, sessions: BrowserSessions | None = None) -> list[Route]:
     """Every route of the API. Each class is given the ports that it uses."""
+    sessions = sessions or BrowserSessions(parts.registry)
     registry, journal, pipeline, delivery = parts.registry, parts.journal, parts.pipeline, parts.delivery
     trials, versions, dates = parts.trials, parts.versions, parts.dates
     messages = MessageRoutes(registry, journal, pipeline, delivery, parts.events, dates)
@@ -113,6 +116,7 @@ def routes(parts: Parts) -> list[Route]:
         DownlinkBatchRoutes(parts.jobs, parts.downlinks, parts.fleet, registry, credentials),
         EventRoutes(parts.events),
         TokenRoutes(registry, recorder, dates),
+        LoginRoutes(sessions, registry, dates),
         apply_routes(parts, saved),
         ConfigurationRoutes(keepers(parts, saved), registry, recorder, parts.clock),
         PresetRoutes(parts.datasource_types),
@@ -127,9 +131,10 @@ def routes(parts: Parts) -> list[Route]:
 def api_site(parts: Parts, mounts: IMounts | None = None, console: IConsole | None = None) -> IResource:
     """The root resource of the listener: the API under `/api/v1`, the console, and what datasources serve. Serve it by
     `iotgw.api.site.ApiSite`."""
-    dispatch = Dispatcher(parts.clock, Guard(Tokens(parts.registry)), parts.doors, parts.dates)
+    sessions = BrowserSessions(parts.registry)
+    dispatch = Dispatcher(parts.clock, Guard(Tokens(parts.registry, sessions)), parts.doors, parts.dates)
     app = Klein()
-    for number, route in enumerate(routes(parts)):
+    for number, route in enumerate(routes(parts, sessions)):
         paths = [PREFIX + route.path]
         if route.path.startswith(AT_ROOT):
             paths.append(route.path)
