@@ -4,6 +4,7 @@ each alert has its runbook, and faults that are caused are told."""
 import json
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -104,11 +105,17 @@ def send(gateway):
 def with_traffic(gateway, prometheus, expression):
     """What an expression gives, once it gives something while traffic goes on."""
 
-    found = prometheus.query(expression)
-    if not found:
-        send(gateway)
-        found = wait_until(lambda: prometheus.query(expression), 40, expression)
-    return found
+    sent_at = 0.0
+
+    def found():
+        nonlocal sent_at
+        samples = prometheus.query(expression)
+        if not samples and time.monotonic() - sent_at > 3:
+            sent_at = time.monotonic()
+            send(gateway)
+        return samples
+
+    return wait_until(found, 40, expression)
 
 
 @pytest.mark.parametrize("alert", CAUSED)
