@@ -17,7 +17,7 @@ test: $(VENV)/.test peers
 	$(PYTEST) -m "not soak and not interop" -n 3 --dist loadfile
 
 # with the peers that are large, or have to be built
-interop: $(VENV)/.test $(VENV)/.dist peers large-peers
+interop: $(VENV)/.test $(VENV)/.dist $(VENV)/.docs peers large-peers
 	$(PYTEST) -m "interop and not soak" -n 2 --dist loadfile
 
 # the same suite in an environment of its own, with the newest versions that setup.cfg allows; names what is newer still
@@ -111,8 +111,11 @@ bench-paired: $(VENV)/.run
 profile: $(VENV)/.bench
 	$(BIN)/python benchmarks/flame.py
 
-docs: $(VENV)/.run
+# the tables that are made from the code, then the pages as a site in site/, links and anchors checked
+docs: $(VENV)/.run $(VENV)/.docs
 	$(BIN)/python -m iotgw.ctl.settings_tables docs
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -c docs/site . site
+	@echo "Open site/index.html"
 
 # a manual page for each command of iotgwctl: man -l man/iotgwctl.1
 man: $(VENV)/.run
@@ -143,6 +146,10 @@ $(VENV)/.test: $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[test]'
 	@touch $@
 
+$(VENV)/.docs: $(VENV)/.run
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[docs]'
+	@touch $@
+
 $(VENV)/.soak: $(VENV)/.test
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[soak]'
 	@touch $@
@@ -160,4 +167,4 @@ $(VENV)/.lint: $(VENV)/.run
 	@touch $@
 
 clean:
-	rm -rf build dist man *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf build dist man site *.egg-info .pytest_cache .mypy_cache .ruff_cache

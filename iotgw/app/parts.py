@@ -87,9 +87,11 @@ from iotgw.observe.debug import DebugLog
 from iotgw.observe.events import EventLog
 from iotgw.observe.trace import Trace
 from iotgw.observe.usage import DeviceMeter, UsageMeter
+from iotgw.pipeline.latency import Latency
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.sources import Sources
 from iotgw.store.backups import Backups
+from iotgw.store.certificate_ends import CertificateEnds
 from iotgw.store.certificates import CertificateDirectory
 from iotgw.store.sqlite.debug import DebugStore
 from iotgw.store.sqlite.devices import DeviceStore
@@ -239,11 +241,12 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     datasource_types: Types[IDatasourceType] = Types("iotgw.datasources", reactor, DATASOURCES, connector)
     integration_types: Types[IIntegrationType] = Types("iotgw.integrations", reactor, INTEGRATIONS, connector)
     debug_store = DebugStore(data_dir, reactor, settings.debug.max_bytes)
+    latency = Latency(reactor, calendar)
     debug = DebugLog(debug_store, lambda: journal.epochs, recorder, reactor, calendar)
     delivery = DeliveryService(
         journal, integration_types, reactor, events, sources.name, downlinks.push, registry.unseal, str(data_dir),
         trace, store.max_bytes, calendar, registry.seal,
-        debug=debug,
+        debug=debug, durable_at=latency.durable_at,
     )  # fmt: skip
     device_meter = DeviceMeter()
     usage_store = UsageStore(data_dir, reactor, settings.usage.max_bytes)
@@ -252,7 +255,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         sources=sources, journal=journal, registry=registry, converters=converters, versions=versions,
         credentials=credentials, speakers=speakers, delivery=delivery, downlinks=downlinks, recorder=recorder,
         departures=departures,
-        listeners=[trace, devices, fleet, delivery], types=datasource_types, reactor=reactor, data_dir=str(data_dir),
+        listeners=[latency, trace, devices, fleet, delivery], types=datasource_types, reactor=reactor, data_dir=str(data_dir),
         shares=shares, max_payload=store.max_payload, own_converters=fleet,
         max_metadata=store.max_metadata, calendar=calendar,
         files=CertificateDirectory(reactor, data_dir / settings.certificates), quarantine=quarantine, kept=kept,
@@ -289,7 +292,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,
             delivery=delivery, devices=devices, fleet=fleet, own_converters=fleet, quarantine=quarantine, releases=releases, owners=speakers, events=events, datasource_types=datasource_types,
             integration_types=integration_types, target_presets=target_presets(), clock=reactor, downlinks=downlinks, departures=departures, backups=backups, pause=pause,
-            calendar=calendar, doors=doors, sites=sites, jobs=jobs, usage=usage, debugging=debug, updates=updates, files=files,
+            calendar=calendar, doors=doors, sites=sites, jobs=jobs, usage=usage, debugging=debug, updates=updates, files=files, latency=latency, meters=(sources, delivery), certificate_ends=CertificateEnds(reactor, data_dir / settings.certificates),
         ),
     )  # fmt: skip
 

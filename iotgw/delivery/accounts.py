@@ -53,6 +53,7 @@ class Accounts:
         """Size of the records in the stream."""
         self.losses = Losses(counters.lost, cursor)
         self._ahead: dict[int, tuple[str, int]] = {}
+        self._before = counters
 
     def begin(self) -> None:
         """Derive what waits in the stream after a restart: all that is neither settled nor parked. Call this once the
@@ -113,6 +114,18 @@ class Accounts:
         """What was used of the integration so far."""
         given_up = self.buried + self.expired + sum(self.dropped.values()) - self.dismissed
         return Amounts(errors=given_up, deliveries=self.delivered)
+
+    @property
+    def ended(self) -> dict[str, int]:
+        """How many deliveries ended since the process started, by their end. These never go back: a dead letter that is sent again after all counts twice."""
+        before = self._before
+        dropped = sum(self.dropped.values()) - sum(before.dropped.values()) - self.dismissed
+        return {
+            DELIVERED: self.delivered - before.delivered,
+            EXPIRED: self.expired - before.expired,
+            "dead": self.buried,
+            "dropped": dropped,
+        }
 
     @property
     def settled(self) -> int:

@@ -235,7 +235,7 @@ class Pipeline:
     async def _settle_orphan(self, id: str) -> None:
         """Give up the uplinks of a datasource that the registry doesn't have: nobody could convert them any more."""
         source = Source(id, DEFAULT_TENANT, DatasourceSpec(name=id, type="", converter="-"))
-        source.counts.update(self._journal.counts().get(id, {}))
+        source.begin(self._journal.counts().get(id, {}))
         conversions = self._conversions(source, self._journal.conversion_cursors().get(id, 0))
         conversions.give_up(DELETED)
         conversions.start()
@@ -252,7 +252,7 @@ class Pipeline:
         if position is None:
             position = self._journal.last_uplink
             self._journal.settle(source.id, position, [])
-        source.counts.update(self._journal.counts().get(source.id, {}))
+        source.begin(self._journal.counts().get(source.id, {}))
         self._sources[source.id] = source
         intake = Intake(
             source, self._journal, self._admission, self._long_poll, self._downlinks, self._recorder,

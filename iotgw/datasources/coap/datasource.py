@@ -148,11 +148,12 @@ class CoapDatasource:
             served = [path for path in share.resources if {SEGMENT, ANY_SEGMENT}.isdisjoint(path)]
             served.sort(key=lambda path: path[:1] != ("i",))  # the one with the routing key first
             urls += [url(scheme, host, number, *path) for path in served]
+            uplinks = {each for each in share.resources.values() if isinstance(each, UplinkResource)}
+            own = sum(each.requests for each in uplinks)
             if share.is_alone:
-                found[scheme] = port.statistics()
+                found[scheme] = {**port.statistics(), "uplinkRequests": own}
             else:  # most of what a port counts can't be said to be the one's or the other's
-                uplinks = {each for each in share.resources.values() if isinstance(each, UplinkResource)}
-                found[scheme] = {"requests": sum(each.requests for each in uplinks)}
+                found[scheme] = {"requests": own}
                 found[f"{scheme}Port"] = port.statistics()
         if self._quirks:
             found["quirks"] = dict(sorted(self._quirks.items()))

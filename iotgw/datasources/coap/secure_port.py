@@ -46,6 +46,8 @@ class CoapsPort(CoapPort):
     ``context`` is that of the datasource that opens it; ``files`` are the contents of those that the settings name.
     """
 
+    scheme = "coaps"
+
     def __init__(
         self,
         reactor: IReactor,
@@ -105,7 +107,7 @@ class CoapsPort(CoapPort):
         self.layer.close()
         return super().close()
 
-    def statistics(self) -> dict[str, int]:
+    def statistics(self) -> dict[str, Any]:
         """See `CoapPort.statistics`."""
         sessions = sum(1 for _ in self.layer.sessions())
         counted = {f"dtls{name[0].upper()}{name[1:]}": count for name, count in self.layer.counters.items()}

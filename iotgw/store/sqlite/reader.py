@@ -7,6 +7,7 @@ row they take 8 ms, and no more CPU.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -243,6 +244,7 @@ class JournalReader:
             "bytes": (pages - free) * size,
             "fileBytes": pages * size,
             "walBytes": _size(self._path.with_name(self._path.name + "-wal")),
+            **_disk(self._path.parent),
             "parked": one("SELECT count(*) FROM parked").fetchone()[0],
             **streams,
         }
@@ -287,6 +289,12 @@ class JournalReader:
         first = one(f"SELECT seq, received_ms FROM {table} ORDER BY seq LIMIT 1").fetchone() or (0, 0)
         last = one(f"SELECT seq FROM {table} ORDER BY seq DESC LIMIT 1").fetchone() or (0,)
         return {"first": first[0], "last": last[0], "oldest": first[1]}
+
+
+def _disk(folder: Path) -> dict[str, int]:
+    """The size of the disk in bytes, and what may still be written."""
+    found = os.statvfs(folder)
+    return {"diskBytes": found.f_frsize * found.f_blocks, "diskFree": found.f_frsize * found.f_bavail}
 
 
 def _size(path: Path) -> int:

@@ -290,10 +290,11 @@ async def test_metrics_show_the_accounts_by_name(bench: Any, connect: Any) -> No
         answer = await client("GET", path)
         assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
         for line in (
-            'iotgw_datasource_up{datasource="field",type="coap"} 1',
-            'iotgw_uplinks_total{datasource="field",state="failed"} 2',
-            'iotgw_deliveries_total{integration="out",outcome="delivered"} 2',
-            'iotgw_deliveries_queued_total{integration="out"} 3',
+            'iotgw_datasource_up{tenant="default",datasource="field",type="coap"} 1',
+            'iotgw_datasources{tenant="default",up="1"} 1',
+            'iotgw_uplinks{tenant="default",datasource="field",state="failed"} 2',
+            'iotgw_deliveries{tenant="default",integration="out",state="delivered"} 2',
+            'iotgw_deliveries{tenant="default",integration="out",state="queued"} 3',
             "iotgw_downlinks_open 1",
         ):
             assert line in answer.text.splitlines()
@@ -311,7 +312,7 @@ async def test_refusals_are_counted_by_listener_and_by_datasource_and_only_the_o
     await connect("")("GET", "/datasources")
     assert (await client.ok("GET", "/status"))["refusals"] == {"api": {"token": 1}}
     assert (await tenant.ok("GET", "/status"))["refusals"] == {}
-    own = 'iotgw_refusals_total{datasource="field",reason="credentials"} 3'
+    own = 'iotgw_refusals_total{tenant="acme",datasource="field",reason="credentials"} 3'
     for reader, expected in (
         (client, {own, 'iotgw_refusals_total{listener="api",reason="token"} 1'}),
         (tenant, {own}),
