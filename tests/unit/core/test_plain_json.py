@@ -45,7 +45,7 @@ def test_what_is_wrong_is_said_by_one_error(data: bytes) -> None:
 
 
 def test_an_array_of_messages_that_are_not_read_yet_is_bounded_too() -> None:
-    with pytest.raises(NotJson, match="64 levels|300000 commas"):
+    with pytest.raises(NotJson, match=r"64 levels|300000 commas"):
         decode(b"[" * 1_000_000, list[msgspec.Raw])
 
 
@@ -63,7 +63,7 @@ def test_brackets_in_texts_are_no_nesting_and_hide_none() -> None:
     assert decode(b'["' + b"[" * 1000 + rb'\"[{\\"]')
     level = rb'["]}\"]",'
     assert decode(level * (DEPTH - 1) + b"[]" + b"]" * (DEPTH - 1))
-    with pytest.raises(NotJson, match="64 levels|300000 commas"):
+    with pytest.raises(NotJson, match="64 levels"):
         decode(level * DEPTH + b"[]" + b"]" * DEPTH)
 
 
