@@ -128,9 +128,13 @@ class CoapDatasource:
     @property
     def _discovery(self) -> Policy | None:
         """The policy of discovery; None if it is off."""
-        mode = self.settings.discovery
-        if mode == "on" or (mode == "auto" and ipaddress.ip_address(self.settings.interface).is_loopback):
-            return self.settings.policy
+        mode, policy = self.settings.discovery, self.settings.policy
+        if not ipaddress.ip_address(self.settings.interface).is_loopback:
+            policy = structs.replace(policy, amplification=1.0)
+        elif mode == "auto":
+            mode = "on"
+        if mode == "on":
+            return policy
         return None
 
     def status(self) -> dict[str, Any]:

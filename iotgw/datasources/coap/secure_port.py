@@ -74,6 +74,7 @@ class CoapsPort(CoapPort):
         )
         super().__init__(reactor, port, interface, clock)
         self.endpoint.peers.block_size_of = block_size_of
+        self.endpoint.peers.verified = float("inf")  # the handshake proves the address
         self._unwatch = self._credentials.watch(self._end_revoked)
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = reactor

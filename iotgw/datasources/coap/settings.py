@@ -92,8 +92,9 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     echo: Annotated[
         bool,
         Meta(
-            description="Before a reply of more than three times the request (discovery and resources), have "
-            "the peer prove its address (RFC 9175). Without, such a reply is one block at most."
+            description="Before a reply of `resources` that is larger than its request, have the peer prove its address "
+            "(RFC 9175). Without, such a reply is one block at most. `/.well-known/core` asks for that "
+            "on any address but loopback."
         ),
     ] = False
     confirm_downlinks: Annotated[
@@ -180,7 +181,7 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
             block_size=self.block_size,
             rate=self.rate_limit,
             burst=self.rate_burst,
-            amplification=3.0 if self.echo else 0.0,
+            amplification=1.0 if self.echo else 0.0,
             lenient=self.forgiven,
             match_content=self.deduplication == "strict+content",
             response_timeout=self.response_timeout or 0.0,
