@@ -38,6 +38,7 @@ from iotgw.core.recorder import Recorder
 from iotgw.core.refusals import Doors
 from iotgw.core.shared import SharedResources
 from iotgw.core.times import DateMs
+from iotgw.core.trusted_proxies import TrustedProxies
 from iotgw.core.types import Types
 from iotgw.datasources.coap.datasource import CoapType
 from iotgw.datasources.coap.ports import CoapPorts
@@ -158,6 +159,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
     recorder: Recorder
     shares: SharedResources
     mounts: HttpMounts
+    certificates: CertificateDirectory
     backups: Backups
     pause: Pause
     jobs: JobService
@@ -221,10 +223,11 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         store_of_downlinks, reach.encode, reach.find, changed, reactor, calendar, speakers
     )
     kept = KeptRows(data_dir, reactor)
+    certificates = CertificateDirectory(reactor, data_dir / settings.certificates)
     doors = Doors(recorder, reactor)
-    sites = OwnSites(settings.hosts, settings.proxies)
-    tell = partial(doors.note, "http", "slow")
-    make_site = partial(ApiSite, for_devices=True, is_proxy=sites.is_proxy, tell=tell)
+    proxies = TrustedProxies(settings.trusted_proxies, settings.proxy_header)
+    sites = OwnSites(settings.hosts, proxies)
+    make_site = partial(ApiSite, for_devices=True, proxies=proxies, tell=partial(doors.note, "http", "slow"))
     mounts = HttpMounts(
         make_site,
         OWN_PATHS,
@@ -232,6 +235,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         doors.note,
         sites=sites,
         guesses=KeyGuesses(reactor),
+        proxies=proxies,
     )
     coap_ports = CoapPorts(
         reactor, partial(sources.is_away, "coap"), sources.away.find, doors.note, settings.coap_trees
@@ -258,7 +262,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         listeners=[latency, trace, devices, fleet, delivery], types=datasource_types, reactor=reactor, data_dir=str(data_dir),
         shares=shares, max_payload=store.max_payload, own_converters=fleet,
         max_metadata=store.max_metadata, calendar=calendar,
-        files=CertificateDirectory(reactor, data_dir / settings.certificates), quarantine=quarantine, kept=kept,
+        files=certificates, quarantine=quarantine, kept=kept,
         meter=device_meter, debug=debug,
     )  # fmt: skip
     releases = Releases(quarantine, fleet, journal, pipeline, recorder, reactor)
@@ -287,7 +291,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, fleet=fleet, releases=releases, journal=journal,
         downlinks=downlinks, kept=kept, converters=converters, delivery=delivery,
         integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar, str(data_dir)),
-        pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, backups=backups, pause=pause,
+        pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, certificates=certificates, backups=backups, pause=pause,
         jobs=jobs, files=files, usage_store=usage_store, usage=usage, debug_store=debug_store, debug=debug, api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,
             delivery=delivery, devices=devices, fleet=fleet, own_converters=fleet, quarantine=quarantine, releases=releases, owners=speakers, events=events, datasource_types=datasource_types,
