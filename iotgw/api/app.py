@@ -80,7 +80,7 @@ def routes(parts: Parts) -> list[Route]:
             parts.clock,
             dates,
         ),
-        UpkeepRoutes(parts.backups, parts.pause, dates),
+        UpkeepRoutes(parts.backups, parts.backup_plans, parts.pause, dates),
         MetricsRoutes(parts),
         *saved,
         TargetPresetRoutes(parts.target_presets),

@@ -78,6 +78,7 @@ class MetricsRoutes:
     def _gateway(self, exposition: Exposition) -> None:
         """What is of all tenants together."""
         self._converters(exposition)
+        self._backups(exposition)
         for listener, reasons in self._parts.doors.counts().items():
             for reason, count in reasons.items():
                 exposition.counter("iotgw_refusals_total", REFUSALS, count, listener=listener, reason=reason)
@@ -87,6 +88,16 @@ class MetricsRoutes:
             "iotgw_events_dropped_total", "Events that could not be kept", self._parts.events.dropped
         )
         process(exposition, self._parts.dates.date_ms(self._started) / 1000)
+
+    def _backups(self, exposition: Exposition) -> None:
+        for plan in self._parts.backup_plans.plans():
+            last = plan.last.made_at / 1000 if plan.last is not None else None
+            about = "When a plan's last whole backup was made, in seconds since 1970"
+            exposition.gauge("iotgw_backup_last_success_seconds", about, last, plan=plan.name)
+            size = plan.last.bytes if plan.last is not None else None
+            exposition.gauge("iotgw_backup_bytes", "Size of a plan's last whole backup", size, plan=plan.name)
+            about = "Backups that failed, since the start"
+            exposition.counter("iotgw_backup_failures_total", about, plan.failures, plan=plan.name)
 
     def _room(self, exposition: Exposition) -> None:
         room = self._parts.pipeline.room()
