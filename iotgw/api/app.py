@@ -99,7 +99,7 @@ def routes(
             parts.clock,
             dates,
         ),
-        UpkeepRoutes(parts.backups, parts.pause, dates),
+        UpkeepRoutes(parts.backups, parts.backup_plans, parts.pause, dates),
         MetricsRoutes(parts),
         *saved,
         TargetPresetRoutes(parts.target_presets),

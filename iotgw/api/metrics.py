@@ -133,12 +133,21 @@ class MetricsRoutes:
     def _gateway(self, exposition: Exposition) -> None:
         """What is of all tenants together."""
         self._converters(exposition)
+        self._backups(exposition)
         for listener, reasons in self._parts.doors.counts().items():
             for reason, count in reasons.items():
                 exposition.add("iotgw_refusals_total", count, "", "", listener, reason)
         exposition.add("iotgw_downlinks_open", self._parts.downlinks.depth())
         exposition.add("iotgw_events_dropped_total", self._parts.events.dropped)
         process(exposition, self._parts.dates.date_ms(self._started) / 1000)
+
+    def _backups(self, exposition: Exposition) -> None:
+        for plan in self._parts.backup_plans.plans():
+            last = plan.last.made_at / 1000 if plan.last is not None else None
+            exposition.add("iotgw_backup_last_success_seconds", last, plan.name)
+            size = plan.last.bytes if plan.last is not None else None
+            exposition.add("iotgw_backup_bytes", size, plan.name)
+            exposition.add("iotgw_backup_failures_total", plan.failures, plan.name)
 
     def _room(self, exposition: Exposition) -> None:
         room = self._parts.pipeline.room()

@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from iotgw.core.clock import PlainCalendar
 from iotgw.core.departures import Departures
 from iotgw.core.own_sites import OwnSites
-from iotgw.core.ports.backups import IBackups
+from iotgw.core.ports.backups import IBackupPlans, IBackups
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.datasources import IDatasourceType
@@ -64,6 +64,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     downlinks: IDownlinkQueue
     departures: Departures
     backups: IBackups
+    backup_plans: IBackupPlans
     pause: IPause
     jobs: IJobs
     updates: IFirmwareJobs

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides
@@ -101,7 +102,7 @@ async def check(
     document: ResourcesDocument, settings: Settings, directory: Path, reactor: IReactor
 ) -> CheckedConfiguration:
     """Check a document with an empty gateway's parts, whose data is in ``directory``."""
-    gateway = build(settings, directory, reactor, PlainCalendar(reactor))
+    gateway = build(replace(settings, backup={}), directory, reactor, PlainCalendar(reactor))
     await gateway.registry.start()
     await gateway.events.start()
     await gateway.converters.start()

@@ -11,8 +11,10 @@ from msgspec import Struct
 
 from iotgw.api.parts import Parts
 from iotgw.api.site import OWN_PATHS, ApiSite
+from iotgw.app.backup_plans import plans_of
 from iotgw.app.integrations import RegisteredIntegrations
 from iotgw.app.pause import Pause
+from iotgw.backups.plans import BackupPlans
 from iotgw.config.settings import IntegrationsSection, Settings
 from iotgw.connect.endpoint import Connector
 from iotgw.connect.proxy import ENVIRONMENT, of_environment
@@ -162,6 +164,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
     mounts: HttpMounts
     certificates: CertificateDirectory
     backups: Backups
+    backup_plans: BackupPlans
     pause: Pause
     jobs: JobService
     files: FileStore
@@ -266,6 +269,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         usage_store.between_commits,
     ]
     backups = Backups(reactor, data_dir, data_dir / store.backup_directory, writers, recorder, calendar)
+    backup_plans = plans_of(settings, data_dir, backups, kept, recorder, reactor, connector, calendar)
     pause = Pause(data_dir, delivery, downlinks, recorder)
     files = FileStore(data_dir, registry, reactor, calendar, store.max_files)
     updates = FirmwareJobs(
@@ -287,11 +291,11 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, fleet=fleet, releases=releases, journal=journal,
         downlinks=downlinks, kept=kept, converters=converters, delivery=delivery,
         integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar, str(data_dir)),
-        pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, certificates=certificates, backups=backups, pause=pause,
+        pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, certificates=certificates, backups=backups, backup_plans=backup_plans, pause=pause,
         jobs=jobs, files=files, usage_store=usage_store, usage=usage, rates=rates, debug_store=debug_store, debug=debug, api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,
             delivery=delivery, devices=devices, fleet=fleet, own_converters=fleet, quarantine=quarantine, releases=releases, owners=speakers, events=events, datasource_types=datasource_types,
-            integration_types=integration_types, target_presets=target_presets(), clock=reactor, downlinks=downlinks, departures=departures, backups=backups, pause=pause,
+            integration_types=integration_types, target_presets=target_presets(), clock=reactor, downlinks=downlinks, departures=departures, backups=backups, backup_plans=backup_plans, pause=pause,
             calendar=calendar, doors=doors, sites=sites, jobs=jobs, usage=usage, debugging=debug, updates=updates, files=files, live=live, rates=rates, latency=latency, meters=(sources, delivery), certificate_ends=CertificateEnds(reactor, data_dir / settings.certificates),
         ),
     )  # fmt: skip

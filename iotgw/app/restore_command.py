@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from iotgw.app.found_backup import found_backup
 from iotgw.config import settings as process_settings
 from iotgw.core.private import keep_to_ourselves
 from iotgw.ctl.command import Commands, Context
@@ -14,7 +15,11 @@ from iotgw.store.restore import Restored, restore
 def add(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add("restore", _restore, "put a backup into the data directory of a stopped gateway")
-    parser.add_argument("directory", metavar="DIR", help="the backup")
+    parser.add_argument(
+        "directory",
+        metavar="BACKUP",
+        help="a directory; or a plan of --config (its newest), PLAN/NAME or a URL",
+    )
     parser.add_argument(
         "--config", "-c", metavar="FILE", help="the gateway's settings file; its data directory is used"
     )
@@ -32,10 +37,11 @@ def _restore(context: Context) -> None:
     keep_to_ourselves()
     options = context.options
     data_dir = options.data_dir or process_settings.load(options.config).data_dir
-    done = restore(
-        Path(options.directory), Path(data_dir),
-        key=Path(options.key) if options.key else None, force=options.force, paused=options.paused,
-    )  # fmt: skip
+    with found_backup(options.directory, options.config) as backup:
+        done = restore(
+            backup, Path(data_dir),
+            key=Path(options.key) if options.key else None, force=options.force, paused=options.paused,
+        )  # fmt: skip
     shown: dict[str, Any] = {
         "dataDir": str(done.data_dir), "madeAt": done.made_at, "files": done.files,
         "aside": str(done.aside) if done.aside is not None else None, "lacksKey": done.lacks_key,

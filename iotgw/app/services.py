@@ -97,6 +97,7 @@ def children(
     yield PartService("debug-store", lambda: open_debug(gateway), gateway.debug_store.stop)
     yield PartService("debug", stop=gateway.debug.stop)
     yield PartService("backups", gateway.backups.start, gateway.backups.stop)
+    yield PartService("backup-plans", gateway.backup_plans.start, gateway.backup_plans.stop)
     yield PartService("pause", gateway.pause.start)
     yield PartService("converters", gateway.converters.start, gateway.converters.stop)
     yield PartService("confinement", lambda: tell_confinement(gateway.converters, gateway.recorder))

@@ -5,12 +5,14 @@ What users manage at run time (datasources, converters, integrations) is not her
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
+from iotgw.core.backup_plan import BackupPlan
 from iotgw.core.errors import SettingsError
 from iotgw.core.own_sites import OwnSites
 from iotgw.core.trusted_proxies import Says, TrustedProxies
@@ -18,6 +20,10 @@ from iotgw.core.validate import convert
 
 Seconds = Annotated[float, Meta(gt=0, extra_json_schema={"unit": "s"})]
 Bytes = Annotated[int, Meta(gt=0, extra_json_schema={"unit": "bytes"})]
+
+
+PLAN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+"""The name of a backup plan."""
 
 
 class Section(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_fields=True):
@@ -256,6 +262,10 @@ class Settings(Section, frozen=True, kw_only=True):
     converters: ConvertersSection = ConvertersSection()
     integrations: IntegrationsSection = IntegrationsSection()
     log: LogSection = LogSection()
+    backup: Annotated[
+        dict[str, BackupPlan],
+        Meta(description="Backups on a schedule, each plan by its name ([on a schedule](#on-a-schedule))."),
+    ] = {}
 
 
 FORMER = {"proxies": "trusted-proxies"}
@@ -274,14 +284,36 @@ def load(path: str | Path | None) -> Settings:
     except msgspec.DecodeError as error:
         raise SettingsError(str(path), f"expected TOML: {error}") from error
     try:
-        settings: Settings = convert(raw, Settings)
+        settings: Settings = convert(_from_here(raw, Path(path).absolute().parent), Settings)
         OwnSites(settings.hosts)
         TrustedProxies(settings.trusted_proxies)
         if settings.tls is not None and not settings.api.startswith("tcp:"):
             raise SettingsError("tls", "expected an `api` such as tcp:8443 for a certificate")
+        for name in settings.backup:
+            if not PLAN.fullmatch(name):
+                raise SettingsError(
+                    "backup", f"expected plans' names of letters, digits, _ and -, {name!r} is none"
+                )
     except SettingsError as error:
         raise SettingsError(error.path, f"{error.problem}, got {_at(raw, error.path)!r} in {path}") from error
     return settings
+
+
+def _from_here(raw: dict[str, Any], beside: Path) -> dict[str, Any]:
+    """The references to files that backup plans have, as absolute paths. What they refer to is read by whoever needs it."""
+
+    def whole(value: Any) -> Any:
+        is_file = isinstance(value, str) and value.startswith("file:")
+        return f"file:{beside / value.removeprefix('file:')}" if is_file else value
+
+    plans = raw.get("backup")
+    if not isinstance(plans, dict):
+        return raw
+    made = {
+        name: {key: whole(value) for key, value in plan.items()} if isinstance(plan, dict) else plan
+        for name, plan in plans.items()
+    }
+    return {**raw, "backup": made}
 
 
 def _at(raw: Any, path: str) -> Any:

@@ -153,7 +153,7 @@ class AccessToken:
             host, port, 10, (tls or ClientTls()) if scheme == "https" else None, "tls", proxy
         )
         # treq's own client would decompress a response before its size is checked
-        self._agent = Agent.usingEndpointFactory(reactor, _OneWay(way))
+        self._agent = Agent.usingEndpointFactory(reactor, OneWay(way))
         self._url = auth.token_url.encode()
         form = {"grant_type": "client_credentials"} | ({"scope": auth.scope} if auth.scope else {})
         pair = urlencode({auth.client_id: auth.client_secret}).replace("=", ":", 1)  # RFC 6749 §2.3.1
@@ -257,8 +257,8 @@ def authenticator(
 
 
 @implementer(IAgentEndpointFactory)
-class _OneWay:
-    """Uses the token server's endpoint for every URI, so that forbidden addresses stay blocked."""
+class OneWay:
+    """Uses one server's endpoint for every URI, so that forbidden addresses stay blocked."""
 
     def __init__(self, way: IStreamClientEndpoint) -> None:
         self._way = way

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from twisted.conch.ssh.channel import SSHChannel
@@ -30,10 +30,14 @@ LARGEST = 256 << 10
 """Bytes of an SFTP packet; OpenSSH sends none that is larger."""
 CHUNK = 32768
 """Bytes of a write; every server must accept that much (draft-ietf-secsh-filexfer-02 §6.4)."""
+PIECE = 128 << 10
+"""Bytes that are asked for in a read; a server may give less."""
+MOST_NAMES = 100_000
 PIPELINED = 16
 """Writes under way at once."""
 FSYNC, POSIX_RENAME, STATVFS = b"fsync@openssh.com", b"posix-rename@openssh.com", b"statvfs@openssh.com"
 """Extensions of OpenSSH's (its PROTOCOL file, §4)."""
+END_OF_FILE = 1
 NO_SUCH_FILE, PERMISSION_DENIED, UNSUPPORTED = 2, 3, 8
 CODES = {
     1: "end of file", 2: "no such file", 3: "permission denied", 4: "failure", 5: "bad message", 6: "no connection",
@@ -278,6 +282,54 @@ class Files(FileTransferClient):
     async def make_folder(self, path: str) -> None:
         """Make a directory."""
         await _done("mkdir", path, self.makeDirectory(path.encode(), {}))
+
+    async def remove_folder(self, path: str) -> None:
+        """Remove an empty directory."""
+        await _done("rmdir", path, self.removeDirectory(path.encode()))
+
+    async def names(self, path: str) -> list[str]:
+        """The names in a directory, of which at most `MOST_NAMES` are looked at."""
+        folder = await _done("opendir", path, self.openDirectory(path.encode()))
+        found: list[str] = []
+        try:
+            while len(found) < MOST_NAMES:
+                some = await _done("readdir", path, folder.read())
+                found += [name.decode("utf-8", "replace") for name, _, _ in some]
+        except (EOFError, SftpRefused) as over:
+            if isinstance(over, SftpRefused) and over.code != END_OF_FILE:
+                raise
+        finally:
+            await _done("close", path, folder.close())
+        return [name for name in found if name not in (".", "..")]
+
+    async def write_from(self, path: str, read: Callable[[], Awaitable[bytes]]) -> None:
+        """Write a whole file of pieces, each of which ``read()`` gives when the one before is written; an empty one is the end."""
+        flags = FXF_WRITE | FXF_CREAT | FXF_TRUNC
+        file = await _done("open", path, self.openFile(path.encode(), flags, {}))
+        try:
+            offset = 0
+            while piece := await read():
+                await self._fill(file, path, piece, offset)
+                offset += len(piece)
+            await self._sync(file, path)
+        except SftpRefused:
+            file.close().addErrback(lambda _: None)
+            raise
+        await _done("close", path, file.close())
+
+    async def read_into(self, path: str, take: Callable[[bytes], object]) -> None:
+        """Read a whole file; ``take`` gets its pieces."""
+        file = await _done("open", path, self.openFile(path.encode(), FXF_READ, {}))
+        try:
+            offset = 0
+            while piece := await _done("read", path, file.readChunk(offset, PIECE)):
+                take(piece)
+                offset += len(piece)
+        except (EOFError, SftpRefused) as over:
+            if isinstance(over, SftpRefused) and over.code != END_OF_FILE:
+                raise
+        finally:
+            file.close().addErrback(lambda _: None)
 
 
 async def _done(step: str, path: str, asked: Deferred[Any]) -> Any:

@@ -44,7 +44,7 @@ IN_COMMANDS = {
     "status": ("status",),
     "tenants": ("tenant", "tenants"),
     "trial": ("try",),
-    "upkeep": ("backup", "resume"),
+    "upkeep": ("resume",),
     "url": ("url",),
     "usage": ("usage",),
 }  # fmt: skip
@@ -52,6 +52,7 @@ IN_COMMANDS = {
 MODULES = {
     **{f"{commands.__name__}.{module}": names for module, names in IN_COMMANDS.items()},
     "iotgw.simulate.command": ("simulate",),
+    "iotgw.app.backup_command": ("backup", "backups"),
     "iotgw.app.check_command": ("check",),
     "iotgw.app.init_command": ("init",),
     "iotgw.app.restore_command": ("restore",),

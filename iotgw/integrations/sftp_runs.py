@@ -6,9 +6,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from iotgw.core.cron import Cron
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.ports.integrations import IntegrationContext
-from iotgw.integrations.cron import Cron
 
 LONGEST_SLEEP = 60.0
 """Seconds between two looks at the date, while a run is not due."""

@@ -30,8 +30,10 @@ from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.core.recorder import Recorder
 from iotgw.store.manifest import (
     DATABASES,
+    DEVICE_FILES,
     DISPENSABLE,
     KEY,
+    PIECE,
     TOKEN,
     Manifest,
     fingerprint,
@@ -91,7 +93,7 @@ class Backups:
     def start(self) -> Deferred[None]:
         """Begin; what was left of a backup that a kill ended is removed."""
         self._worker = StoreThread(self._reactor, "backups")
-        return self._worker.call(self._tidy)
+        return self._worker.call(self._tidy, self._folder)
 
     def stop(self) -> Deferred[None]:
         """Give up what is under way; fires when the databases are let go of."""
@@ -103,7 +105,7 @@ class Backups:
         worker.stop()
         return done
 
-    def take(self, name: str, with_key: bool) -> Deferred[MadeBackup]:
+    def take(self, name: str, with_key: bool, folder: Path | None = None) -> Deferred[MadeBackup]:
         """See `IBackups.take`."""
         if self._worker is None:
             return fail(Unavailable("the gateway stops"))
@@ -116,6 +118,8 @@ class Backups:
 
         def made(result: MadeBackup | Failure) -> MadeBackup | Failure:
             self._is_taking = False
+            if folder is not None:
+                return result  # whoever keeps backups there tells how it went
             if isinstance(result, Failure):
                 self._note("backup-failed", name, result.getErrorMessage(), "error")
                 return result
@@ -123,7 +127,7 @@ class Backups:
             self._note("backup", name, text, "info")
             return result
 
-        taking = self._worker.call(self._take, name, with_key, made_ms, begun)
+        taking = self._worker.call(self._take, folder or self._folder, name, with_key, made_ms, begun)
         return taking.addBoth(made)
 
     def _note(self, type: str, name: str, text: str, severity: str) -> None:
@@ -133,26 +137,31 @@ class Backups:
 
     # --- in the thread ---
 
-    def _tidy(self) -> None:
-        for half in self._folder.glob(f".*{PART}"):
+    def _tidy(self, folder: Path) -> None:
+        for half in folder.glob(f".*{PART}"):
             shutil.rmtree(half, ignore_errors=True)
 
-    def _take(self, name: str, with_key: bool, made_ms: int, begun: float) -> MadeBackup:
-        final, half = self._folder / name, self._folder / f".{name}{PART}"
+    def _take(self, folder: Path, name: str, with_key: bool, made_ms: int, begun: float) -> MadeBackup:
+        final, half = folder / name, folder / f".{name}{PART}"
         if os.path.lexists(final):
-            raise Conflict(f"there is already a backup {name!r} in {self._folder}")
-        with _saying_why(self._folder):
-            private.make_directory(self._folder)
-            self._tidy()
+            raise Conflict(f"there is already a backup {name!r} in {folder}")
+        with _saying_why(folder):
+            private.make_directory(folder)
+            self._tidy(folder)
             half.mkdir(mode=private.DIRECTORY)
             try:
                 left_out = self._copy(half)
                 key = self._copy_files(half, with_key)
-                files = {path.name: measure(path, self._expect_no_stop) for path in sorted(half.iterdir())}
+                left_out |= self._copy_device_files(half)
+                files = {
+                    path.relative_to(half).as_posix(): measure(path, self._expect_no_stop)
+                    for path in sorted(half.rglob("*"))
+                    if path.is_file()
+                }
                 Manifest(1, made_ms, __version__, key, files).write(half)
                 sync(half)
                 half.rename(final)
-                sync(self._folder)
+                sync(folder)
             except BaseException:
                 shutil.rmtree(half, ignore_errors=True)
                 raise
@@ -176,7 +185,7 @@ class Backups:
                         reader.execute("BEGIN")
                         # It sees this moment from its first read on.
                         reader.execute("SELECT count(*) FROM sqlite_master").fetchone()
-            self._expect_room(sum(_size(self._data_dir / name) for name in readers))
+            self._expect_room(half, sum(_size(self._data_dir / name) for name in readers))
             for name, reader in readers.items():
                 if name not in left_out:
                     try:
@@ -196,7 +205,7 @@ class Backups:
             """After each step: as long as the step took, others may have the disk."""
             nonlocal began
             self._expect_no_stop()
-            self._expect_room(0)
+            self._expect_room(path.parent, 0)
             time.sleep(min(0.1, time.monotonic() - began))
             began = time.monotonic()
 
@@ -225,26 +234,58 @@ class Backups:
                 write(half / TOKEN, (self._data_dir / TOKEN).read_bytes())
         return fingerprint(key)
 
+    def _copy_device_files(self, half: Path) -> dict[str, str]:
+        """Copy what users uploaded for devices. Returns those that were deleted meanwhile, with the reason."""
+        left_out: dict[str, str] = {}
+        theirs = self._data_dir / DEVICE_FILES
+        if not theirs.is_dir():
+            return left_out
+        (half / DEVICE_FILES).mkdir(mode=private.DIRECTORY)
+        for path in sorted(theirs.iterdir()):
+            self._expect_room(half, 0)
+            try:
+                self._copy_in_steps(path, half / DEVICE_FILES / path.name)
+            except FileNotFoundError:
+                left_out[f"{DEVICE_FILES}/{path.name}"] = "it was deleted while the others were copied"
+        sync(half / DEVICE_FILES)
+        return left_out
+
+    def _copy_in_steps(self, path: Path, copy: Path) -> None:
+        with path.open("rb") as source:
+            private.make_file(copy)
+            with copy.open("wb") as target:
+                began = time.monotonic()
+                while piece := source.read(PIECE):
+                    self._expect_no_stop()
+                    target.write(piece)
+                    time.sleep(
+                        min(0.1, time.monotonic() - began)
+                    )  # as long as it took, others may have the disk
+                    began = time.monotonic()
+        sync(copy)
+
     def _expect_no_stop(self) -> None:
         if self._is_stopping:
             raise Unavailable("the gateway stops: the backup was given up")
 
-    def _expect_room(self, size: int) -> None:
-        disk = os.statvfs(self._folder)
-        is_shared = os.stat(self._folder).st_dev == os.stat(self._data_dir).st_dev
+    def _expect_room(self, folder: Path, size: int) -> None:
+        disk = os.statvfs(folder)
+        is_shared = os.stat(folder).st_dev == os.stat(self._data_dir).st_dev
         free, reserve = disk.f_bavail * disk.f_frsize, RESERVE if is_shared else OF_ITS_OWN
         if free < size + reserve:
             raise NoSpace(
-                f"no backup was made: {self._folder} has {free >> 20} MB left, expected {(size + reserve) >> 20} or more"
+                f"no backup was made: {folder.parent} has {free >> 20} MB left, expected {(size + reserve) >> 20} or more"
             )
 
 
-def check(path: Path, is_given_up: Callable[[], bool] = lambda: False) -> None:
-    """Raise sqlite3.DatabaseError where a database that nobody has open is damaged, or once it is given up."""
+def check(path: Path, is_given_up: Callable[[], bool] = lambda: False, is_thorough: bool = False) -> None:
+    """Raise sqlite3.DatabaseError where a database that nobody has open is damaged, or once it is given up. ``is_thorough`` compares
+    indexes with their tables, too."""
     uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     with closing(sqlite3.connect(uri, uri=True)) as connection:
         connection.set_progress_handler(is_given_up, INSTRUCTIONS)
-        (said,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        pragma = "integrity_check" if is_thorough else "quick_check"
+        (said,) = connection.execute(f"PRAGMA {pragma}(1)").fetchone()
     if said != "ok":
         error = sqlite3.DatabaseError(said)
         error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT

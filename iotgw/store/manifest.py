@@ -19,6 +19,8 @@ DATABASES = ("registry.db", "downlinks.db", "journal.db")
 DISPENSABLE = ("devices.db", "events.db", "kept.db", "usage.db")
 KEY = "secret.key"
 TOKEN = "admin-token"
+DEVICE_FILES = "device-files"
+"""The directory of what users uploaded for devices; the only one in a backup."""
 FORMAT = 1
 PIECE = 1 << 20
 
@@ -58,7 +60,7 @@ class Manifest(Struct, frozen=True, rename="camel", forbid_unknown_fields=False)
             raise NotWhole(f"{folder / MANIFEST}: {error}") from error
         if found.format != FORMAT:
             raise NotWhole(f"{folder}: expected a backup of format {FORMAT}, got {found.format}")
-        if any(name != os.path.basename(name) or name.startswith(".") for name in found.files):
+        if not all(map(_is_plain, found.files)):
             raise NotWhole(f"{folder / MANIFEST}: expected plain names of files")
         return found
 
@@ -76,6 +78,12 @@ class Manifest(Struct, frozen=True, rename="camel", forbid_unknown_fields=False)
                 raise NotWhole(
                     f"{folder / name} is not what was written: {found.bytes} bytes of {expected.bytes}"
                 )
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a file's name leads nowhere but into a backup."""
+    plain = name.removeprefix(f"{DEVICE_FILES}/")
+    return plain == os.path.basename(plain) and not plain.startswith(".") and plain not in ("", MANIFEST)
 
 
 def measure(path: Path, between: Callable[[], None] = lambda: None) -> File:

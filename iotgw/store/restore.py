@@ -19,7 +19,17 @@ from iotgw.core.errors import IotgwError
 from iotgw.core.ports.pause import Paused
 from iotgw.store.backups import PART, check
 from iotgw.store.lock import DataDirectoryLock
-from iotgw.store.manifest import KEY, MANIFEST, TOKEN, Manifest, NotWhole, fingerprint, sync, write
+from iotgw.store.manifest import (
+    DEVICE_FILES,
+    KEY,
+    MANIFEST,
+    TOKEN,
+    Manifest,
+    NotWhole,
+    fingerprint,
+    sync,
+    write,
+)
 from iotgw.store.sqlite.database import upgrades
 
 PAUSED = "paused"
@@ -54,13 +64,7 @@ def restore(
     Raises NotWhole, NotRestored, or AlreadyRunning, and has changed nothing then.
     """
     backup, data_dir = backup.absolute(), data_dir.absolute()
-    if backup.name.endswith(PART):
-        raise NotWhole(f"{backup}: expected a backup; this is one that wasn't finished")
-    manifest = Manifest.read(backup)
-    manifest.check(backup)
-    for name in manifest.files:
-        if name.endswith(".db"):
-            _check_database(backup / name)
+    manifest = opened(backup)
     given = _key(backup, manifest, key)
     lock = DataDirectoryLock(data_dir)
     lock.acquire()
@@ -78,6 +82,7 @@ def restore(
             given = _key_aside(data_dir, manifest)
         names = [name for name in manifest.files if name != KEY]
         for name in names:
+            private.make_directory((data_dir / name).parent)
             private.make_file(data_dir / name)
             shutil.copyfile(backup / name, data_dir / name)
             sync(data_dir / name)
@@ -90,6 +95,8 @@ def restore(
             reason = f"restored from {backup.name}, made {made}"
             write(data_dir / PAUSED, msgspec.json.encode(Paused(reason, int(time.time() * 1000))))
         _give_to_owner(data_dir)
+        if (data_dir / DEVICE_FILES).exists():
+            sync(data_dir / DEVICE_FILES)
         sync(data_dir)
         (data_dir / UNFINISHED).unlink()
         sync(data_dir)
@@ -98,15 +105,52 @@ def restore(
     return Restored(data_dir, manifest.made_at, names, aside, given is None)
 
 
+class Verified(Struct, frozen=True, rename="camel"):
+    """A backup that is whole. ``key`` tells keys apart; ``key_fits`` whether the one that was given, or is in it, is the key of its secrets (None: none was)."""
+
+    made_at: int
+    version: str
+    files: int
+    bytes: int
+    key: str
+    key_fits: bool | None
+
+
+def verify(backup: Path, key: Path | None = None) -> Verified:
+    """Open a backup: every file is there as it was written, every database is sound to its last page, and this version can use it.
+    Raises NotWhole, and NotRestored for a key that can't be read."""
+    backup = backup.absolute()
+    manifest = opened(backup, is_thorough=True)
+    path = key or (backup / KEY if KEY in manifest.files else None)
+    try:
+        fits = None if path is None else fingerprint(path.read_bytes()) == manifest.key
+    except OSError as error:
+        raise NotRestored(f"{path}: {error.strerror}") from error
+    size = sum(file.bytes for file in manifest.files.values())
+    return Verified(manifest.made_at, manifest.version, len(manifest.files), size, manifest.key, fits)
+
+
+def opened(backup: Path, is_thorough: bool = False) -> Manifest:
+    """A backup's manifest, when its files are what it says and its databases are sound. ``is_thorough`` looks at their indexes, too. Raises NotWhole."""
+    if backup.name.endswith(PART):
+        raise NotWhole(f"{backup}: expected a backup; this is one that wasn't finished")
+    manifest = Manifest.read(backup)
+    manifest.check(backup)
+    for name in manifest.files:
+        if name.endswith(".db"):
+            _check_database(backup / name, is_thorough)
+    return manifest
+
+
 def expect_finished(data_dir: Path) -> None:
     """Raise NotRestored where a restore was interrupted."""
     if (data_dir / UNFINISHED).exists():
         raise NotRestored(f"{data_dir}: a restore was interrupted; finish it by `iotgwctl restore --force`")
 
 
-def _check_database(path: Path) -> None:
+def _check_database(path: Path, is_thorough: bool) -> None:
     try:
-        check(path)
+        check(path, is_thorough=is_thorough)
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
     except sqlite3.DatabaseError as error:
@@ -173,5 +217,5 @@ def _give_to_owner(data_dir: Path) -> None:
     """Restored by root, the files belong to whom the directory belongs."""
     owner = data_dir.stat()
     if os.geteuid() == 0 and owner.st_uid != 0:
-        for path in data_dir.iterdir():
+        for path in (*data_dir.iterdir(), *data_dir.glob(f"{DEVICE_FILES}/*")):
             os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)

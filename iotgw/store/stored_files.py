@@ -26,9 +26,10 @@ from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.ports.stored_files import IStoredFiles, StoredFile
 from iotgw.core.specs import Resource
+from iotgw.store.manifest import DEVICE_FILES
 from iotgw.store.sqlite.worker import StoreThread
 
-FOLDER = "device-files"
+FOLDER = DEVICE_FILES
 """In the data directory. Nothing else may be in it: what belongs to no file is removed."""
 KIND = "file"
 """Of the resources in the registry."""
@@ -107,7 +108,7 @@ class FileStore:
     def _file(self, resource: Resource) -> StoredFile:
         body, id = resource.body, resource.id
         size, received = body["size"], self._received.get(id, 0)
-        digest = body["sha256"] if received == size else ""  # a backup that was put back has no files
+        digest = body["sha256"] if received == size else ""  # an older backup that was put back has no files
         return StoredFile(id, resource.name, size, received, digest, resource.created_ms)
 
     async def _begin(self, tenant: str, name: str, size: int, content: bytes) -> StoredFile:

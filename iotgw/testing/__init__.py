@@ -46,7 +46,7 @@ from iotgw.testing.stored_files import MemoryStoredFiles, MemoryUpdates
 from iotgw.testing.tcp_device import FakeTcpDevice
 from iotgw.testing.threads import ThreadClock
 from iotgw.testing.trace import MemoryTrace
-from iotgw.testing.upkeep import MemoryBackups, MemoryPause
+from iotgw.testing.upkeep import MemoryBackupPlans, MemoryBackups, MemoryPause
 from iotgw.testing.usage import MemoryUsage
 
 __all__ = [
@@ -67,6 +67,7 @@ __all__ = [
     "FakeSpeakers",
     "FakeTcpDevice",
     "HeardUplinks",
+    "MemoryBackupPlans",
     "MemoryBackups",
     "MemoryCheckpoints",
     "MemoryConverterVersions",

@@ -24,6 +24,7 @@ from iotgw.connect.ssh_ppk import Unopened, load_ppk
 from iotgw.converters import tbel
 from iotgw.core import device_table, plain_json
 from iotgw.core.credential import CredentialSpec
+from iotgw.core.cron import Cron
 from iotgw.core.device_entry import DeviceSpec
 from iotgw.core.device_table import NoTable
 from iotgw.core.epochs import Epochs
@@ -46,7 +47,6 @@ from iotgw.envelopes.presets.preset import LONGEST as LONGEST_PRESET
 from iotgw.envelopes.presets.preset import Preset, parse
 from iotgw.envelopes.sigfox import SigfoxEnvelope
 from iotgw.integrations.commands import item_of
-from iotgw.integrations.cron import Cron
 from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.template import Template
 from iotgw.wire import cbor, jwt, lobaro, proxy

@@ -228,6 +228,7 @@ class Bench:
             downlinks=testing.MemoryDownlinks(self.clock),
             departures=Departures(self.registry, Recorder(self.events, self.clock), self.clock),
             backups=testing.MemoryBackups(),
+            backup_plans=testing.MemoryBackupPlans(),
             pause=testing.MemoryPause(),
             jobs=testing.MemoryJobs(),
             updates=testing.MemoryUpdates(),

@@ -252,6 +252,31 @@ async def test_a_backup_says_where_it_is_and_what_is_not_in_it(run: Any) -> None
 
 
 @inline
+async def test_a_plan_makes_its_backup_when_it_is_asked_for_and_is_listed(run: Any, bench: Any) -> None:
+    assert "there are no backup plans" in (await run("backups"))[1]
+    bench.parts.backup_plans.add("nas", "sftp://nas/b", "30 3 * * *")
+    code, out, _ = await run("backup", "--to", "nas")
+    assert (code, "sftp://nas/b/nas-1970-01-01T00-00-00Z: 4096 bytes" in out) == (0, True)
+    bench.parts.backup_plans.failing["nas"] = "no route to host"
+    code, _, err = await run("backup", "--to", "nas")
+    assert (code, "no route to host" in err) == (3, True)
+    code, out, _ = await run("backups")
+    assert (code, "30 3 * * *" in out, "no route to host" in out) == (1, True, True)
+    code, _, err = await run("backup", "x", "--to", "nas")
+    assert (code, "goes alone" in err) == (2, True)
+    assert (await run("backup", "--to", "weekly"))[0] == 1
+
+
+@inline
+async def test_what_is_no_backup_is_not_whole(run: Any, tmp_path: Path) -> None:
+    code, _, err = await run("backup", "verify", str(tmp_path))
+    assert (code, "there is no manifest.json" in err) == (2, True)
+    code, _, err = await run("backup", "verify", "nas")
+    assert (code, "expected a directory, or a backup of a plan of --config" in err) == (2, True)
+    assert (await run("backup", "verify"))[0] == 2
+
+
+@inline
 async def test_a_paused_gateway_says_why_until_it_is_let_go(run: Any, bench: Any) -> None:
     bench.parts.pause.paused = Paused("restored from b1", 1_700_000_000_000)
     assert "PAUSED, nothing leaves until `iotgwctl resume`: restored from b1" in (await run("status"))[1]

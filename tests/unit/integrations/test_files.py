@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
+from iotgw.core.cron import Cron
 from iotgw.core.errors import SettingsError
-from iotgw.integrations.cron import Cron
 from iotgw.integrations.csv_layout import CsvLayout, CsvSettings
 from iotgw.integrations.files import Columns, json_file
 from tests.unit.delivery.worlds import record

@@ -5,12 +5,12 @@ from twisted.internet.error import ConnectionRefusedError
 from twisted.internet.task import Clock
 
 from iotgw.connect.endpoint import Connector
+from iotgw.core.cron import Cron
 from iotgw.core.epochs import Epochs
 from iotgw.core.errors import SettingsError
 from iotgw.core.ports.integrations import IntegrationContext
 from iotgw.core.specs import IntegrationSpec
 from iotgw.core.verdict import DELIVERED, Unavailable
-from iotgw.integrations.cron import Cron
 from iotgw.integrations.sftp import SftpTarget
 from iotgw.integrations.sftp_settings import SftpSettings
 from tests.unit.delivery.worlds import record

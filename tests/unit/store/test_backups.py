@@ -117,9 +117,9 @@ def test_a_stop_gives_up_the_backup_under_way(data, monkeypatch):
     copying = threading.Event()
     room = Backups._expect_room
 
-    def seen(self, size):
+    def seen(self, folder, size):
         copying.set()
-        room(self, size)
+        room(self, folder, size)
 
     monkeypatch.setattr(backups, "PAGES", 1)
     monkeypatch.setattr(Backups, "_expect_room", seen)
@@ -158,3 +158,30 @@ def test_a_start_removes_the_half_that_a_kill_left(data):
     data.clock.wait(data.backups.start())
     assert not half.exists()
     assert somebody_elses.exists()
+
+
+def test_files_for_devices_are_in_it_and_one_that_is_deleted_meanwhile_is_said(data, monkeypatch):
+    folder = data.folder / "device-files"
+    folder.mkdir()
+    (folder / "a1").write_bytes(b"firmware" * 200_000)
+    (folder / "b2").write_bytes(b"gone")
+    copy = Backups._copy_in_steps
+
+    def deleting(self, path, target):
+        (folder / "b2").unlink(missing_ok=True)
+        copy(self, path, target)
+
+    monkeypatch.setattr(Backups, "_copy_in_steps", deleting)
+    made = data.take()
+    assert "device-files/a1" in made.files
+    assert list(made.left_out) == ["device-files/b2"]
+    copied = data.folder / "backups" / "b1" / "device-files" / "a1"
+    assert (copied.read_bytes(), copied.stat().st_mode & 0o777) == (b"firmware" * 200_000, 0o600)
+
+
+def test_another_directory_has_its_own_backups(data, tmp_path):
+    made = data.clock.wait(data.backups.take("b1", False, tmp_path / "nas"))
+    assert made.directory == str(tmp_path / "nas" / "b1")
+    manifest.Manifest.read(tmp_path / "nas" / "b1").check(tmp_path / "nas" / "b1")
+    assert not (data.folder / "backups").exists()
+    assert data.events.emitted == [], "whoever has it made there says so"

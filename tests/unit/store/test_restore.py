@@ -13,7 +13,7 @@ from iotgw.core.ports.pause import Paused
 from iotgw.store import manifest
 from iotgw.store.lock import DataDirectoryLock
 from iotgw.store.manifest import NotWhole
-from iotgw.store.restore import NotRestored, expect_finished, restore
+from iotgw.store.restore import NotRestored, expect_finished, restore, verify
 from iotgw.store.sqlite.journal import Journal
 from tests.unit.store.sqlite.world import World
 
@@ -171,3 +171,60 @@ def test_an_interrupted_restore_passes_for_no_data_directory(backup, target, mon
 def test_it_can_start_paused(backup, target):
     restore(backup, target, paused=True)
     assert "restored from b1" in msgspec.json.decode((target / "paused").read_bytes(), type=Paused).reason
+
+
+def test_files_for_devices_are_put_back(data, target):
+    (data.folder / "device-files").mkdir()
+    (data.folder / "device-files" / "a1").write_bytes(b"firmware")
+    data.take("b1", with_key=True)
+    restore(data.folder / "backups" / "b1", target)
+    assert (target / "device-files" / "a1").read_bytes() == b"firmware"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../x", "device-files/../x", "other/x", "device-files/.x", "device-files/", ".x", "manifest.json"],
+)
+def test_a_manifest_leads_nowhere_else(backup, target, name):
+    found = msgspec.json.decode((backup / "manifest.json").read_bytes())
+    found["files"][name] = {"bytes": 0, "sha256": ""}
+    (backup / "manifest.json").write_bytes(msgspec.json.encode(found))
+    with pytest.raises(NotWhole, match="plain names"):
+        restore(backup, target)
+
+
+def test_a_backup_is_opened_to_see_that_it_is_whole(backup, data):
+    found = verify(backup)
+    assert (found.files, found.key_fits) == (4, True)
+    other = data.folder.parent / "other.key"
+    other.write_bytes(b"x" * 32)
+    assert verify(backup, other).key_fits is False
+
+
+@pytest.mark.parametrize("harm", ["cut", "changed", "missing", "index"])
+def test_a_backup_that_is_harmed_is_not_whole(backup, harm):
+    path = backup / "registry.db"
+    if harm == "cut":
+        path.write_bytes(path.read_bytes()[:-1])
+    elif harm == "changed":
+        content = bytearray(path.read_bytes())
+        content[5000] ^= 1
+        path.write_bytes(content)
+    elif harm == "missing":
+        path.unlink()
+    else:  # an index that lacks a row, under a manifest that fits
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("CREATE TABLE t (a)")
+            connection.execute("CREATE INDEX i ON t (a)")
+            connection.execute("INSERT INTO t VALUES (1)")
+            connection.execute("PRAGMA writable_schema = ON")
+            connection.execute(
+                "UPDATE sqlite_master SET sql = 'CREATE INDEX i ON t (a) WHERE a > 5' WHERE name = 'i'"
+            )
+            connection.commit()
+        found = manifest.Manifest.read(backup)
+        files = {**found.files, "registry.db": manifest.measure(path)}
+        (backup / "manifest.json").unlink()
+        msgspec.structs.replace(found, files=files).write(backup)
+    with pytest.raises(NotWhole):
+        verify(backup)

@@ -14,10 +14,16 @@ import iotgw
 from iotgw import testing
 from iotgw.app import parts
 from iotgw.app.pause import Pause
+from iotgw.backups.directory import DirectoryPlace
+from iotgw.backups.pieces import PieceReader
+from iotgw.backups.plans import BackupPlans, Sending
+from iotgw.backups.s3 import S3Place
+from iotgw.backups.sftp import SftpPlace
 from iotgw.connect.asyncio_thread import AsyncioThread
 from iotgw.connect.endpoint import Connector
 from iotgw.converters.service import ConverterService
 from iotgw.converters.versions import ConverterVersions
+from iotgw.core.backup_plan import BackupPlan
 from iotgw.core.clock import GatewayClock, PlainCalendar
 from iotgw.core.departures import Departures
 from iotgw.core.epochs import Epochs
@@ -149,6 +155,16 @@ def debug_log(reactor):
     return DebugLog(testing.MemoryDebugStore(), Epochs, recorder, reactor, PlainCalendar(reactor))
 
 
+def backup_places():
+    reactor = testing.MemoryReactor()
+    connector, pieces = testing.FakeConnector(), PieceReader(reactor, None)
+    yield DirectoryPlace(NOWHERE, None)
+    pin = "SHA256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+    yield SftpPlace(BackupPlan(to="sftp://u@nas/b", host_keys=[pin]), reactor, connector, pieces)
+    keys = {"access_key_id": "A", "secret_access_key": "s"}
+    yield S3Place(BackupPlan(to="s3://bucket", **keys), reactor, connector, pieces, None)
+
+
 def rooms():
     """The other rooms' parts."""
     reactor, registry = testing.MemoryReactor(), testing.MemoryRegistry()
@@ -181,6 +197,8 @@ def rooms():
         ConverterService(reactor),
         ConverterVersions(registry, testing.FakeConverters(), {}),
         DeliveryService(testing.MemoryJournal(), types, reactor, testing.MemoryEvents(), str),
+        BackupPlans({}, None, Sending(NOWHERE, None), None, None, reactor, None),
+        *backup_places(),
         Backups(reactor, NOWHERE, NOWHERE, [], Recorder(testing.MemoryEvents(), reactor), reactor),
         Pause(NOWHERE, None, None, None),
         Speakers(testing.MemoryDevices(), credentials, testing.FakeSources(), registry),
@@ -279,7 +297,7 @@ DOUBLES = [
     testing.FakeSpeakers,
     testing.FakeAsyncioThread, testing.FakeConnector, testing.FakeConverters, testing.FakeDelivery, testing.FakeIntake, testing.FakePipeline, testing.FakeSources,
     testing.MemoryConverterVersions, testing.MemoryDeviceEntries, testing.MemoryDevices, testing.MemoryOwnConverters, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
-    testing.MemoryBackups, testing.MemoryCheckpoints, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryKept, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace, testing.MemoryUsage, testing.MemoryDebugStore,
+    testing.MemoryBackupPlans, testing.MemoryBackups, testing.MemoryCheckpoints, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryKept, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace, testing.MemoryUsage, testing.MemoryDebugStore,
     testing.MemoryStoredFiles, testing.MemoryUpdates,
 ]  # fmt: skip
 PARTS = [*spine(), *rooms(), *types_with_what_they_build(), parted_target(), device_update(), *doubles()]
