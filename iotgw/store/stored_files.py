@@ -118,11 +118,15 @@ class FileStore:
             )
         if not size > 0:
             raise SettingsError("size", "expected a file of one byte or more")
+        if size > self._most_bytes:
+            raise SettingsError("size", f"expected at most {self._most_bytes} bytes (max-files), got {size}")
         there = self.list(tenant)
         if len(there) >= MOST_FILES:
-            raise NoSpace(f"expected at most {MOST_FILES} files")
+            raise Conflict(f"expected at most {MOST_FILES} files; delete one first")
         if sum(file.size for file in there) + size > self._most_bytes:
-            raise NoSpace(f"expected files of at most {self._most_bytes} bytes together (max-files)")
+            raise Conflict(
+                f"expected files of at most {self._most_bytes} bytes together (max-files); delete one first"
+            )
         await self._in_thread(self._check_room, size)
         resource = await self._registry.create(KIND, tenant, name, {"size": size, "sha256": ""})
         self._received[resource.id] = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -53,6 +54,7 @@ from iotgw.integrations.presets import target_presets
 from iotgw.observe.debug import DebugLog
 from iotgw.observe.live import LiveFeed
 from iotgw.observe.rates import RateMeter
+from tests.unit.api.described import Description
 
 
 class Response(Struct):
@@ -101,6 +103,8 @@ class Client:
         flat = {
             name.decode().lower(): values[-1].decode() for name, values in answer.headers.getAllRawHeaders()
         }
+        media_type = flat.get("content-type", "").partition(";")[0]
+        description().check(method, path, answer.code, media_type)
         return Response(answer.code, flat, text)
 
     async def ok(self, method: str, path: str, value: Any = None, **more: Any) -> Any:
@@ -304,6 +308,12 @@ class Bench:
         """A new token's text, and the Deferred of its being saved."""
         text, body = mint(role, tenant, expires_ms)
         return text, self.registry.create("token", "default", f"{role} {body['key']}", body)
+
+
+@cache
+def description() -> Description:
+    """What every answer has to be described by."""
+    return Description(Bench().parts)
 
 
 @pytest.fixture

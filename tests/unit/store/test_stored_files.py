@@ -9,7 +9,7 @@ import stat
 import pytest
 
 from iotgw import testing
-from iotgw.core.errors import NoSpace
+from iotgw.core.errors import Conflict, NoSpace, SettingsError
 from iotgw.store import stored_files
 from iotgw.store.stored_files import FOLDER, FileStore
 from iotgw.testing.contracts import StoredFilesContract, Threaded
@@ -65,10 +65,11 @@ class TestFileStore(Threaded, StoredFilesContract):
 
     def test_a_tenant_has_so_many_bytes_and_files(self, monkeypatch):
         self.wait(self.part.begin("default", "app.bin", 900))
-        self.raises(NoSpace, lambda: self.part.begin("default", "more.bin", 101))
+        self.raises(Conflict, lambda: self.part.begin("default", "more.bin", 101))
+        self.raises(SettingsError, lambda: self.part.begin("default", "most.bin", 1001))
         self.wait(self.part.begin("acme", "app.bin", 900))
         monkeypatch.setattr(stored_files, "MOST_FILES", 1)
-        self.raises(NoSpace, lambda: self.part.begin("default", "more.bin", 1))
+        self.raises(Conflict, lambda: self.part.begin("default", "more.bin", 1))
 
     def test_a_full_disk_is_said_before_it_is_full(self, monkeypatch):
         usage = shutil.disk_usage(self.folder.parent)
