@@ -32,6 +32,8 @@ def flow(ask: Ask, since_ms: SteadyMs, until_ms: SteadyMs, step_ms: int, last: t
         return _marks(text if isinstance(text, str) else "[]")
 
     steps = rows(_MARKS, step_ms, since_ms, until_ms)
+    if not steps:
+        return []
     behind = rows(_NEXT, until_ms) or [(0, *last)]
     ends = [*steps[1:], behind[0]]
     return [
