@@ -232,7 +232,13 @@ class RetrySpec(Spec, frozen=True, kw_only=True):
 
     initial: Annotated[float, Meta(gt=0, le=LONGEST, description="Seconds.")] = 1.0
     multiplier: Annotated[
-        float, Meta(ge=1, le=10_000, description="By what each wait is longer than the one before.")
+        float,
+        Meta(
+            ge=1,
+            le=10_000,
+            description="By what each wait is longer than the one before.",
+            extra_json_schema={"x-unit": "×"},
+        ),
     ] = 2.0
     cap: Annotated[
         float,
@@ -265,7 +271,14 @@ class QueueSpec(Spec, frozen=True, kw_only=True):
             description="Drop the oldest messages, or have the datasources refuse new ones (CoAP 5.03, HTTP 503)."
         ),
     ] = "dropOldest"
-    rate: Annotated[float, Meta(ge=0, description="Messages per second at most; 0 is no limit.")] = 0.0
+    rate: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Messages per second at most; 0 is no limit.",
+            extra_json_schema={"x-unit": "1/s"},
+        ),
+    ] = 0.0
 
 
 class DeadLetterSpec(Spec, frozen=True, kw_only=True):

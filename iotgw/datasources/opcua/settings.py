@@ -113,7 +113,12 @@ class OpcuaSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_un
         ),
     ] = 10
     deadband: Annotated[
-        float, Meta(ge=0, description="By how much a number has to change to be reported; 0 is any change.")
+        float,
+        Meta(
+            ge=0,
+            description="By how much a number has to change to be reported; 0 is any change.",
+            extra_json_schema={"x-unit": ""},
+        ),
     ] = 0.0
     deadband_percent: Annotated[
         bool, Meta(description="`deadband` is in percent of the variable's range, for servers that know it.")

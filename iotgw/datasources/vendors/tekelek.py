@@ -20,7 +20,8 @@ class TekelekDevice(Struct, frozen=True, kw_only=True, rename="camel", forbid_un
 
     password: Annotated[Secret, Meta(description="The device's password, which its commands carry.")] = ""
     tank_height: Annotated[
-        Annotated[float, Meta(gt=0)] | None, Meta(description="In cm; used to compute `level` from ullage.")
+        Annotated[float, Meta(gt=0)] | None,
+        Meta(description="In cm; used to compute `level` from ullage.", extra_json_schema={"x-unit": "cm"}),
     ] = None
     s26: Annotated[
         str | None, Meta(description="Register S26 in hexadecimal: what a logger's value counts.")
