@@ -12,7 +12,9 @@ pytestmark = pytest.mark.interop
 
 
 def test_the_site_is_built_and_its_first_page_leads_to_the_index(tmp_path):
-    if subprocess.run([sys.executable, "-c", "import sphinx, furo"], check=False, capture_output=True).returncode:
+    if subprocess.run(
+        [sys.executable, "-c", "import sphinx, furo"], check=False, capture_output=True
+    ).returncode:
         missing("sphinx is not installed: pip install '.[docs]'")
     built = subprocess.run(
         [sys.executable, "-m", "sphinx", "--quiet", "--fail-on-warning", "--keep-going", "-c", ROOT / "docs" / "site",
