@@ -8,13 +8,11 @@ import time
 
 import pytest
 
-from iotgw.api.metric_table import METRICS
 from tests.certificates import DAY, NOW, Authority
 from tests.peers.gateway import ROOT, Gateway, request
 from tests.peers.http_sink import HttpSink
 from tests.peers.process import find, free_port, free_udp_port, wait_until
 from tests.peers.prometheus import Prometheus
-from tests.unit.test_docs import anchors
 
 pytestmark = pytest.mark.interop
 
@@ -191,20 +189,3 @@ def test_the_rules_own_tests_pass():
     )
     assert tested.returncode == 0, tested.stdout + tested.stderr
     assert {name for name in EXPRESSIONS if f'alertname="{name}"' in rules.read_text()} == set(EXPRESSIONS)
-
-
-def test_metrics_of_rules_and_dashboard_are_those_of_the_table():
-    told = {
-        name
-        for text in (TEXT, json.dumps(DASHBOARD))
-        for name in re.findall(r"\b(?:iotgw|process)_\w+", text)
-    }
-    assert {re.sub("_(bucket|sum|count)$", "", name) for name in told} <= METRICS.keys()
-
-
-def test_each_alert_has_a_runbook_in_the_documentation():
-    runbooks = re.findall(r"runbook: (\S+)", TEXT)
-    assert len(runbooks) == len(EXPRESSIONS)
-    for runbook in runbooks:
-        page, _, anchor = runbook.partition("#")
-        assert anchor in anchors(ROOT / "docs" / page), runbook
