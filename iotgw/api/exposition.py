@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 from iotgw.api.metric_table import METRICS, Metric
 from iotgw.core.histogram import Histogram
 
+LINES = 500
+"""Lines that are written before the reactor may do other work."""
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -46,17 +49,33 @@ class Exposition:
 
     def text(self) -> bytes:
         """All of it."""
+        return b"".join(self.pieces())
+
+    def pieces(self) -> Iterator[bytes]:
+        """All of it, some hundred lines at a time."""
         lines: list[str] = []
+        for line in self._lines():
+            lines.append(line)
+            if len(lines) == LINES:
+                yield _joined(lines)
+                lines = []
+        yield _joined(lines)
+
+    def _lines(self) -> Iterator[str]:
         for name, samples in self._samples.items():
             metric = METRICS[name]
-            lines += _head(metric)
-            lines += [f"{name}{_labels(metric, labels)} {value}" for labels, value in samples.items()]
+            yield from _head(metric)
+            for labels, value in samples.items():
+                yield f"{name}{_labels(metric, labels)} {value}"
         for name, histograms in self._histograms.items():
             metric = METRICS[name]
-            lines += _head(metric)
+            yield from _head(metric)
             for labels, histogram in histograms.items():
-                lines += _buckets(metric, labels, histogram)
-        return "".join(f"{line}\n" for line in lines).encode()
+                yield from _buckets(metric, labels, histogram)
+
+
+def _joined(lines: list[str]) -> bytes:
+    return "".join([f"{line}\n" for line in lines]).encode()
 
 
 def process(exposition: Exposition, started: float) -> None:

@@ -92,7 +92,12 @@ class MetricsRoutes:
                 for figure, value in numbers.items():
                     name = "iotgw_listener" if figure in MOMENTARY else "iotgw_listener_total"
                     exposition.add(name, value, listener, figure)
-        return Reply(content=exposition.text(), content_type=CONTENT_TYPE)
+        text: list[bytes] = []
+        for piece in exposition.pieces():
+            if text:
+                await deferLater(parts.clock, 0)
+            text.append(piece)
+        return Reply(content=b"".join(text), content_type=CONTENT_TYPE)
 
     async def _in_turns(self, resources: list[Resource]) -> AsyncIterator[tuple[Resource, tuple[str, str]]]:
         """Resources with the tenant and the name that their figures have, some at a time."""

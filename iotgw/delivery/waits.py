@@ -27,10 +27,16 @@ class Waits:
 
     def delivered(self, records: Sequence[TelemetryRecord]) -> None:
         """The target has these now. Of what waited for longer than commits are remembered, the wait counts from its receipt."""
+        if not records:
+            return
         now_ms, durable_at, moment_ms = self._now_ms(), self._durable_at, self._calendar.moment_ms
+        positions = [record.uplink for record in records]
+        low, high = min(positions), max(positions)
+        if low and (first := durable_at(low)) is not None and (low == high or first == durable_at(high)):
+            self.histogram.add([now_ms - first] * len(records))  # all of one commit, as it mostly is
+            return
         waits: list[int] = []
         for record in records:
             since = durable_at(record.uplink) if record.uplink else None
             waits.append(now_ms - (moment_ms(record.received_ms) if since is None else since))
-        if waits:
-            self.histogram.add(waits)
+        self.histogram.add(waits)

@@ -8,13 +8,11 @@ import time
 
 import pytest
 
-from iotgw.api.metric_table import METRICS
 from tests.certificates import DAY, NOW, Authority
 from tests.peers.gateway import ROOT, Gateway, request
 from tests.peers.http_sink import HttpSink
 from tests.peers.process import find, free_port, free_udp_port, wait_until
 from tests.peers.prometheus import Prometheus
-from tests.unit.test_docs import anchors
 
 pytestmark = pytest.mark.interop
 
@@ -75,7 +73,9 @@ def gateway(tmp_path_factory):
         )
         sink.refuse("refused-device")
         for name, url in (("good", sink.url), ("away", f"http://127.0.0.1:{free_port()}")):
-            gateway.create("integrations", name=name, type="http", configuration={"url": url})
+            gateway.create(
+                "integrations", name=name, type="http", configuration={"url": url}, retry={"maxAttempts": 1}
+            )
         yield gateway
 
 
@@ -88,7 +88,8 @@ def prometheus(gateway, tmp_path_factory):
 
 
 def send(gateway):
-    """Traffic with faults in it."""
+    """Traffic with faults in it. What waited for the target that is away is purged; what comes now waits."""
+    assert gateway.api("POST", "/integrations/away/purge").status == 200
     for number in range(5):
         gateway.post("key-web", f"device-{number % 3}".encode())
         gateway.post("key-nobody", b"x")
@@ -99,7 +100,6 @@ def send(gateway):
         ("bounded", b"once"),
     ):
         gateway.post(f"key-{name}", body)
-    assert gateway.api("POST", "/integrations/away/purge").status == 200
 
 
 def with_traffic(gateway, prometheus, expression):
@@ -128,7 +128,7 @@ def test_what_an_alert_looks_at_is_there_and_its_expression_runs(gateway, promet
     expression = EXPRESSIONS[alert]
     prometheus.query(expression)
     for selector in SELECTOR.findall(expression):
-        wait_until(lambda selector=selector: prometheus.query(selector), what=selector)
+        with_traffic(gateway, prometheus, selector)
 
 
 def test_each_panel_of_the_dashboard_gives_data(gateway, prometheus):
@@ -189,20 +189,3 @@ def test_the_rules_own_tests_pass():
     )
     assert tested.returncode == 0, tested.stdout + tested.stderr
     assert {name for name in EXPRESSIONS if f'alertname="{name}"' in rules.read_text()} == set(EXPRESSIONS)
-
-
-def test_metrics_of_rules_and_dashboard_are_those_of_the_table():
-    told = {
-        name
-        for text in (TEXT, json.dumps(DASHBOARD))
-        for name in re.findall(r"\b(?:iotgw|process)_\w+", text)
-    }
-    assert {re.sub("_(bucket|sum|count)$", "", name) for name in told} <= METRICS.keys()
-
-
-def test_each_alert_has_a_runbook_in_the_documentation():
-    runbooks = re.findall(r"runbook: (\S+)", TEXT)
-    assert len(runbooks) == len(EXPRESSIONS)
-    for runbook in runbooks:
-        page, _, anchor = runbook.partition("#")
-        assert anchor in anchors(ROOT / "docs" / page), runbook
