@@ -85,6 +85,7 @@ from iotgw.jobs.firmware import FirmwareJobs
 from iotgw.jobs.reprocess import ReprocessJobs
 from iotgw.jobs.retry import RetryJobs
 from iotgw.jobs.service import JobService
+from iotgw.jobs.tenants import TenantJobs
 from iotgw.observe.debug import DebugLog
 from iotgw.observe.events import EventLog
 from iotgw.observe.trace import Trace
@@ -97,6 +98,7 @@ from iotgw.store.sqlite.debug import DebugStore
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.entries import DeviceEntries
+from iotgw.store.sqlite.erasing import ForgottenMessages
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.kept import KeptRows
 from iotgw.store.sqlite.registry import Registry
@@ -282,7 +284,11 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         RetryJobs(delivery, reactor),
         DownlinkJobs(fleet, downlinks, reactor),
         updates,
-    ]
+        TenantJobs(
+            registry, journal, fleet, devices, speakers, quarantine, releases, downlinks, downlinks, files,
+            [ForgottenMessages(journal.erase, reactor), store_of_downlinks, usage, debug_store, events], reactor,
+        ),
+    ]  # fmt: skip
     jobs = JobService(registry, kinds, reactor, calendar)
     return Gateway(
         registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, fleet=fleet, releases=releases, journal=journal,

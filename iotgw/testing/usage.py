@@ -50,6 +50,13 @@ class MemoryUsage:
         self.devices += [(at_ms, each) for each in devices]
         return succeed(None)
 
+    def forget_tenant(self, tenant: str) -> Deferred[int]:
+        """See `IForgetsTenants.forget_tenant`."""
+        before = len(self.things) + len(self.devices)
+        self.things = [(at, each) for at, each in self.things if each.thing[1] != tenant]
+        self.devices = [(at, each) for at, each in self.devices if each.tenant != tenant]
+        return succeed(before - len(self.things) - len(self.devices))
+
     def rows(self, query: UsageQuery) -> Deferred[list[UsageRow]]:
         """See `IUsageStore.rows`."""
         sums: dict[tuple[int, str, str, str], Amounts] = {}

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from iotgw.core.model import Outcome, StoredUplink
+from iotgw.core.ports.tenants import IForgetsTenants
 from iotgw.core.times import DateMs
 
 Metered = Literal["datasource", "integration", "converter"]
@@ -104,7 +105,7 @@ class IDeviceMeter(Interface):
         """These durable uplinks were converted, each with the outcome at the same place."""
 
 
-class IUsageStore(Interface):
+class IUsageStore(IForgetsTenants):
     """Where usage is kept. It is bounded in size, and dispensable."""
 
     put_aside: str = Attribute("what happened to a damaged file at the start; empty for nothing")

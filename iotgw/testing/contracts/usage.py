@@ -106,6 +106,14 @@ class UsageStoreContract(Contract[IUsageStore]):
         assert self.rows("datasource", name="a") == self.rows("datasource", name="old meters")
         assert self.rows("datasource", name="meters") == []
 
+    def test_what_a_tenant_used_is_forgotten_and_that_of_others_is_not(self) -> None:
+        devices = [DeviceTally("north", "a", 1, 10), DeviceTally("default", "a", 1, 10)]
+        self.add(BEGUN, tally("a", messages=1), tally("b", tenant="north", messages=2), devices=devices)
+        assert self.wait(self.part.forget_tenant("north")) > 0
+        assert self.wait(self.part.forget_tenant("north")) == 0
+        assert self.rows("tenant", tenant=None) == [(None, "default", Amounts(1))]
+        assert self.rows("device", tenant=None) == [(None, "a", Amounts(1, 10))]
+
     def test_rows_come_in_pages(self) -> None:
         self.add(BEGUN, *(tally(f"d{number}", messages=1) for number in range(5)))
         pages = [self.rows("datasource", offset=offset, limit=2) for offset in (0, 2, 4)]
