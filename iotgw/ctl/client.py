@@ -18,7 +18,18 @@ __all__ = ["REFUSED", "UNREACHABLE", "USAGE", "ApiClient", "CtlError", "find_tok
 
 
 WHOLE = frozenset(
-    {"backups", "health", "library", "metrics", "openapi.json", "presets", "resume", "tenants", "tokens"}
+    {
+        "backups",
+        "health",
+        "library",
+        "metrics",
+        "openapi.json",
+        "presets",
+        "resume",
+        "session",
+        "tenants",
+        "tokens",
+    }
 )
 """Where paths begin that are about no single tenant."""
 
