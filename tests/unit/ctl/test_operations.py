@@ -19,6 +19,8 @@ from tests.unit.api.test_configuration import document
 
 ELSEWHERE = {
     "GET /health/live": "for whoever watches the process",
+    "POST /session": "for browsers",
+    "DELETE /session": "for browsers",
     "GET /metrics": "for Prometheus",
     "POST /messages/<id>/reprocess": "`reprocess ID` takes the operation for many",
     "POST /converters/<name>/test": "reached, but by the path of the bundled ones",
