@@ -93,6 +93,8 @@ class MemoryUsage:
 
 
 def _of_tenant(kind: str, amounts: Amounts) -> Amounts:
-    """What a converter was given is what a datasource got: it counts once."""
+    """What a converter was given, and a target got, is what a datasource got: it counts once."""
     fields: dict[str, Any] = {name: getattr(amounts, name) for name in amounts.__struct_fields__}
-    return Amounts(**fields | {"messages": 0, "errors": 0}) if kind == "converter" else amounts
+    if kind == "integration":
+        return Amounts(**fields | {"bytes": 0})
+    return Amounts(**fields | {"messages": 0, "bytes": 0, "errors": 0}) if kind == "converter" else amounts

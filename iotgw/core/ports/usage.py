@@ -19,7 +19,8 @@ Every = Literal["hour", "day", "all"]
 
 
 class Amounts(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
-    """What was used. ``messages`` were received (by a datasource), or converted (by a converter), ``bytes`` is the size of their payloads. ``errors``
+    """What was used. ``messages`` were received (by a datasource), or converted (by a converter), ``bytes`` is the size of their payloads,
+    or of what was delivered (by an integration), before it is written in a target's format. ``errors``
     are failed conversions, or deliveries that were given up. ``refused`` messages are not among ``messages``. ``cpu`` is in seconds."""
 
     messages: int = 0

@@ -18,7 +18,7 @@ COLUMNS = {
 COUNTED = {
     "tenant": tuple(COLUMNS),
     "datasource": ("messages", "bytes", "errors", "refused"),
-    "integration": ("deliveries", "errors"),
+    "integration": ("deliveries", "bytes", "errors"),
     "converter": ("messages", "errors", "cpu"),
     "device": ("messages", "bytes"),
 }

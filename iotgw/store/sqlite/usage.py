@@ -43,9 +43,9 @@ FROM json_each(?) JOIN device ON device.tenant = json_extract(value, '$[0]') AND
 ON CONFLICT DO UPDATE SET messages = messages + excluded.messages, bytes = bytes + excluded.bytes
 """
 _SUMS = "sum(messages), sum(bytes), sum(errors), sum(refused), sum(deliveries), sum(cpu)"
-# What a converter was given is what a datasource got: it counts once for the tenant.
+# What a converter was given, and a target got, is what a datasource got: it counts once for the tenant.
 _TENANT_SUMS = (
-    "sum(messages) FILTER (WHERE kind = 'datasource'), sum(bytes), sum(errors) FILTER (WHERE kind <> 'converter'), "
+    "sum(messages) FILTER (WHERE kind = 'datasource'), sum(bytes) FILTER (WHERE kind = 'datasource'), sum(errors) FILTER (WHERE kind <> 'converter'), "
     "sum(refused), sum(deliveries), sum(cpu)"
 )
 

@@ -64,12 +64,12 @@ class UsageStoreContract(Contract[IUsageStore]):
             BEGUN,
             tally("x", messages=1),
             tally("x", "converter", messages=2, errors=1, cpu=0.5),
-            tally("x", "integration", deliveries=3, errors=4),
+            tally("x", "integration", deliveries=3, errors=4, bytes=30),
             tally("x", tenant="north", messages=9),
         )
         assert self.rows("datasource") == [(None, "X", Amounts(1))]
         assert self.rows("converter") == [(None, "X", Amounts(2, errors=1, cpu=0.5))]
-        assert self.rows("integration") == [(None, "X", Amounts(errors=4, deliveries=3))]
+        assert self.rows("integration") == [(None, "X", Amounts(bytes=30, errors=4, deliveries=3))]
         assert self.rows("datasource", tenant="north") == [(None, "X", Amounts(9))]
 
     def test_a_tenant_s_messages_count_once(self) -> None:
@@ -77,7 +77,7 @@ class UsageStoreContract(Contract[IUsageStore]):
             BEGUN,
             tally("d", messages=5, bytes=50, errors=1, refused=2),
             tally("c", "converter", messages=5, errors=1, cpu=0.5),
-            tally("i", "integration", deliveries=4, errors=1),
+            tally("i", "integration", deliveries=4, errors=1, bytes=999),
             tally("d", tenant="north", messages=1),
         )
         mine = (None, "default", Amounts(5, 50, 2, 2, 4, 0.5))
