@@ -19,6 +19,7 @@ from tests.unit.api.test_configuration import document
 
 ELSEWHERE = {
     "GET /health/live": "for whoever watches the process",
+    "GET /session": "for browsers",
     "POST /session": "for browsers",
     "DELETE /session": "for browsers",
     "GET /metrics": "for Prometheus",
