@@ -1,7 +1,12 @@
-"""What a fleet costs: ``python benchmarks/devices.py [--devices 100000]``.
+"""What a fleet costs.
 
-Each device has an entry with every field set, and is watched for silence. Measured are the start, the memory, the first page of lists and
-filters with the states of its devices, and what a record costs that comes from such a device.
+    python benchmarks/devices.py [--devices 100000] [--rate 2000] [--rounds 100] [--definitions 1000] [--alone]
+
+Each device has an entry with every field set, and is watched for silence. A gateway runs on so many, and with so many definitions. `coapload`
+sends so many uplinks a second meanwhile, and they are converted into readings of 50,000 of these devices. For each list and filter, the table has the
+time that its first page takes over HTTP, and the longest that `/health/live` took meanwhile. The last line has the time from the start until
+it was ready, and the memory. ``--alone`` measures the fleet in this process instead: its start, the CPU of filters, and of a record that comes from
+a watched device.
 """
 
 from __future__ import annotations
@@ -12,13 +17,19 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Coroutine
 from pathlib import Path
+from subprocess import run
 from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from harness.looking import define, look, sending, span, started, weigh
+from harness.processes import free_port
 
 from iotgw import testing
 from iotgw.core.clock import PlainCalendar
@@ -133,18 +144,104 @@ async def measure(folder: Path, count: int) -> None:
     await rooms.stop()
 
 
-def main() -> None:
-    """See the module."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--devices", type=int, default=100_000)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="iotgw-devices-") as folder:
-        problems: list[Any] = []
-        done: Deferred[None] = Deferred.fromCoroutine(measure(Path(folder), options.devices))
-        done.addErrback(problems.append).addBoth(lambda _: reactor.stop())
-        reactor.run()
+SCRIPT = """function Decoder(payload, metadata) {
+    var id = ((payload[0] * 256 + payload[1]) * 256 + payload[2]) * 256 + payload[3];
+    var name = ('0000000' + (id % COUNT).toString(16).toUpperCase()).slice(-7);
+    return {deviceName: '70B3D57ED' + name, deviceType: 'bench', telemetry: {temperature: payload[9], humidity: payload[10]}};
+}"""
+"""Makes a reading of one of ``COUNT`` devices of what the loader sends."""
+SENDERS = 50_000
+
+
+def paths(count: int) -> dict[str, str]:
+    """The lists and filters over HTTP, by name."""
+    one = named(count // 2)
+    return {
+        "devices": "/devices",
+        "a text that one has": f"/devices?text=sn-{count - 2:08}",
+        "a text that none has": "/devices?text=zzz",
+        "a type of twenty": "/devices?type=type-7",
+        "a group of a hundred": "/devices?group=group-99",
+        "a tag of fifty": "/devices?tag=owner%3Do7",
+        "a tag that none has": "/devices?tag=owner%3Dzz",
+        "silent": "/devices?trouble=silent",
+        "a datasource": "/devices?datasource=coap%20key",
+        "from the middle on": f"/devices?after={one}",
+        "one": f"/devices/{one}",
+        "its readings": f"/devices/{one}/telemetry",
+        "groups": "/device-groups",
+        "groups with devices": "/fleet/groups",
+        "types": "/device-types",
+        "unknown devices": "/quarantine",
+        "datasources": "/datasources",
+        "converters": "/converters",
+        "integrations": "/integrations",
+        "messages": "/messages",
+        "failures": "/failures",
+        "events": "/events",
+        "usage": "/usage",
+        "usage of devices": "/usage?per=device&every=day",
+        "tenants": "/tenants",
+        "status": "/status",
+        "metrics": "/metrics",
+        "export of 1,000": "/fleet/export?limit=1000",
+    }
+
+
+def live(folder: Path, options: argparse.Namespace) -> None:
+    """Print what a running gateway does with them."""
+    gateway, _ = started(folder)
+    gateway.converter("bench", SCRIPT.replace("COUNT", str(min(options.devices, SENDERS))))
+    port = free_port()
+    gateway.coap(port)
+    define(gateway, options.definitions)
+    gateway.stop()
+    run(
+        [sys.executable, __file__, "--fill", str(gateway.data), "--devices", str(options.devices)], check=True
+    )
+    gateway, ready = started(folder)
+    try:
+        print(
+            f"{options.devices:,} devices, {options.definitions:,} definitions; {options.rate} uplinks a second; {options.rounds} requests each"
+        )
+        chosen = paths(options.devices)
+        with sending(port, options.rate, span(chosen, options.rounds), SENDERS):
+            look(gateway, chosen, options.rounds, lambda answer: "")
+        weigh(gateway, ready)
+    finally:
+        gateway.stop()
+
+
+def until(work: Coroutine[Any, Any, None]) -> None:
+    """Run the reactor until something is done."""
+    problems: list[Any] = []
+    done: Deferred[None] = Deferred.fromCoroutine(work)
+    done.addErrback(problems.append).addBoth(lambda _: reactor.stop())
+    reactor.run()
     for problem in problems:
         sys.exit(problem.getTraceback())
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--devices", type=int, default=100_000)
+    parser.add_argument("--rate", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--definitions", type=int, default=1000)
+    parser.add_argument("--alone", action="store_true")
+    parser.add_argument("--fill", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.fill is not None:
+        until(fill(options.fill, options.devices))
+        return
+    with tempfile.TemporaryDirectory(prefix="iotgw-devices-") as folder:
+        if options.alone:
+            until(measure(Path(folder), options.devices))
+        else:
+            live(Path(folder), options)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """What it costs to look into a long history while devices send: each list and filter, its first page.
 
-    python benchmarks/history.py [--messages 1000000] [--rate 2000] [--rounds 30] [--keep DIR] [query …]
+    python benchmarks/history.py [--messages 1000000] [--rate 2000] [--rounds 100] [--devices 1000] [--definitions 0] [--keep DIR] [query …]
 
-A gateway runs on a journal of so many messages of seven days, of a thousand devices, of which one in fifty failed. `coapload` sends so many
+A gateway runs on a journal of so many messages of seven days, of a thousand devices, of which one in fifty failed, and with so many definitions. `coapload` sends so many
 uplinks a second meanwhile, and they are converted. For each query, the table has the time that its first page takes over HTTP (50th and
 99th percentile, and the longest), how far the page looked back, and the longest that `/health/live` took meanwhile: what the reactor
 was busy with at once. The first line is without any query. With ``--keep``, the journal stays in that directory, and is used again.
@@ -11,13 +11,10 @@ was busy with at once. The first line is without any query. With ``--keep``, the
 from __future__ import annotations
 
 import argparse
-import http.client
-import json
 import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -26,10 +23,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from harness.gateway import Gateway
 from harness.history import DAYS
+from harness.looking import define, look, sending, span, started, weigh
 from harness.processes import free_port
-from harness.tools import Load, build
 
-DEVICES = 1000
 DATASOURCES = [f"ds{number}" for number in range(10)]
 
 
@@ -65,69 +61,26 @@ def queries(end_ms):
     }
 
 
-def make(directory, messages, integration, end):
+def make(directory, messages, devices, integration, end):
     """Make a journal in a process of its own: it has a reactor, and needs none afterwards."""
     code = (
         "import sys\nfrom pathlib import Path\nfrom twisted.internet import defer, task\n"
         "from harness.history import History\n"
-        f"history = History(Path({str(directory / 'journal.db')!r}), {messages}, {DEVICES}, {end}, {DATASOURCES}, {integration!r})\n"
+        f"history = History(Path({str(directory / 'journal.db')!r}), {messages}, {devices}, {end}, {DATASOURCES}, {integration!r})\n"
         "task.react(lambda reactor: defer.ensureDeferred(history.make()))\n"
     )
     path = f"{Path(__file__).parents[1]}:{Path(__file__).parent}"
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": path})
 
 
-class Probe(threading.Thread):
-    """Asks whether the gateway lives, every 5 ms; ``longest`` is the longest that took, in seconds."""
+def looked_back(end_ms):
+    """What is said of how far a page looked back."""
 
-    def __init__(self, port):
-        super().__init__(daemon=True)
-        self.port, self.longest, self.goes_on = port, 0.0, True
+    def far(answer):
+        back = answer.get("lookedBackTo")
+        return f" {(end_ms - back) / 3_600_000:8.1f} h looked back" if back else ""
 
-    def run(self):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port)
-        while self.goes_on:
-            began = time.perf_counter()
-            connection.request("GET", "/health/live")
-            connection.getresponse().read()
-            self.longest = max(self.longest, time.perf_counter() - began)
-            time.sleep(0.005)
-
-
-def measure(gateway, token, path, rounds):
-    """The times of so many requests, the last answer, and the longest stall meanwhile."""
-    connection = http.client.HTTPConnection("127.0.0.1", gateway.port)
-    probe = Probe(gateway.port)
-    probe.start()
-    times, answer = [], {}
-    for _ in range(rounds):
-        if path:
-            began = time.perf_counter()
-            connection.request("GET", f"/api/v1{path}", headers={"Authorization": f"Bearer {token}"})
-            response = connection.getresponse()
-            text = response.read()
-            times.append(time.perf_counter() - began)
-            answer = json.loads(text)
-            if response.status != 200:
-                raise SystemExit(f"{path}: {text.decode()}")
-        time.sleep(0.05)
-    probe.goes_on = False
-    probe.join()
-    return sorted(times), answer, probe.longest
-
-
-def shown(name, times, answer, longest, end_ms):
-    back = answer.get("lookedBackTo")
-    far = f"{(end_ms - back) / 3_600_000:8.1f} h" if back else ""
-    found = len(answer.get("items", ())) or sum(
-        map(len, (*answer.get("buckets", {}).values(), *answer.get("readings", {}).values()))
-    )
-    if times:
-        half, most = times[len(times) // 2], times[min(len(times) - 1, len(times) * 99 // 100)]
-        figures = f"{half * 1e3:8.1f} {most * 1e3:8.1f} {times[-1] * 1e3:8.1f}"
-    else:
-        figures = " " * 26
-    print(f"{name:20} {figures} {longest * 1e3:10.1f} {found:6} {far}", flush=True)
+    return far
 
 
 def main(arguments):
@@ -146,41 +99,33 @@ def main(arguments):
                 left.unlink()
             end = time.time() - 60
             began = time.time()
-            make(gateway.data, arguments.messages, integration, end)
+            make(gateway.data, arguments.messages, arguments.devices, integration, end)
             print(f"{arguments.messages:,} messages of {DAYS} days made in {time.time() - began:.0f} s")
             stamp.write_text(str(end))
         end_ms = int(float(stamp.read_text()) * 1000)
-        gateway = Gateway(folder)
+        gateway, _ = started(folder)
         port = free_port()
-        names = {each["name"] for each in gateway.api("GET", "/datasources")["items"]}
-        for name in names:
+        names = {each["name"] for each in gateway.api("GET", "/datasources?limit=5000")["items"]}
+        for name in (each for each in names if each.startswith("coap ")):
             gateway.api("DELETE", f"/datasources/{name.replace(' ', '%20')}?backlog=drop")
+        if arguments.definitions and "source-0" not in names:
+            define(gateway, arguments.definitions)
         gateway.coap(port)
-        token = (gateway.data / "admin-token").read_text().strip()
+        gateway.stop()
+        gateway, ready = started(folder)
         size = sum(path.stat().st_size for path in gateway.data.glob("journal.db*"))
         print(
             f"journal {size / 1e6:,.0f} MB; {arguments.rate} uplinks a second; {arguments.rounds} requests each"
         )
-        build()
         chosen = {
             name: path
             for name, path in queries(end_ms).items()
             if not arguments.queries or name in arguments.queries
         }
-        seconds = int((len(chosen) + 1) * arguments.rounds * 0.25) + 10
-        coapload = ("-p", port, "-u", "i/key", "-n", 500, "-w", 500, "--rate", arguments.rate, "-t", seconds)
-        load = Load("coapload", *coapload) if arguments.rate else None
-        time.sleep(2)
-        print(
-            f"{'query':20} {'p50 ms':>8} {'p99 ms':>8} {'max ms':>8} {'stall ms':>10} {'found':>6} looked back"
-        )
         try:
-            shown("nobody asks", *measure(gateway, token, "", arguments.rounds), end_ms)
-            for name, path in chosen.items():
-                shown(name, *measure(gateway, token, path, arguments.rounds), end_ms)
-            if load is not None:
-                report = load.wait(seconds + 60)
-                print({key: value for key, value in report.items() if isinstance(value, int | float)})
+            with sending(port, arguments.rate, span(chosen, arguments.rounds)):
+                look(gateway, chosen, arguments.rounds, looked_back(end_ms))
+            weigh(gateway, ready)
         finally:
             gateway.stop()
     finally:
@@ -195,6 +140,8 @@ if __name__ == "__main__":
     parser.add_argument("queries", nargs="*", metavar="query")
     parser.add_argument("--messages", type=int, default=1_000_000)
     parser.add_argument("--rate", type=int, default=2000)
-    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--devices", type=int, default=1000)
+    parser.add_argument("--definitions", type=int, default=0)
     parser.add_argument("--keep")
     main(parser.parse_args())

@@ -131,7 +131,7 @@ def routes(
         PresetRoutes(parts.datasource_types),
         UsageRoutes(parts.usage),
         DebugRoutes(parts.debugging, registry, parts.fleet, journal),
-        TenantRoutes(registry, parts.fleet, parts.usage, recorder, dates),
+        TenantRoutes(registry, parts.fleet, parts.usage, recorder, dates, parts.jobs),
     ]
     found = [route for resource in resources for route in resource.routes()]
     return found + OpenApiRoutes(parts.datasource_types, parts.integration_types, found).routes()

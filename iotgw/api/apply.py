@@ -27,6 +27,7 @@ from iotgw.api.plans import Applied, DocumentPlan, Planner
 from iotgw.api.problems import Problem
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Route
+from iotgw.api.tenant_keeper import OfTenant
 from iotgw.core.errors import IotgwError
 from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.recorder import Recorder
@@ -81,7 +82,7 @@ def keepers(parts: Parts, saved: Sequence[Catalogue]) -> list[Keeper]:
     """The keepers of all that a document holds."""
     recorder = Recorder(parts.events, parts.dates)
     devices = OfFleet(parts.fleet, parts.owners, parts.registry, recorder, parts.clock)
-    return [*(OfCatalogue(each) for each in saved), devices]
+    return [OfTenant(parts.registry, recorder), *(OfCatalogue(each) for each in saved), devices]
 
 
 class ApplyRoutes:
@@ -101,6 +102,8 @@ class ApplyRoutes:
     async def apply(self, call: Call) -> Result:
         """Over the API."""
         document, by = call.body(), call.token.name
+        if document.tenant and call.tenants is not None:
+            raise Problem(403, "tenant: expected a token of all tenants for what a tenant may use")
         if (count := sum(len(document.of(kind)) for kind in KINDS)) > MOST:
             raise Problem(413, f"expected at most {MOST} entries, got {count}")
         is_dry, is_whole, prune = call.query("dryRun"), call.query("whole"), call.query("prune")

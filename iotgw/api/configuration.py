@@ -19,6 +19,7 @@ from iotgw.api.keepers import Entry, Held, Keeper, OfFleet
 from iotgw.api.problems import Problem
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Reply, Route
+from iotgw.api.tenant_keeper import OfTenant
 from iotgw.core.errors import NotFound
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
@@ -71,6 +72,8 @@ class ConfigurationRoutes:
         found: dict[str, list[Entry]] = {}
         for keeper in self._keepers:
             if isinstance(keeper, OfFleet) and not call.query("devices"):
+                continue
+            if isinstance(keeper, OfTenant) and call.tenants is not None:
                 continue
             if isinstance(keeper, OfFleet) and (count := keeper.count(tenant)) > MOST_DEVICES:
                 raise Problem(

@@ -12,6 +12,7 @@ from iotgw.api.auth import Permission
 from iotgw.api.catalogue import leaving
 from iotgw.api.integrations import state_of
 from iotgw.api.problems import Problem
+from iotgw.api.queries import TENANT
 from iotgw.api.routes import Call, Reply, Route
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters
@@ -62,6 +63,7 @@ class HealthRoutes:
                 self.status,
                 "The whole gateway at a glance",
                 answer=dict,
+                query=(TENANT,),
                 of_tenant=False,
             ),
         ]

@@ -22,6 +22,7 @@ from iotgw.core.model import ConverterVersion
 from iotgw.core.ports.devices import IOwnConverters
 from iotgw.core.redaction import MASK
 from iotgw.core.resources_file import ResourcesDocument
+from iotgw.core.specs import TENANT
 
 PIECE = 100
 """Entries that are looked at between two breaths."""
@@ -96,7 +97,7 @@ class Planner:
         prove: bool = True,
     ) -> DocumentPlan:
         """Check and compare all entries. With ``prune``, what isn't in the document goes; a document without devices says nothing of devices,
-        and they stay. With ``prove``, scripts are compiled, which
+        and they stay; so it is with what the tenant may use. With ``prove``, scripts are compiled, which
         saving does otherwise."""
         items: list[Applied] = []
         changes: list[Change] = []
@@ -202,7 +203,7 @@ class Planner:
         """What isn't in the document."""
         going = {}
         for keeper in self.keepers:
-            if keeper.kind == DEVICE and not entries[DEVICE]:
+            if keeper.kind in (DEVICE, TENANT) and not entries[keeper.kind]:
                 continue
             named = {_name(each) for each in entries[keeper.kind]}
             going[keeper.kind] = [held for held in await keeper.all(tenant) if held.name not in named]

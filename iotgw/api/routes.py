@@ -117,13 +117,15 @@ class Call:
     @property
     def tenants(self) -> str | None:
         """What limits a view of the whole gateway: the token's tenant, or None for a token of all."""
-        return None if self.token.tenant == ALL_TENANTS else self.token.tenant
+        if self.token.tenant != ALL_TENANTS:
+            return self.token.tenant
+        return self._query.get("tenant") if not self.route.of_tenant else None
 
     @property
     def sees_gateway(self) -> bool:
         """Whether the caller may see figures of the gateway as a whole, in which all tenants' messages count: a token of all
         tenants, or of the default one, where the gateway's own events are."""
-        return self.token.tenant in (ALL_TENANTS, DEFAULT_TENANT)
+        return (self.tenants or DEFAULT_TENANT) == DEFAULT_TENANT
 
     def header(self, name: str) -> str | None:
         """A header's value, or None."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from iotgw.api.auth import ALL_TENANTS, Permission
 from iotgw.api.auth import KIND as TOKEN
@@ -19,6 +19,7 @@ from iotgw.core.errors import NotFound
 from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.devices import IFleet
+from iotgw.core.ports.jobs import IJobs, JobView
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.ports.usage import Amounts, IUsage, UsageQuery
 from iotgw.core.recorder import Recorder
@@ -54,12 +55,25 @@ class TenantList(Struct, frozen=True):
     items: list[Tenant]
 
 
+class TenantToErase(Struct, frozen=True, forbid_unknown_fields=True):
+    """Says again which tenant is deleted with all that it has."""
+
+    confirm: Annotated[str, Meta(description="its name")]
+
+
 class TenantRoutes:
     """The routes of tenants."""
 
     def __init__(
-        self, registry: IRegistry, fleet: IFleet, usage: IUsage, recorder: Recorder, calendar: ICalendar
+        self,
+        registry: IRegistry,
+        fleet: IFleet,
+        usage: IUsage,
+        recorder: Recorder,
+        calendar: ICalendar,
+        jobs: IJobs,
     ) -> None:
+        self._jobs = jobs
         self._registry = registry
         self._fleet = fleet
         self._usage = usage
@@ -74,7 +88,25 @@ class TenantRoutes:
             Route("GET", one, read, self.read, "One tenant", answer=Tenant, query=SINCE, of_tenant=False),
             Route("PUT", one, admin, self.replace, "Say what a tenant may use: limits and quotas", TenantSpec, Tenant, may_create=True, of_tenant=False),
             Route("DELETE", one, admin, self.delete, "Let a tenant use what it likes; all that it has stays", status=204, of_tenant=False),
+            Route("POST", f"{one}/erase", admin, self.erase, "Delete a tenant with all that it has, as a job of the tenant default", TenantToErase, JobView, status=201, of_tenant=False),
         ]  # fmt: skip
+
+    async def erase(self, call: Call, name: str) -> Reply:
+        """Resources, devices, messages, credentials, tokens, files, events and usage."""
+        self._expect_all(call)
+        if call.body().confirm != name:
+            raise Problem(422, f"confirm: expected {name!r}, as in the path")
+        if name == DEFAULT_TENANT:
+            raise Problem(422, f"the tenant {DEFAULT_TENANT!r} stays: the gateway's own events are there")
+        if not await self._views(name):
+            raise NotFound(f"there is no tenant {name!r}")
+        for job in self._jobs.list(DEFAULT_TENANT):
+            if job.kind == TENANT and job.state == "running" and job.what.get("tenant") == name:
+                return Reply(job, 201)
+        begun = await self._jobs.begin(TENANT, DEFAULT_TENANT, {"tenant": name}, call.token.name)
+        text = f"tenant {name!r} is deleted with all that it has, by {call.token.name}"
+        self._recorder.note("erased", "tenant", name, text, DEFAULT_TENANT, "warning", by=call.token.name)
+        return Reply(begun, 201)
 
     async def list(self, call: Call) -> TenantList:
         """All of them; or the caller's own."""

@@ -34,6 +34,7 @@ from iotgw.core.ports.devices import Trouble
 from iotgw.core.ports.firmware import UpdateState
 from iotgw.core.ports.intake import Severity
 from iotgw.core.ports.integrations import IIntegrationType
+from iotgw.core.ports.jobs import IJobKind
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.recorder import Recorder
 from iotgw.core.refusals import Doors
@@ -85,6 +86,7 @@ from iotgw.jobs.firmware import FirmwareJobs
 from iotgw.jobs.reprocess import ReprocessJobs
 from iotgw.jobs.retry import RetryJobs
 from iotgw.jobs.service import JobService
+from iotgw.jobs.tenants import TenantJobs
 from iotgw.observe.debug import DebugLog
 from iotgw.observe.events import EventLog
 from iotgw.observe.live import LiveFeed
@@ -101,6 +103,7 @@ from iotgw.store.sqlite.debug import DebugStore
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.entries import DeviceEntries
+from iotgw.store.sqlite.erasing import ForgottenMessages
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.kept import KeptRows
 from iotgw.store.sqlite.registry import Registry
@@ -276,17 +279,17 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         registry, pipeline, files, fleet, kept, reactor, calendar,
         partial(_device_updated, recorder, journal, calendar),
     )  # fmt: skip
-    jobs = JobService(
-        registry,
-        [
-            ReprocessJobs(journal, pipeline, calendar),
-            RetryJobs(delivery, reactor),
-            DownlinkJobs(fleet, downlinks, reactor),
-            updates,
-        ],
-        reactor,
-        calendar,
-    )
+    kinds: list[IJobKind] = [
+        ReprocessJobs(journal, pipeline, calendar),
+        RetryJobs(delivery, reactor),
+        DownlinkJobs(fleet, downlinks, reactor),
+        updates,
+        TenantJobs(
+            registry, journal, fleet, devices, speakers, quarantine, releases, downlinks, downlinks, files,
+            [ForgottenMessages(journal.erase, reactor), store_of_downlinks, usage, debug_store, events], reactor,
+        ),
+    ]  # fmt: skip
+    jobs = JobService(registry, kinds, reactor, calendar)
     return Gateway(
         registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, fleet=fleet, releases=releases, journal=journal,
         downlinks=downlinks, kept=kept, converters=converters, delivery=delivery,

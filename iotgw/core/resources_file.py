@@ -1,6 +1,6 @@
 """The resources file: what users save, as TOML or JSON, to be applied as a whole. It may be a directory of such files.
 
-``[[converter]]``, ``[[credential]]``, ``[[device-type]]``, ``[[device-group]]``, ``[[datasource]]``, ``[[integration]]`` and ``[[device]]``
+``[[tenant]]``, ``[[converter]]``, ``[[credential]]``, ``[[device-type]]``, ``[[device-group]]``, ``[[datasource]]``, ``[[integration]]`` and ``[[device]]``
 hold what the API takes. Instead of ``script`` a converter may name a file beside this one (``scriptFile``) or a bundled converter
 (``library``); its vectors may be in a JSON file (``testsFile``), and its further files in a directory (``filesDirectory``). Secrets may be
 named instead of said (`iotgw.core.references`).
@@ -23,7 +23,9 @@ from iotgw.core.errors import SettingsError
 from iotgw.core.references import References
 from iotgw.core.validate import convert
 
-KINDS = ("converter", "credential", "device-type", "device-group", "datasource", "integration", "device")
+KINDS = (
+    "tenant", "converter", "credential", "device-type", "device-group", "datasource", "integration", "device",
+)  # fmt: skip
 """In the order in which they are applied: what is named comes before what names it."""
 CODE = frozenset({"script", "files", "tests"})
 """Fields of converters in which nothing is a reference."""
@@ -34,6 +36,7 @@ Entry = dict[str, Any]
 class ResourcesDocument(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """The contents of a file: each entry as the API takes it; a converter may have ``library``."""
 
+    tenant: list[Entry] = []
     converter: list[Entry] = []
     credential: list[Entry] = []
     device_type: list[Entry] = []

@@ -17,10 +17,35 @@ from iotgw.ctl.errors import REFUSED, UNREACHABLE, USAGE, CtlError
 __all__ = ["REFUSED", "UNREACHABLE", "USAGE", "ApiClient", "CtlError", "find_token"]
 
 
-class ApiClient:
-    """Speaks to the API at ``url`` with a token; ``timeout`` in seconds."""
+WHOLE = frozenset(
+    {
+        "backups",
+        "health",
+        "library",
+        "metrics",
+        "openapi.json",
+        "presets",
+        "resume",
+        "session",
+        "tenants",
+        "tokens",
+    }
+)
+"""Where paths begin that are about no single tenant."""
 
-    def __init__(self, url: str, token: str, timeout: float = 60.0, ca_file: str | None = None) -> None:
+
+class ApiClient:
+    """Speaks to the API at ``url`` with a token; ``timeout`` in seconds. What it asks is about ``tenant``, where that is said."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        timeout: float = 60.0,
+        ca_file: str | None = None,
+        tenant: str | None = None,
+    ) -> None:
+        self.tenant = tenant
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise CtlError(f"--url: expected http://HOST:PORT or https://HOST:PORT, got {url!r}", USAGE)
@@ -91,7 +116,7 @@ class ApiClient:
         if kind:
             headers["Content-Type"] = kind
         try:
-            self._connection.request(method, f"{self._base}/api/v1{path}", body, headers)
+            self._connection.request(method, f"{self._base}/api/v1{self._of_tenant(path)}", body, headers)
             response = self._connection.getresponse()
             text = response.read()
         except (OSError, http.client.HTTPException) as error:
@@ -102,6 +127,14 @@ class ApiClient:
         self._connection.close()
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return CtlError(f"cannot reach the gateway at {self._where}: {reason}", UNREACHABLE)
+
+    def _of_tenant(self, path: str) -> str:
+        """A path with the tenant that it is about, unless it is about the whole gateway, or says it by itself."""
+        route, mark, query = path.partition("?")
+        is_said = any(each.startswith("tenant=") for each in query.split("&"))
+        if self.tenant is None or is_said or route.split("/")[1] in WHOLE:
+            return path
+        return f"{path}{'&' if mark else '?'}{urlencode({'tenant': self.tenant})}"
 
     def _value(self, status: int, text: bytes) -> Any:
         try:

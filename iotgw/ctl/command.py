@@ -32,7 +32,7 @@ class Context:
 
             options = self.options
             self._client = ApiClient(
-                options.url, find_token(options.token_file), options.timeout, options.ca_file
+                options.url, find_token(options.token_file), options.timeout, options.ca_file, options.tenant
             )
         return self._client
 
@@ -99,6 +99,7 @@ def shared() -> list[Shared]:
         Shared(["--url"], help=f"the gateway (IOTGW_URL, else {DEFAULT_URL})"),
         Shared(["--token-file"], metavar="FILE", help=token),
         Shared(["--ca-file"], metavar="FILE", help="certificates to trust, for https"),
+        Shared(["--tenant"], metavar="NAME", help="about this tenant, with a token of all tenants (default)"),
         Shared(["--timeout"], type=float, metavar="S", help="seconds to wait for an answer"),
         Shared(["--json"], is_flag=True, default=None, help="print what the API answers; as --output json"),
         Shared(
@@ -121,7 +122,7 @@ def shared_defaults() -> dict[str, Any]:
     """What they are where nobody says them."""
     url = os.environ.get("IOTGW_URL", DEFAULT_URL)
     return {
-        "url": url, "token_file": None, "ca_file": None, "timeout": 60.0, "json": False, "form": "table", "utc": False,
+        "url": url, "token_file": None, "ca_file": None, "tenant": None, "timeout": 60.0, "json": False, "form": "table", "utc": False,
     }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
     converters/NAME.toml, NAME.js, NAME.tests.json, NAME.files/
     datasources/NAME.toml    integrations/NAME.toml
-    credentials.toml    device-types.toml    device-groups.toml    devices.toml
+    tenants.toml    credentials.toml    device-types.toml    device-groups.toml    devices.toml
 
 `iotgw.core.resources_file` reads it again. What TOML can't say (null) is in a file whose name ends in ``.iotgw.json``.
 """

@@ -39,6 +39,8 @@ class Accounts:
         self.counted = counters.counted
         self.since = counters.since
         self.waiting_bytes = counters.waiting_bytes
+        self.delivered_bytes = 0
+        """Size of the records that were delivered since the process started."""
         self.parked = 0
         """Records that failed or wait behind one that did. Each has a row in the journal."""
         self.parked_bytes = 0
@@ -113,7 +115,7 @@ class Accounts:
     def amounts(self) -> Amounts:
         """What was used of the integration so far."""
         given_up = self.buried + self.expired + sum(self.dropped.values()) - self.dismissed
-        return Amounts(errors=given_up, deliveries=self.delivered)
+        return Amounts(bytes=self.delivered_bytes, errors=given_up, deliveries=self.delivered)
 
     @property
     def ended(self) -> dict[str, int]:
@@ -145,6 +147,7 @@ class Accounts:
         self.waiting_bytes -= size
         if outcome == DELIVERED:
             self.delivered += 1
+            self.delivered_bytes += size
             self.losses.deliver(seq)
             return
         if outcome == EXPIRED:
@@ -162,6 +165,7 @@ class Accounts:
             total += size
             deliver(seq)
         self.waiting_bytes -= total
+        self.delivered_bytes += total
         self.delivered += len(records)
 
     def sought(self, position: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, Protocol
 
+import msgspec
 from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred, succeed
 from zope.interface import implementer
@@ -133,6 +134,7 @@ class CloudTarget:
 
     def _post(self, some: Sequence[tuple[TelemetryRecord, CloudMessage]], settle: Settle) -> None:
         self._inflight += len(some)
+        shown = self._context.shown([record for record, _ in some])
 
         def told(document: Any, problem: CallProblem | None) -> None:
             self._inflight -= len(some)
@@ -140,6 +142,8 @@ class CloudTarget:
                 for each in some:  # one of them is at fault
                     self._post([each], settle)
                 return
+            if shown is not None:
+                self._show(shown, some, document, problem)
             try:
                 verdicts = self._verdicts(document, problem, len(some))
             except Exception as error:
@@ -151,6 +155,19 @@ class CloudTarget:
 
         self._service.post([message.entry for _, message in some], told)
 
+    def _show(
+        self,
+        shown: TelemetryRecord,
+        some: Sequence[tuple[TelemetryRecord, CloudMessage]],
+        document: Any,
+        problem: CallProblem | None,
+    ) -> None:
+        """What was sent for one record, and what the whole request was answered."""
+        entry = next(message.entry for record, message in some if record is shown)
+        among = f", one of {len(some)} messages" if len(some) > 1 else ""
+        request = f"POST to {self._service.address}{among}\n\n{_pretty(entry)}"
+        self._context.show(shown, request, _pretty(document) if problem is None else problem.reason)
+
     def _verdicts(self, document: Any, problem: CallProblem | None, count: int) -> list[Verdict]:
         if problem is None:
             self._error = ""
@@ -158,6 +175,10 @@ class CloudTarget:
         if self._service.is_about_messages(problem):
             return [Retry(problem.reason)] * count
         return [Unavailable(problem.reason, problem.after)] * count
+
+
+def _pretty(document: Any) -> str:
+    return msgspec.json.format(msgspec.json.encode(document)).decode()
 
 
 def _groups(

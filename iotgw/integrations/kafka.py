@@ -21,7 +21,7 @@ from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext, Settle
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable
-from iotgw.integrations import payload
+from iotgw.integrations import payload, trial
 from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.settles import Settles
 from iotgw.integrations.template import Template, TemplateFailed
@@ -138,6 +138,7 @@ class KafkaTarget:
             settle([record.seq for record in records], Unavailable(self._error or "not connected yet"))
             return
         settles, made = self._settles, []
+        some_are_shown = self._context.shown(records) is not None
         for record in records:
             outgoing = self._outgoing(record)
             if isinstance(outgoing, Rejected):
@@ -145,10 +146,18 @@ class KafkaTarget:
             elif record.seq in settles:  # a test message that is in flight already
                 settle([record.seq], Unavailable("it is in flight"))
             else:
-                settles.put(record.seq, settle)
+                is_shown = some_are_shown and self._context.shown((record,)) is not None
+                settles.put(record.seq, self._shown(record, outgoing, settle) if is_shown else settle)
                 made.append(outgoing)
         if made:
             self._writer.put(made)
+
+    def _shown(self, record: TelemetryRecord, sent: Outgoing, settle: Settle) -> Settle:
+        """Settle a message, and show it."""
+        headers = "".join(f"\n{name}: {trial.text(value)}" for name, value in sent.headers)
+        key = f", key {trial.text(sent.key)}" if sent.key is not None else ""
+        request = f"PRODUCE {sent.topic}{key}{headers}\n\n{trial.text(sent.value or b'')}"
+        return trial.showing(self._context.show, record, request, "all replicas have it", settle)
 
     def _outgoing(self, record: TelemetryRecord) -> Outgoing | Rejected:
         try:

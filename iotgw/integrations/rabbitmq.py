@@ -20,7 +20,7 @@ from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext, Settle
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable
-from iotgw.integrations import payload
+from iotgw.integrations import payload, trial
 from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.formats.table import bodies_of
 from iotgw.integrations.settles import Settles
@@ -118,6 +118,7 @@ class RabbitTarget:
         if problem:
             settle([record.seq for record in records], Unavailable(problem))
             return
+        some_are_shown = self._context.shown(records) is not None
         for record in records:
             try:
                 key, body = self._routing_key.text(record), self._payload(record)
@@ -129,7 +130,20 @@ class RabbitTarget:
                     [record.seq], Rejected(f"a routing key of {len(key.encode())} bytes; AMQP has {LONGEST}")
                 )
                 continue
-            self._publish(channel, record, key, body, settle)
+            if some_are_shown and self._context.shown((record,)) is not None:
+                self._publish(channel, record, key, body, self._shown(record, key, body, settle))
+            else:
+                self._publish(channel, record, key, body, settle)
+
+    def _shown(self, record: TelemetryRecord, key: str, body: bytes, settle: Settle) -> Settle:
+        """Settle a message, and show it."""
+        exchange = self._settings.exchange or "(default)"
+        mandatory = ", mandatory" if self._settings.mandatory else ""
+        request = (
+            f"PUBLISH to exchange {exchange}, routing key {key}{mandatory}\ncontent-type: {self._content_type}\n"
+            f"message-id: {self._key(record)}\n\n{trial.text(body)}"
+        )
+        return trial.showing(self._context.show, record, request, "confirmed", settle)
 
     def _publish(self, channel: Any, record: TelemetryRecord, key: str, body: bytes, settle: Settle) -> None:
         delivery = self._key(record)

@@ -25,6 +25,7 @@ from iotgw.core.allowance import Allowance
 from iotgw.core.model import Event
 from iotgw.core.ports.events import IEvents
 from iotgw.core.ports.reactor import IReactor
+from iotgw.core.ports.tenants import IForgetsTenants
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,7 +53,7 @@ _LONGEST = 4096
 """Bytes of one event; a longer one loses its detail."""
 
 
-@implementer(IEvents)
+@implementer(IEvents, IForgetsTenants)
 class EventLog:
     """The events of one gateway in a file.
 
@@ -159,6 +160,10 @@ class EventLog:
         if not self._writing:
             self._write_waiting()
 
+    def forget_tenant(self, tenant: str) -> Deferred[int]:
+        """See `IForgetsTenants.forget_tenant`."""
+        return self._in_thread(self._forget_tenant, tenant)
+
     def _failed(self, failure: Failure, count: int) -> None:
         self.dropped += count
         self._log.warn(
@@ -215,6 +220,12 @@ class EventLog:
             )
             counts[tenant] -= gone
         return counts
+
+    def _forget_tenant(self, tenant: str) -> int:
+        with self._database:
+            count = self._database.execute("DELETE FROM event WHERE tenant = ?", (tenant,)).rowcount
+        self._counts.pop(tenant, None)
+        return count
 
     def _select(
         self, tenant: str, before: int, limit: int, source: str | None, name: str | None, type: str | None

@@ -16,6 +16,7 @@ from zope.interface import implementer
 
 from iotgw.core.model import Outcome, StoredUplink
 from iotgw.core.ports.clock import ICalendar
+from iotgw.core.ports.tenants import IForgetsTenants
 from iotgw.core.ports.usage import (
     Amounts,
     DeviceTally,
@@ -86,7 +87,7 @@ class DeviceMeter:
             count[1] += each.bytes
 
 
-@implementer(IUsage)
+@implementer(IUsage, IForgetsTenants)
 class UsageMeter:
     """An `IUsage` of what ``rooms`` and ``devices`` count, kept in ``store``. Start it when the rooms know what they had counted before."""
 
@@ -135,6 +136,10 @@ class UsageMeter:
         return kept.addCallback(lambda _: self._store.rows(query))
 
     # --- how ---
+
+    def forget_tenant(self, tenant: str) -> Deferred[int]:
+        """See `IForgetsTenants.forget_tenant`. What was counted so far is written first, so that it doesn't come again."""
+        return self._keep().addCallback(lambda _: self._store.forget_tenant(tenant))
 
     def _schedule(self) -> None:
         wait = min(FLUSH, HOUR - self._calendar.seconds() % HOUR + 0.001)

@@ -50,6 +50,13 @@ class MemoryUsage:
         self.devices += [(at_ms, each) for each in devices]
         return succeed(None)
 
+    def forget_tenant(self, tenant: str) -> Deferred[int]:
+        """See `IForgetsTenants.forget_tenant`."""
+        before = len(self.things) + len(self.devices)
+        self.things = [(at, each) for at, each in self.things if each.thing[1] != tenant]
+        self.devices = [(at, each) for at, each in self.devices if each.tenant != tenant]
+        return succeed(before - len(self.things) - len(self.devices))
+
     def rows(self, query: UsageQuery) -> Deferred[list[UsageRow]]:
         """See `IUsageStore.rows`."""
         sums: dict[tuple[int, str, str, str], Amounts] = {}
@@ -86,6 +93,8 @@ class MemoryUsage:
 
 
 def _of_tenant(kind: str, amounts: Amounts) -> Amounts:
-    """What a converter was given is what a datasource got: it counts once."""
+    """What a converter was given, and a target got, is what a datasource got: it counts once."""
     fields: dict[str, Any] = {name: getattr(amounts, name) for name in amounts.__struct_fields__}
-    return Amounts(**fields | {"messages": 0, "errors": 0}) if kind == "converter" else amounts
+    if kind == "integration":
+        return Amounts(**fields | {"bytes": 0})
+    return Amounts(**fields | {"messages": 0, "bytes": 0, "errors": 0}) if kind == "converter" else amounts

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
 from iotgw.core.model import Outcome, StoredUplink
+from iotgw.core.ports.tenants import IForgetsTenants
 from iotgw.core.times import DateMs
 
 Metered = Literal["datasource", "integration", "converter"]
@@ -18,7 +19,8 @@ Every = Literal["hour", "day", "all"]
 
 
 class Amounts(Struct, frozen=True, gc=False, rename="camel", omit_defaults=True):
-    """What was used. ``messages`` were received (by a datasource), or converted (by a converter), ``bytes`` is the size of their payloads. ``errors``
+    """What was used. ``messages`` were received (by a datasource), or converted (by a converter), ``bytes`` is the size of their payloads,
+    or of what was delivered (by an integration), before it is written in a target's format. ``errors``
     are failed conversions, or deliveries that were given up. ``refused`` messages are not among ``messages``. ``cpu`` is in seconds."""
 
     messages: int = 0
@@ -104,7 +106,7 @@ class IDeviceMeter(Interface):
         """These durable uplinks were converted, each with the outcome at the same place."""
 
 
-class IUsageStore(Interface):
+class IUsageStore(IForgetsTenants):
     """Where usage is kept. It is bounded in size, and dispensable."""
 
     put_aside: str = Attribute("what happened to a damaged file at the start; empty for nothing")

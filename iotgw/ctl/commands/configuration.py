@@ -164,6 +164,12 @@ def _said(value: Any) -> str:
 
 
 def _export(context: Context) -> None:
+    result = export(context, context.options.directory)
+    context.show(result, lambda _: [*_exported(context, result)])
+
+
+def export(context: Context, directory: Path) -> dict[str, Any]:
+    """Write the configuration into a directory; returns what was written. The options are those of `iotgwctl export`."""
     options = context.options
     options.timeout = max(options.timeout, PATIENCE)
     devices = "false" if options.without_devices else None
@@ -174,17 +180,16 @@ def _export(context: Context) -> None:
     for kind in KINDS:
         known = {each["name"]: each for each in clear.get(kind, ())}
         document[kind] = [secrets.entry(kind, each, known.get(each["name"])) for each in shown.get(kind, ())]
-    if clear and _is_inside(options.secrets, options.directory):
+    if clear and _is_inside(options.secrets, directory):
         raise CtlError("--secrets: expected a file outside of the directory, which is kept in git", USAGE)
     try:
         if options.secrets:
             secrets.write(options.secrets)
     except OSError as error:
         raise CtlError(f"--secrets: {options.secrets}: {error.strerror}", USAGE) from error
-    gone = write(options.directory, files_of(document))
+    gone = write(directory, files_of(document))
     counts = {kind: len(entries) for kind, entries in document.items() if entries}
-    result = {"directory": str(options.directory), "counts": counts, "secrets": secrets.names, "gone": gone}
-    context.show(result, lambda _: [*_exported(context, result)])
+    return {"directory": str(directory), "counts": counts, "secrets": secrets.names, "gone": gone}
 
 
 def _is_inside(file: Path, directory: Path) -> bool:

@@ -104,7 +104,6 @@ def add(commands: Commands) -> None:
     token = commands.add("token", _token, "make an API token; it is shown once")
     token.add_argument("name")
     token.add_argument("--role", choices=ROLES, default="viewer", help="what it may do (viewer)")
-    token.add_argument("--tenant", default="", help="whose it is, '*' for all tenants (that of your token)")
 
 
 def _list(context: Context) -> None:
@@ -135,7 +134,7 @@ def _deletion(kind: str, name: str, shown: dict[str, Any]) -> str:
 
 def _token(context: Context) -> None:
     options = context.options
-    wanted = {"name": options.name, "role": options.role, "tenant": options.tenant}
+    wanted = {"name": options.name, "role": options.role, "tenant": options.tenant or ""}
     context.show(context.client.call("POST", "/tokens", wanted), lambda made: str(made["token"]))
 
 

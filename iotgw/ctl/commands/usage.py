@@ -18,7 +18,7 @@ COLUMNS = {
 COUNTED = {
     "tenant": tuple(COLUMNS),
     "datasource": ("messages", "bytes", "errors", "refused"),
-    "integration": ("deliveries", "errors"),
+    "integration": ("deliveries", "bytes", "errors"),
     "converter": ("messages", "errors", "cpu"),
     "device": ("messages", "bytes"),
 }
@@ -44,7 +44,6 @@ def add(commands: Commands) -> None:
         help=f"since then (today): {EXPECTED}",
     )
     usage.add_argument("--until", metavar="TIME", type=moment_ms, help="before then")
-    usage.add_argument("--tenant", help="of this tenant, for tokens of all")
     usage.add_argument(
         "--csv", action="store_true", help="comma-separated values, to be read by other programs"
     )
@@ -57,7 +56,7 @@ def _usage(context: Context) -> None:
     while after is not None:
         page = context.client.get(
             "/usage", per=options.per, every=options.every, since=options.since, until=options.until, name=options.name,
-            tenant=options.tenant, limit=PAGE, after=after,
+            limit=PAGE, after=after,
         )  # fmt: skip
         items += page["items"]
         after = page["next"]

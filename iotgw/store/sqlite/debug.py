@@ -12,6 +12,7 @@ from zope.interface import implementer
 
 from iotgw.core.ports.debug import DebugEntry, IDebugStore
 from iotgw.core.ports.reactor import IThreadedClock
+from iotgw.core.ports.tenants import IForgetsTenants
 from iotgw.store.sqlite import damage
 from iotgw.store.sqlite.replaceable import ReplaceableDatabase
 
@@ -24,7 +25,7 @@ STEP = 1_000
 Row = tuple[str, str, bytes]
 
 
-@implementer(IDebugStore)
+@implementer(IDebugStore, IForgetsTenants)
 class DebugStore(ReplaceableDatabase):
     """Entries in ``{data_dir}/debug.db``, of at most about ``max_bytes``: beyond, the oldest go. ``dropped`` counts those that the disk was too slow for."""
 
@@ -67,6 +68,10 @@ class DebugStore(ReplaceableDatabase):
     def of(self, tenant: str, message_id: str) -> Deferred[list[DebugEntry]]:
         """See `IDebugStore.of`."""
         return self._flushed().addCallback(lambda _: self._worker.call(self._of, tenant, message_id))
+
+    def forget_tenant(self, tenant: str) -> Deferred[int]:
+        """See `IForgetsTenants.forget_tenant`."""
+        return self._flushed().addCallback(lambda _: self._worker.call(self._forget_tenant, tenant))
 
     # --- in the reactor's thread ---
 
@@ -120,6 +125,11 @@ class DebugStore(ReplaceableDatabase):
             oldest = "SELECT id FROM entry ORDER BY id LIMIT ?"
             if not db.execute(f"DELETE FROM entry WHERE id IN ({oldest})", (STEP,)).rowcount:
                 return
+
+    def _forget_tenant(self, tenant: str) -> int:
+        assert self._connection is not None
+        with damage.changing(self._path):
+            return self._connection.execute("DELETE FROM entry WHERE tenant = ?", (tenant,)).rowcount
 
     def _of(self, tenant: str, message_id: str) -> list[DebugEntry]:
         assert self._connection is not None

@@ -17,6 +17,7 @@ from iotgw.core.downlink_item import Item, ItemState
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.downlinks import IDownlinkStore, JobItems
 from iotgw.core.ports.reactor import IThreadedClock
+from iotgw.core.ports.tenants import IForgetsTenants
 from iotgw.core.times import DateMs
 from iotgw.store.sqlite import damage
 from iotgw.store.sqlite.database import connect, upgrade
@@ -26,7 +27,7 @@ KEEP_MS = 30 * 86_400_000
 """Milliseconds that finished items are kept, as a record of what was sent."""
 
 
-@implementer(IDownlinkStore)
+@implementer(IDownlinkStore, IForgetsTenants)
 class DownlinkStore:
     """Items in ``{data_dir}/downlinks.db``. ``calendar`` tells how old one is.
 
@@ -115,6 +116,10 @@ class DownlinkStore:
             lambda _: self._worker.call(self._of_job, tenant, job, state, after, limit)
         )
 
+    def forget_tenant(self, tenant: str) -> Deferred[int]:
+        """See `IForgetsTenants.forget_tenant`. Open items are the queue's, and are withdrawn before."""
+        return self.flushed().addBoth(lambda _: self._worker.call(self._forget_tenant, tenant))
+
     def _after_writes(self, where: str, values: tuple[Any, ...]) -> Deferred[list[Item]]:
         return self.flushed().addBoth(lambda _: self._worker.call(self._read, where, values))
 
@@ -186,6 +191,11 @@ class DownlinkStore:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+
+    def _forget_tenant(self, tenant: str) -> int:
+        assert self._connection is not None
+        with damage.changing(self._path):
+            return self._connection.execute("DELETE FROM item WHERE tenant = ?", (tenant,)).rowcount
 
     def _last_seq(self) -> int:
         assert self._connection is not None

@@ -81,6 +81,7 @@ class Journal(JournalAnswers):
         )
         self.between_commits = self._writer.between
         """Runs a function in the writer's thread when nothing is half written."""
+        self.erase = self._writer.erase
         self._listener: IJournalListener
         self._pending = Group()
         self._writing: Group | None = None

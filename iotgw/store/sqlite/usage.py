@@ -43,9 +43,9 @@ FROM json_each(?) JOIN device ON device.tenant = json_extract(value, '$[0]') AND
 ON CONFLICT DO UPDATE SET messages = messages + excluded.messages, bytes = bytes + excluded.bytes
 """
 _SUMS = "sum(messages), sum(bytes), sum(errors), sum(refused), sum(deliveries), sum(cpu)"
-# What a converter was given is what a datasource got: it counts once for the tenant.
+# What a converter was given, and a target got, is what a datasource got: it counts once for the tenant.
 _TENANT_SUMS = (
-    "sum(messages) FILTER (WHERE kind = 'datasource'), sum(bytes), sum(errors) FILTER (WHERE kind <> 'converter'), "
+    "sum(messages) FILTER (WHERE kind = 'datasource'), sum(bytes) FILTER (WHERE kind = 'datasource'), sum(errors) FILTER (WHERE kind <> 'converter'), "
     "sum(refused), sum(deliveries), sum(cpu)"
 )
 
@@ -78,7 +78,37 @@ class UsageStore(ReplaceableDatabase):
         """See `IUsageStore.rows`."""
         return self._worker.call(self._rows, query)
 
+    def forget_tenant(self, tenant: str) -> Deferred[int]:
+        """See `IForgetsTenants.forget_tenant`."""
+        return self._worker.call(self._forget_tenant, tenant)
+
     # --- in the worker's thread ---
+
+    def _forget_tenant(self, tenant: str) -> int:
+        db = self._connection
+        assert db is not None
+        things, devices = (
+            "SELECT number FROM thing WHERE tenant = ?",
+            "SELECT number FROM device WHERE tenant = ?",
+        )
+        with damage.changing(self._path):
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                count = 0
+                for table, column, of in (
+                    ("hour", "thing", things),
+                    ("day", "thing", things),
+                    ("device_day", "device", devices),
+                ):
+                    count += db.execute(f"DELETE FROM {table} WHERE {column} IN ({of})", (tenant,)).rowcount
+                for table in ("thing", "device"):
+                    db.execute(f"DELETE FROM {table} WHERE tenant = ?", (tenant,))
+                db.execute("COMMIT")
+            except sqlite3.Error:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+        return count
 
     def _add(self, at_ms: DateMs, things: list[Tally], devices: list[DeviceTally], forgets: bool) -> None:
         db = self._connection

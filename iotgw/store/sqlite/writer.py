@@ -26,6 +26,7 @@ from iotgw.store.sqlite import database as sqlite
 from iotgw.store.sqlite.around import WorkAround
 from iotgw.store.sqlite.commit import Committed, Committer
 from iotgw.store.sqlite.epoch_table import EpochTable
+from iotgw.store.sqlite.erasing import erase_some
 from iotgw.store.sqlite.group import Group
 from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.positions import Positions
@@ -122,6 +123,10 @@ class Writer:
         """Run a function in the thread, between two commits. It doesn't raise."""
         self._orders.put(function)
 
+    def erase(self, tenant: str, after: int, erased: Callable[[tuple[int, int] | Failure], None]) -> None:
+        """Take out a piece of a tenant's messages (`iotgw.store.sqlite.erasing`). ``erased`` is called in the reactor's thread."""
+        self._orders.put(lambda: self._erase(tenant, after, erased))
+
     def stop(self, stopped: Callable[[], None]) -> None:
         """Close after the work that is queued. ``stopped`` is called in the reactor's thread."""
         self._orders.put(lambda: self._close(stopped))
@@ -199,6 +204,18 @@ class Writer:
             tell = partial(self._reactor.callFromThread, self._tell_damaged)
             uplinks_anew.rebuild_uplinks(connection, self._path, tell)
         return Positions(connection)
+
+    def _erase(self, tenant: str, after: int, erased: Callable[[tuple[int, int] | Failure], None]) -> None:
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("COMMIT")
+            nobody = self._names[""]
+            self._names.write(self._connection)  # each a transaction of its own
+            self._names.saved()
+            done: tuple[int, int] | Failure = erase_some(self._connection, tenant, after, nobody)
+        except sqlite3.Error:
+            done = Failure()
+        self._reactor.callFromThread(erased, done)
 
     def _close(self, stopped: Callable[[], None]) -> None:
         self._open_for_orders = False

@@ -64,12 +64,12 @@ class UsageStoreContract(Contract[IUsageStore]):
             BEGUN,
             tally("x", messages=1),
             tally("x", "converter", messages=2, errors=1, cpu=0.5),
-            tally("x", "integration", deliveries=3, errors=4),
+            tally("x", "integration", deliveries=3, errors=4, bytes=30),
             tally("x", tenant="north", messages=9),
         )
         assert self.rows("datasource") == [(None, "X", Amounts(1))]
         assert self.rows("converter") == [(None, "X", Amounts(2, errors=1, cpu=0.5))]
-        assert self.rows("integration") == [(None, "X", Amounts(errors=4, deliveries=3))]
+        assert self.rows("integration") == [(None, "X", Amounts(bytes=30, errors=4, deliveries=3))]
         assert self.rows("datasource", tenant="north") == [(None, "X", Amounts(9))]
 
     def test_a_tenant_s_messages_count_once(self) -> None:
@@ -77,7 +77,7 @@ class UsageStoreContract(Contract[IUsageStore]):
             BEGUN,
             tally("d", messages=5, bytes=50, errors=1, refused=2),
             tally("c", "converter", messages=5, errors=1, cpu=0.5),
-            tally("i", "integration", deliveries=4, errors=1),
+            tally("i", "integration", deliveries=4, errors=1, bytes=999),
             tally("d", tenant="north", messages=1),
         )
         mine = (None, "default", Amounts(5, 50, 2, 2, 4, 0.5))
@@ -105,6 +105,14 @@ class UsageStoreContract(Contract[IUsageStore]):
         assert self.rows("datasource") == [(None, "old meters", Amounts(2))]
         assert self.rows("datasource", name="a") == self.rows("datasource", name="old meters")
         assert self.rows("datasource", name="meters") == []
+
+    def test_what_a_tenant_used_is_forgotten_and_that_of_others_is_not(self) -> None:
+        devices = [DeviceTally("north", "a", 1, 10), DeviceTally("default", "a", 1, 10)]
+        self.add(BEGUN, tally("a", messages=1), tally("b", tenant="north", messages=2), devices=devices)
+        assert self.wait(self.part.forget_tenant("north")) > 0
+        assert self.wait(self.part.forget_tenant("north")) == 0
+        assert self.rows("tenant", tenant=None) == [(None, "default", Amounts(1))]
+        assert self.rows("device", tenant=None) == [(None, "a", Amounts(1, 10))]
 
     def test_rows_come_in_pages(self) -> None:
         self.add(BEGUN, *(tally(f"d{number}", messages=1) for number in range(5)))

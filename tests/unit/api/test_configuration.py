@@ -11,12 +11,15 @@ import pytest_twisted
 from twisted.internet.defer import Deferred, fail
 
 from iotgw.api.apply import decisions
+from iotgw.api.auth import ALL_TENANTS
 from iotgw.api.decisions import AGAIN, KIND
+from iotgw.core import resources_file
 from iotgw.core.errors import NoSpace
-from iotgw.core.resources_file import KINDS
 from iotgw.core.specs import Resource
 from tests.unit.api.conftest import Bench
 
+KINDS = [kind for kind in resources_file.KINDS if kind != "tenant"]
+"""What a tenant's own tokens apply."""
 DOCUMENT: dict[str, Any] = {
     "converter": [
         {"name": "mine", "script": "function mine() {}", "tests": [{"text": "x", "output": {}}]},
@@ -360,3 +363,26 @@ async def test_prune_and_a_state_are_of_whole_documents_only(connect: Any) -> No
     api = connect()
     assert (await api("POST", "/apply?prune=true", {})).status == 422
     assert (await api("POST", "/apply", {}, headers={"If-Match": '"x"'})).status == 422
+
+
+@inline
+async def test_what_a_tenant_may_use_belongs_to_it_for_tokens_of_all(bench: Bench, connect: Any) -> None:
+    everybody, north = connect("admin", tenant=ALL_TENANTS), connect("admin", tenant="north")
+    await everybody.ok("PUT", "/tenants/north", {"limit": "5:1", "quota": {"devices": 7}})
+    found = await everybody.ok("GET", "/configuration?tenant=north")
+    assert found == {"tenant": [{"name": "north", "limit": "5:1", "quota": {"devices": 7}}]}
+    assert await north.ok("GET", "/configuration") == {}
+    found["tenant"][0]["limit"] = "9:1"
+    for wrong in (await north("POST", "/apply", found), await north("POST", "/apply?whole=true", found)):
+        assert (wrong.status, "token of all tenants" in wrong.json["detail"]) == (403, True)
+    result = await everybody.ok("POST", "/apply?whole=true&prune=true&tenant=north", found)
+    assert outcomes(result) == {"tenant north": "changed"}
+    await north.ok("POST", "/apply?whole=true&prune=true", {"device-type": [{"name": "meters"}]})
+    assert (await everybody.ok("GET", "/tenants/north"))["limit"] == "9:1", "nobody takes away his own limits"
+    other = await everybody("POST", "/apply?whole=true&tenant=south", found)
+    assert (other.status, "the document's own tenant, 'south'" in other.json["detail"]) == (422, True)
+    await everybody.ok("DELETE", "/tenants/north")
+    assert outcomes(await everybody.ok("POST", "/apply?whole=true&tenant=north", found)) == {
+        "tenant north": "created"
+    }
+    assert (await everybody.ok("GET", "/tenants/north"))["quota"]["devices"] == 7

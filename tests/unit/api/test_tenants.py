@@ -91,3 +91,32 @@ async def test_messages_make_no_devices_beyond_the_quota(bench: Any, connect: An
 
     bench.fleet.settled([], [testing.telemetry(number, f"new-{number}") for number in (1, 2, 3)])
     assert [bench.fleet.is_known("default", f"new-{number}") for number in (1, 2, 3)] == [True, False, False]
+
+
+@inline
+async def test_a_tenant_is_deleted_with_all_by_an_admin_of_all_who_says_its_name_twice(
+    bench: Any, connect: Any
+) -> None:
+    everybody, north = connect(tenant=ALL_TENANTS), connect(tenant="north")
+    await north.ok("POST", "/devices", {"name": "meter"})
+    assert (await everybody("POST", "/tenants/north/erase", {"confirm": "south"})).status == 422
+    assert (await everybody("POST", "/tenants/nobody/erase", {"confirm": "nobody"})).status == 404
+    assert (await everybody("POST", "/tenants/default/erase", {"confirm": "default"})).status == 422
+    assert (await north("POST", "/tenants/north/erase", {"confirm": "north"})).status == 403
+    assert bench.parts.jobs.begun == []
+    begun = await everybody("POST", "/tenants/north/erase", {"confirm": "north"})
+    assert (begun.status, begun.json["kind"], begun.json["what"]) == (201, "tenant", {"tenant": "north"})
+    again = await everybody("POST", "/tenants/north/erase", {"confirm": "north"})
+    assert (again.json["id"], len(bench.parts.jobs.begun)) == (begun.json["id"], 1)
+
+
+@inline
+async def test_an_admin_of_all_may_look_at_the_gateway_as_one_tenant_does(bench: Any, connect: Any) -> None:
+    everybody, north = connect(tenant=ALL_TENANTS), connect(tenant="north")
+    await north.ok("POST", "/datasources", COAP)
+    await everybody.ok("POST", "/datasources", {"name": "mine", "type": "coap"})
+    assert len((await everybody.ok("GET", "/status"))["datasources"]) == 2
+    seen, own = await everybody.ok("GET", "/status?tenant=north"), await north.ok("GET", "/status")
+    assert [each["name"] for each in seen["datasources"]] == ["field"]
+    assert {**seen, "now": 0} == {**own, "now": 0}
+    assert (await north("GET", "/status?tenant=default")).status == 403

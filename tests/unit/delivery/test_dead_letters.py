@@ -41,7 +41,10 @@ def test_what_is_given_up_counts_once_in_the_usage():
     world.clock.advance(1)
     [tally] = world.service.tallies()
     assert (tally.thing, tally.name) == (("integration", "default", "i1"), "one")
-    assert tally.amounts == Amounts(errors=8, deliveries=2)
+    delivered = sum(
+        len(record(seq, name, received_ms=1_000_000_000).body) for seq, name in ((9, "i"), (10, "j"))
+    )
+    assert tally.amounts == Amounts(bytes=delivered, errors=8, deliveries=2)
 
 
 def test_beyond_their_size_the_oldest_are_dropped():

@@ -75,9 +75,9 @@ class TestFileStore(Threaded, StoredFilesContract):
         begun = [self.part.begin("default", f"{number}.bin", 400) for number in range(5)]
         outcomes = []
         for each in begun:
-            each.addCallbacks(outcomes.append, lambda failure: outcomes.append(failure.trap(NoSpace)))
+            each.addCallbacks(outcomes.append, lambda failure: outcomes.append(failure.trap(Conflict)))
             self.wait(each)
-        assert outcomes.count(NoSpace) == 3
+        assert outcomes.count(Conflict) == 3
         assert sum(file.size for file in self.part.list("default")) == 800
         assert self.part._beginning == {}
 

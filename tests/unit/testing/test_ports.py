@@ -54,6 +54,7 @@ from iotgw.jobs.firmware import FirmwareJobs
 from iotgw.jobs.reprocess import ReprocessJobs
 from iotgw.jobs.retry import RetryJobs
 from iotgw.jobs.service import JobRun, JobService
+from iotgw.jobs.tenants import TenantJobs
 from iotgw.observe.debug import DebugLog
 from iotgw.observe.events import EventLog
 from iotgw.observe.live import LiveFeed
@@ -75,6 +76,7 @@ from iotgw.store.sqlite.debug import DebugStore
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.entries import DeviceEntries
+from iotgw.store.sqlite.erasing import ForgottenMessages
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.kept import KeptRows
 from iotgw.store.sqlite.registry import Registry
@@ -212,6 +214,21 @@ def rooms():
         AsyncioThread(testing.ThreadClock()),
         JobService(registry, [], reactor, reactor),
         ReprocessJobs(testing.MemoryJournal(), testing.FakePipeline(), PlainCalendar(reactor)),
+        TenantJobs(
+            registry,
+            testing.MemoryJournal(),
+            None,
+            testing.MemoryDevices(),
+            None,
+            None,
+            None,
+            testing.MemoryDownlinks(),
+            None,
+            None,
+            [],
+            reactor,
+        ),
+        ForgottenMessages(None, reactor),
         RetryJobs(testing.FakeDelivery(), reactor),
         FirmwareJobs(None, None, None, None, None, reactor, None, None),
         FileStore(NOWHERE, registry, reactor, reactor, 1),
