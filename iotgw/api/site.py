@@ -21,9 +21,9 @@ from iotgw.core.descriptors import are_few
 from iotgw.core.trusted_proxies import NO_PROXIES, TrustedProxies, tcp_address
 
 _ABSOLUTE = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
-RESERVED = ("api", "health", "metrics")
+RESERVED = ("api", "console", "health", "metrics")
 """First segments that are the API's, as far as others are concerned who want a place."""
-OWN_PATHS = (("api", "v1"), ("api", "v2"), ("health",), ("metrics",))
+OWN_PATHS = (("api", "v1"), ("api", "v2"), ("console",), ("health",), ("metrics",))
 """Paths that nobody else may serve, with all below them."""
 SPARE = 12
 """How many of a listener's places are for the API alone. They take twice as many descriptors for a moment."""

@@ -21,6 +21,8 @@ from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.http.proxied import ProxiedFactory
 from iotgw.datasources.http.served import LOOK
 from iotgw.datasources.http.server_tls import RenewableContext, ServerTls, TlsFactory
+from iotgw.web import assets
+from iotgw.web.console import Console
 
 
 class ApiListener(PartService):
@@ -40,7 +42,9 @@ class ApiListener(PartService):
         parts = self._gateway.api
         mounts = self._gateway.mounts
         factory: Any = ApiSite(
-            api_site(parts, mounts), proxies=mounts.proxies, tell=partial(parts.doors.note, "api", "slow")
+            api_site(parts, mounts, Console(assets.load())),
+            proxies=mounts.proxies,
+            tell=partial(parts.doors.note, "api", "slow"),
         )
         if self._tls is not None:
             factory = TlsFactory(await self._certified(self._tls), factory)
