@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PYTEST := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
 
-.PHONY: run test interop newest dist lock lint format envelopes bench bench-smoke bench-paired conformance plugtests codecs codecs-thingsboard fuzz soak campaign attacks profile docs man peers large-peers clean
+.PHONY: run test interop newest dist deb lock lint format envelopes bench bench-smoke bench-paired conformance plugtests codecs codecs-thingsboard fuzz soak campaign attacks profile docs man peers large-peers clean
 
 run: $(VENV)/.run
 	@echo "Starting the gateway; data is in var/iotgw, Ctrl-C stops it. When it says that it is ready (some seconds), in another terminal:"
@@ -28,9 +28,13 @@ newest:
 	.venv-newest/bin/python -m pip list --disable-pip-version-check --outdated
 	$(MAKE) VENV=.venv-newest test
 
-# sdist, wheel, lock files and SBOMs, in dist/: make dist [WITHOUT_GPL=1]
+# sdist, wheel, lock files and SBOMs, in dist/: make dist [WITHOUT_GPL=1] [SIGN=KEYID]
 dist: $(VENV)/.dist
-	$(BIN)/python tools/dist.py $(if $(WITHOUT_GPL),--without-gpl)
+	$(BIN)/python tools/dist.py $(if $(WITHOUT_GPL),--without-gpl) $(if $(SIGN),--sign "$(SIGN)")
+
+# a Debian package for the Python of this machine's Debian, in dist/
+deb: $(VENV)/.dist
+	$(BIN)/python tools/deb.py
 
 # the newest versions that setup.cfg allows, with their hashes, for each Python that it allows; the second file has the extras, too
 EXTRAS := google kafka opc-ua pgp rabbitmq websockets zstd
