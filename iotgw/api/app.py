@@ -12,6 +12,7 @@ from twisted.web.server import Request
 
 from iotgw.api.apply import apply_routes, catalogues, keepers
 from iotgw.api.auth import Guard, Tokens
+from iotgw.api.browser_sessions import BrowserSessions
 from iotgw.api.candidates import Candidates
 from iotgw.api.configuration import ConfigurationRoutes
 from iotgw.api.credentials import CredentialRoutes
@@ -26,6 +27,7 @@ from iotgw.api.fleet import FleetRoutes
 from iotgw.api.front import FrontPage
 from iotgw.api.health import HealthRoutes
 from iotgw.api.jobs import JobRoutes
+from iotgw.api.login import LoginRoutes
 from iotgw.api.messages import MessageRoutes
 from iotgw.api.metrics import MetricsRoutes
 from iotgw.api.openapi import OpenApiRoutes
@@ -51,6 +53,18 @@ _HOST = b"iotgw"
 AT_ROOT = ("/health/", "/metrics")
 """Paths that probes and scrapers expect without the prefix; they are under both."""
 
+CONSOLE = b"console"
+FOREIGN = ((b"X-Content-Type-Options", b"nosniff"), (b"Content-Security-Policy", b"sandbox"))
+"""What is mounted answers with bytes of others, such as downlinks: no browser may take them for a page of this origin."""
+
+
+class IConsole(Protocol):
+    """The console's resource: `iotgw.web.console.Console`."""
+
+    @property
+    def is_built(self) -> bool:
+        """Whether there is a console to show."""
+
 
 class Routes(Protocol):
     """What brings routes: the class of each file of resources."""
@@ -59,8 +73,9 @@ class Routes(Protocol):
         """Its routes."""
 
 
-def routes(parts: Parts) -> list[Route]:
+def routes(parts: Parts, sessions: BrowserSessions | None = None) -> list[Route]:
     """Every route of the API. Each class is given the ports that it uses."""
+    sessions = sessions or BrowserSessions(parts.registry)
     registry, journal, pipeline, delivery = parts.registry, parts.journal, parts.pipeline, parts.delivery
     trials, versions, dates = parts.trials, parts.versions, parts.dates
     messages = MessageRoutes(registry, journal, pipeline, delivery, parts.events, dates)
@@ -101,6 +116,7 @@ def routes(parts: Parts) -> list[Route]:
         DownlinkBatchRoutes(parts.jobs, parts.downlinks, parts.fleet, registry, credentials),
         EventRoutes(parts.events),
         TokenRoutes(registry, recorder, dates),
+        LoginRoutes(sessions, registry, dates),
         apply_routes(parts, saved),
         ConfigurationRoutes(keepers(parts, saved), registry, recorder, parts.clock),
         PresetRoutes(parts.datasource_types),
@@ -112,12 +128,13 @@ def routes(parts: Parts) -> list[Route]:
     return found + OpenApiRoutes(parts.datasource_types, parts.integration_types, found).routes()
 
 
-def api_site(parts: Parts, mounts: IMounts | None = None) -> IResource:
-    """The root resource of the listener: the API under `/api/v1`, and what datasources serve. Serve it by
+def api_site(parts: Parts, mounts: IMounts | None = None, console: IConsole | None = None) -> IResource:
+    """The root resource of the listener: the API under `/api/v1`, the console, and what datasources serve. Serve it by
     `iotgw.api.site.ApiSite`."""
-    dispatch = Dispatcher(parts.clock, Guard(Tokens(parts.registry)), parts.doors, parts.dates)
+    sessions = BrowserSessions(parts.registry)
+    dispatch = Dispatcher(parts.clock, Guard(Tokens(parts.registry, sessions)), parts.doors, parts.dates)
     app = Klein()
-    for number, route in enumerate(routes(parts)):
+    for number, route in enumerate(routes(parts, sessions)):
         paths = [PREFIX + route.path]
         if route.path.startswith(AT_ROOT):
             paths.append(route.path)
@@ -126,7 +143,7 @@ def api_site(parts: Parts, mounts: IMounts | None = None) -> IResource:
             handler.__name__ = f"route{number}_{place}"  # type: ignore[attr-defined]
             app.route(path, methods=[route.method], strict_slashes=False)(handler)
     app.handle_errors(Exception)(_failed)
-    return _Root(app, mounts, parts)
+    return _Root(app, mounts, parts, console)
 
 
 def _failed(request: Any, failure: Failure) -> bytes:
@@ -137,8 +154,9 @@ def _failed(request: Any, failure: Failure) -> bytes:
 class _Root(Resource):
     """What is mounted goes to its resource straight, everything else to Klein with its whole path."""
 
-    def __init__(self, app: Klein, mounts: IMounts | None, parts: Parts) -> None:
+    def __init__(self, app: Klein, mounts: IMounts | None, parts: Parts, console: IConsole | None) -> None:
         super().__init__()
+        self._console = console
         self._sites, self._doors = parts.sites, parts.doors
         self._klein = app.resource()
         self._mounts = mounts
@@ -147,6 +165,8 @@ class _Root(Resource):
         """The resource of a path whose first segment is given."""
         mounted = self._mounts.resource(path, request) if self._mounts is not None else None
         if mounted is not None:
+            for name, value in FOREIGN:
+                request.setHeader(name, value)
             return mounted
         if objection := self._sites.objection(request):
             peer = getattr(request.getClientAddress(), "host", "")
@@ -155,7 +175,9 @@ class _Root(Resource):
         if not request.method.isalpha():
             return _Refused(Problem(400, "expected a method such as GET"))
         if path == b"" and not request.postpath and request.method in (b"GET", b"HEAD"):
-            return FrontPage()
+            return FrontPage(self._console is not None and self._console.is_built)
+        if path == CONSOLE and self._console is not None:
+            return self._console
         segments = [request.prepath.pop(), *(request.postpath or ())]  # type: ignore[union-attr]
         try:
             b"/".join(segments).decode()

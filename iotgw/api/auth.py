@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from iotgw.api.browser_sessions import PREFIX, BrowserSession, BrowserSessions
 from iotgw.api.problems import Problem
 from iotgw.core import private
 from iotgw.core.ports.registry import IRegistry
@@ -55,6 +56,8 @@ class Token(Struct, frozen=True):
     name: str
     role: str
     tenant: str
+    session: BrowserSession | None = None
+    """The session that it was changed for, if that was sent."""
 
     def may(self, permission: Permission) -> bool:
         """Whether its role grants this."""
@@ -69,9 +72,10 @@ def mint(role: Role, tenant: str, expires_ms: int = 0) -> tuple[str, dict[str, A
 
 
 class Tokens:
-    """The tokens of a registry, by key; follows the registry's changes."""
+    """The tokens of a registry, by key, and the sessions that they were changed for; follows the registry's changes."""
 
-    def __init__(self, registry: IRegistry) -> None:
+    def __init__(self, registry: IRegistry, sessions: BrowserSessions | None = None) -> None:
+        self._sessions = sessions or BrowserSessions(registry)
         self._by_key: dict[str, Resource] = {}
         for resource in registry.list(KIND):
             self._by_key[resource.body["key"]] = resource
@@ -85,16 +89,22 @@ class Tokens:
 
     def recognise(self, text: str, now_ms: int) -> Token | None:
         """The token of that text, or None; takes as long for a wrong secret as for the right one."""
+        if text.startswith(PREFIX):
+            recognised = self._sessions.recognise(text, now_ms)
+            if recognised is None:
+                return None
+            session, found = recognised
+            return Token(found.id, found.name, found.body["role"], found.body["tenant"], session)
         prefix, _, rest = text.partition("_")
         key, _, secret = rest.partition("_")
-        found = self._by_key.get(key) if prefix == "iotgw" else None
-        expected = found.body["hash"] if found else _digest("")
+        known = self._by_key.get(key) if prefix == "iotgw" else None
+        expected = known.body["hash"] if known else _digest("")
         matches = hmac.compare_digest(_digest(secret), expected)
-        if found is None or not matches:
+        if known is None or not matches:
             return None
-        if 0 < found.body.get("expiresAt", 0) <= now_ms:
+        if 0 < known.body.get("expiresAt", 0) <= now_ms:
             return None
-        return Token(found.id, found.name, found.body["role"], found.body["tenant"])
+        return Token(known.id, known.name, known.body["role"], known.body["tenant"])
 
 
 class FailedAttempts:

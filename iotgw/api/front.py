@@ -20,6 +20,7 @@ STEPS = (
     ("iotgwctl --help", "everything else"),
 )
 PATHS = (
+    ("/console/", "the console, in a browser"),
     ("/api/v1/", "the API, with a token (docs/api.md)"),
     ("/api/v1/openapi.json", "its description"),
     ("/health/ready", "whether uplinks are taken"),
@@ -28,14 +29,21 @@ PATHS = (
 
 
 class FrontPage(Resource):
-    """The page, as HTML for those who prefer it, else as text."""
+    """The page, as HTML for those who prefer it, else as text. Those are led to the console where there is one."""
 
     isLeaf = True
+
+    def __init__(self, has_console: bool = False) -> None:
+        super().__init__()
+        self._has_console = has_console
 
     def render_GET(self, request: Request) -> bytes:
         """The page."""
         request.setHeader("Vary", "Accept")
         if "text/html" in (header(request, "accept") or ""):
+            if self._has_console:
+                request.setHeader("Location", "console/")
+                return write(request, 302, b"", "")
             request.setHeader("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
             return write(request, 200, _html().encode(), "text/html; charset=utf-8")
         return write(request, 200, _text().encode(), "text/plain; charset=utf-8")

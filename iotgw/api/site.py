@@ -19,9 +19,9 @@ from iotgw.api.visits import OF_ADDRESS, Tell, Visits
 from iotgw.core.descriptors import are_few
 
 _ABSOLUTE = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
-RESERVED = ("api", "health", "metrics")
+RESERVED = ("api", "console", "health", "metrics")
 """First segments that are the API's, as far as others are concerned who want a place."""
-OWN_PATHS = (("api", "v1"), ("api", "v2"), ("health",), ("metrics",))
+OWN_PATHS = (("api", "v1"), ("api", "v2"), ("console",), ("health",), ("metrics",))
 """Paths that nobody else may serve, with all below them."""
 SPARE = 12
 """How many of a listener's places are for the API alone. They take twice as many descriptors for a moment."""

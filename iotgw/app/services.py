@@ -46,6 +46,8 @@ from iotgw.observe.logs import Logs
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.store.lock import DataDirectoryLock
 from iotgw.store.privacy import FoundOpen
+from iotgw.web import assets
+from iotgw.web.console import Console
 
 OBJECTS_PER_LOOK = 10_000
 """New containers between two looks of the garbage collector. With Python's 700, 100,000 new devices make it walk through
@@ -253,7 +255,7 @@ class ApiListener(PartService):
     async def _listen(self) -> None:
         parts = self._gateway.api
         site = ApiSite(
-            api_site(parts, self._gateway.mounts),
+            api_site(parts, self._gateway.mounts, Console(assets.load())),
             is_proxy=parts.sites.is_proxy,
             tell=partial(parts.doors.note, "api", "slow"),
         )
