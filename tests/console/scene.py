@@ -73,7 +73,7 @@ class Scene:
         make("integrations", name="archive", type="http", configuration={"url": f"http://127.0.0.1:{self.down}/in"})
         self.refusing.always({"status": 422, "body": "unknown meter"})
         make(
-            "integrations", name="billing", type="http", route={"datasources": ["tanks"]},
+            "integrations", name="billing", type="http", route={"datasources": ["tanks"]}, retry={"initial": 0.1, "maxAttempts": 2},
             configuration={"url": f"{self.refusing.url}/bill"},
         )  # fmt: skip
         make("tokens", name="dashboard", role="viewer")
