@@ -126,6 +126,7 @@ function Frame() {
         </button>
       </header>
       <nav id="nav" class={open ? "open" : ""} aria-label={t("nav.label")}>
+        <div class="pages">
         {NAV.map((group) => (
           <div key={group.title}>
             <h2>{t(group.title)}</h2>
@@ -140,6 +141,7 @@ function Frame() {
         <button type="button" class="link" onClick={() => setHelp(true)}>
           {t("keys.title")} <kbd>?</kbd>
         </button>
+        </div>
       </nav>
       <main id="main" ref={main} tabIndex={-1}>
         <PageOf key={`${where}|${tenant.value}`} path={place.value.path} />

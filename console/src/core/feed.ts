@@ -1,6 +1,6 @@
 // One list of what comes and what was: rows that arrive live go on top, older pages are added below. While one reads, what arrives only is counted.
 import type { Row } from "./types";
-import type { Sent } from "./stream";
+import type { Sent } from "./sse";
 
 export interface Feed {
   rows: Row[];

@@ -1,5 +1,4 @@
 // JSON Schema as the API's description has it, and what a form needs to know of it.
-import { get } from "./api";
 
 export interface Schema {
   title?: string;
@@ -21,21 +20,6 @@ export interface Schema {
   format?: string;
   writeOnly?: boolean;
   [extension: `x-${string}`]: unknown;
-}
-
-export interface Description {
-  components: { schemas: Record<string, Schema> };
-}
-
-let asked: Promise<Description> | undefined;
-
-// The API's description; asked for once.
-export function describe(): Promise<Description> {
-  asked ??= get<Description>("/openapi.json").catch((error) => {
-    asked = undefined;
-    throw error;
-  });
-  return asked;
 }
 
 export class Schemas {

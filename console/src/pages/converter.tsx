@@ -86,7 +86,7 @@ function Workbench({ saved, isNew, refresh }: { saved: Converter; isNew: boolean
       lead={
         isNew ? null : (
           <>
-            {type === "UPLINK" ? t("uplink") : t("downlink")} · {saved.dialect} · {saved.engine}
+            {[type === "UPLINK" ? t("uplink") : t("downlink"), saved.dialect, saved.engine].filter((each) => each !== "auto").join(" · ")}
             {changed && <State value="pending" text={t("converter.unsaved")} />}
           </>
         )
@@ -230,7 +230,7 @@ function Bench({ saved, isNew, type, script, change, refresh }: { saved: Convert
     <div class="bench">
       <section class="pane" aria-label={t("bytes")}>
         <header class="pane-head">
-          <h2>{t("bench.in")}</h2>
+          <h2 class="hidden">{t("bench.in")}</h2>
           <select
             aria-label={t("bench.input")} value={query.input ?? "message"}
             onChange={(event) => setQuery({ input: event.currentTarget.value === "message" ? undefined : event.currentTarget.value, message: undefined })}
@@ -291,7 +291,7 @@ function Bench({ saved, isNew, type, script, change, refresh }: { saved: Convert
         </header>
         <div aria-live="polite">
           {problem && <Failed error={problem} />}
-          {!trial && !problem && <p class="dim">{mayWrite.value ? t("bench.waits") : t("may.not")}</p>}
+          {!trial && !problem && <p class={`dim ${mayWrite.value && (input || samples.loading || message.loading) ? "loading" : ""}`}>{mayWrite.value ? t("bench.waits") : t("may.not")}</p>}
           {trial?.error && (
             <Notice kind="bad">
               <strong>{trial.error.message}</strong>

@@ -7,7 +7,8 @@ import { value } from "../core/format";
 import { useLoad } from "../core/load";
 import { href, place, setQuery } from "../core/router";
 import { maySend, mayWrite } from "../core/session";
-import { describe, Schemas } from "../core/schema";
+import { describe } from "../core/description";
+import { Schemas } from "../core/schema";
 import type { Device, Downlink, List as Items, Row } from "../core/types";
 import { t, word } from "../texts";
 import { Act, Ago, Box, Empty, Failed, Field, Notice, Page, Panel, State, Tabs, Time } from "../ui/basic";
@@ -123,7 +124,7 @@ function Curves({ name }: { name: string }) {
         {keys.slice(0, 8).map(([key, points]) => (
           <div key={key}>
             <h3>{key}</h3>
-            <Chart label={t("device.curve", { key })} height={query.key ? 300 : 140} times={points.map((point) => point.ts)} bands={[{ label: key, values: points.map((point) => point.mean), low: points.map((point) => point.min), high: points.map((point) => point.max) }]} />
+            <Chart label={t("device.curve", { key })} height={query.key ? 300 : 140} span={[load.at - length * 1000, load.at]} times={points.map((point) => point.ts)} bands={[{ label: key, values: points.map((point) => point.mean), low: points.map((point) => point.min), high: points.map((point) => point.max) }]} />
           </div>
         ))}
       </div>

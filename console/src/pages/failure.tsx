@@ -37,8 +37,8 @@ export function Failure({ name: id }: { name: string }) {
   const ofScript = isConversion && !!(found.error.line || found.version);
   return (
     <Page
-      title={t("failure")} back={{ href: "#/failures", text: t("nav.failures") }} wide command={`iotgwctl failures --kind ${found?.kind ?? "conversion"}`}
-      lead={found && <code class="pattern">{found.pattern}</code>}
+      title={found?.pattern ?? t("failure")} back={{ href: "#/failures", text: t("nav.failures") }} wide command={`iotgwctl failures --kind ${found?.kind ?? "conversion"}`}
+      lead={found && `${t("failure")} · ${word(found.kind)}`}
       actions={
         found && (
           <>
@@ -73,11 +73,11 @@ export function Failure({ name: id }: { name: string }) {
             <Pairs
               items={[
                 [t("failure.example"), <code key="e">{is.error.message}</code>],
-                [t("failure.why"), t(`failure.why.${is.kind}`)],
                 [t("where"), is.kind === "conversion" ? <a key="w" href={href(["converters", is.where])}>{is.where}{is.version ? ` v${is.version}` : ""}{is.error.line ? `, ${t("at.line", { line: is.error.line, column: is.error.column ?? 1 })}` : ""}</a> : is.kind === "delivery" ? <a key="w" href={href(["integrations", is.where])}>{is.where}</a> : is.where],
                 [t("count"), <b key="c" class="number">{is.count.toLocaleString()}</b>],
                 [t("failure.first"), <Time key="f" ms={is.first} />],
                 [t("failure.last"), <Ago key="l" ms={is.last} />],
+                [t("failure.why"), t(`failure.why.${is.kind}`)],
                 ...(is.datasources.length ? [[t("nav.datasources"), is.datasources.map((each) => <a key={each} href={href(["datasources", each])}>{each} </a>)] as [any, any]] : []),
               ]}
             />

@@ -3,7 +3,8 @@ import { useState } from "preact/hooks";
 import { type FieldProblem, get, part, post, Problem } from "../core/api";
 import { useLoad } from "../core/load";
 import { go, href, place, setQuery } from "../core/router";
-import { describe, Schemas } from "../core/schema";
+import { describe } from "../core/description";
+import { Schemas } from "../core/schema";
 import { mayWrite } from "../core/session";
 import type { Converter, Datasource, Integration, List as Items } from "../core/types";
 import { type Key, known, t } from "../texts";
@@ -41,6 +42,7 @@ const GROUPS: Record<string, Key> = {
   dragino: "gallery.device", "dragino-coap": "gallery.device", "dragino-udp": "gallery.device", "dragino-mqtt": "gallery.device", "lobaro-coap": "gallery.device", "lobaro-udp": "gallery.device",
   http: "gallery.program", mqtt: "gallery.broker", kafka: "gallery.broker", rabbitmq: "gallery.broker", "opc-ua": "gallery.plant",
 };
+const ORDER: Key[] = ["gallery.device", "gallery.platform", "gallery.program", "gallery.broker", "gallery.plant", "gallery.cloud", "gallery.preset", "gallery.target"];
 const ICONS: Record<string, IconName> = { "gallery.device": "devices", "gallery.program": "converters", "gallery.broker": "messages", "gallery.plant": "settings", "gallery.cloud": "overview", "gallery.platform": "datasources", "gallery.target": "integrations", "gallery.preset": "integrations" };
 
 export function Gallery({ name }: { name: string }) {
@@ -61,7 +63,7 @@ function Choose({ what }: { what: "source" | "target" }) {
       const types = (description.components.schemas.DatasourceSpec!.properties!.type!.enum ?? []) as string[];
       return [
         ...types.map((each): Card => ({ key: each, title: NAMES[each] ?? each, about: about(each), group: GROUPS[each] ?? "gallery.cloud", href: href(["connect", "datasource"], { type: each }) })),
-        ...presets.items.map((each): Card => ({ key: `preset ${each.name}`, title: each.title, about: each.note, group: "gallery.platform", href: href(["connect", "datasource"], { type: each.type, preset: each.name }) })),
+        ...presets.items.map((each): Card => ({ key: `preset ${each.name}`, title: each.title, about: each.note || t("gallery.over", { what: NAMES[each.type] ?? each.type }), group: "gallery.platform", href: href(["connect", "datasource"], { type: each.type, preset: each.name }) })),
       ];
     }
     const [presets, description] = await Promise.all([get<{ items: TargetPreset[] }>("/integration-presets", {}, signal), describe()]);
@@ -81,7 +83,7 @@ function Choose({ what }: { what: "source" | "target" }) {
       <Panel load={load}>
         {(cards) => {
           const found = cards.filter((card) => `${card.title} ${card.about} ${card.key}`.toLowerCase().includes(wanted));
-          const groups = [...new Set(found.map((card) => card.group))];
+          const groups = ORDER.filter((group) => found.some((card) => card.group === group));
           if (!found.length) return <Empty title={t("gallery.none")} />;
           return groups.map((group) => (
             <section class="gallery" key={group}>

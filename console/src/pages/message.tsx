@@ -8,7 +8,7 @@ import { type Loaded, useLoad } from "../core/load";
 import { go, href } from "../core/router";
 import { mayWrite } from "../core/session";
 import type { Converter, Delivery, Downlink, List as Items, Message } from "../core/types";
-import { t } from "../texts";
+import { t, word } from "../texts";
 import { Act, Box, Copy, Empty, Failed, Notice, Page, Panel, State, Time } from "../ui/basic";
 import { Json, Outputs, Pairs } from "../ui/data";
 import { Hex } from "../ui/hex";
@@ -166,10 +166,12 @@ function Kept({ id }: { id: string }) {
   return (
     <Box title={t("message.debug")}>
       {load.data.items.map((each, i) => (
-        <div key={i}>
-          <Time ms={each.at} /> {each.stage}
+        <details key={i}>
+          <summary>
+            <Time ms={each.at} /> {word(each.stage)}
+          </summary>
           <Json data={each.said} label={each.stage} />
-        </div>
+        </details>
       ))}
     </Box>
   );

@@ -563,4 +563,5 @@ export default {
   "state.editor": "Bearbeiter",
   "state.admin": "Verwalter",
   "state.pending": "ausstehend",
+  "gallery.over": "über {what}",
 } satisfies Record<Key, string>;

@@ -561,4 +561,5 @@ export default {
   "state.editor": "editor",
   "state.admin": "administrator",
   "state.pending": "pending",
+  "gallery.over": "over {what}",
 } as const satisfies Record<string, string>;

@@ -5,14 +5,16 @@ import { theme } from "../core/theme";
 import { t } from "../texts";
 import type { Band } from "./uplot";
 
-export function Chart({ label, times, bands, height = 220 }: { label: string; times: number[]; bands: Band[]; height?: number }) {
+const short = (last: number | null | undefined) => (last === null || last === undefined ? "–" : value(Number(last.toPrecision(5))));
+
+export function Chart({ label, times, bands, height = 220, span }: { label: string; times: number[]; bands: Band[]; height?: number; span?: [number, number] }) {
   const host = useRef<HTMLDivElement>(null);
   const [lost, setLost] = useState(false);
   const key = JSON.stringify([times, bands]);
   useEffect(() => {
     let end: (() => void) | undefined;
     let over = false;
-    import("./uplot").then(({ draw }) => !over && host.current && (end = draw(host.current, times.map((ms) => ms / 1000), bands, height)), () => setLost(true));
+    import("./uplot").then(({ draw }) => !over && host.current && (end = draw(host.current, times.map((ms) => ms / 1000), bands, height, span && [span[0] / 1000, span[1] / 1000])), () => setLost(true));
     return () => {
       over = true;
       end?.();
@@ -24,7 +26,7 @@ export function Chart({ label, times, bands, height = 220 }: { label: string; ti
       <ul class="legend">
         {bands.map((band, i) => (
           <li key={band.label}>
-            <i class={`c${(i % 6) + 1}`} aria-hidden="true" /> {band.label} <b class="number">{value(band.values.findLast((each) => each !== null) ?? "–")}</b>
+            <i class={`c${(i % 6) + 1}`} aria-hidden="true" /> {band.label} <b class="number">{short(band.values.findLast((each) => each !== null))}</b>
           </li>
         ))}
       </ul>

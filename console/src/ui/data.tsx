@@ -115,10 +115,11 @@ export function Spark({ points, label, kind = "" }: { points: (number | null)[];
   const x = (i: number) => (points.length > 1 ? (i / (points.length - 1)) * width : width);
   const y = (each: number) => height - 2 - (each / most) * (height - 4);
   const known = points.map((each, i) => (each === null ? null : `${x(i).toFixed(1)},${y(each).toFixed(1)}`)).filter(Boolean);
+  if (known.length < 2) return null;
   return (
     <svg class={`spark ${kind}`} viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" role="img" aria-label={label}>
-      {known.length > 1 && <polygon points={`${known[0]!.split(",")[0]},${height} ${known.join(" ")} ${known.at(-1)!.split(",")[0]},${height}`} />}
-      {known.length > 1 && <polyline points={known.join(" ")} />}
+      <polygon points={`${known[0]!.split(",")[0]},${height} ${known.join(" ")} ${known.at(-1)!.split(",")[0]},${height}`} />
+      <polyline points={known.join(" ")} />
     </svg>
   );
 }

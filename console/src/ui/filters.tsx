@@ -12,7 +12,14 @@ export type Filter =
 export function Filters({ filters }: { filters: Filter[] }) {
   const { query } = place.value;
   const set = filters.some((filter) => query[filter.name]);
+  const count = filters.filter((filter) => query[filter.name]).length;
+  const [open] = useState(!matchMedia("(max-width: 640px)").matches);
   return (
+    <details class="filter-box" open={open}>
+      <summary>
+        {t("filters")}
+        {count > 0 && ` (${count})`}
+      </summary>
     <form class="filters" role="search" aria-label={t("filters")} onSubmit={(event) => event.preventDefault()}>
       {filters.map((filter) => (
         <label key={filter.name} class={query[filter.name] ? "set" : ""}>
@@ -39,6 +46,7 @@ export function Filters({ filters }: { filters: Filter[] }) {
         </button>
       )}
     </form>
+    </details>
   );
 }
 
