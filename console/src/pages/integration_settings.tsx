@@ -35,9 +35,9 @@ export function IntegrationSettings({ target, saved }: { target: Integration; sa
           <form class="settings" onSubmit={save}>
             {problem && !problem.fields.length && <Failed error={problem} />}
             {said && <Notice kind="good">{said}</Notice>}
-            <h3>{NAMES[target.type] ?? target.type}</h3>
+            <h2>{NAMES[target.type] ?? target.type}</h2>
             <Form schemas={schemas} schema={schemas.settings("IntegrationSpec", target.type)} value={(spec.configuration ?? {}) as Record<string, unknown>} change={(configuration) => change({ ...spec, configuration })} path="configuration" problems={problem?.fields ?? []} />
-            <h3>{t("new.more")}</h3>
+            <h2>{t("new.more")}</h2>
             <Form schemas={schemas} schema={schemas.named("IntegrationSpec")} value={spec} change={change} problems={problem?.fields ?? []} without={["name", "type", "enabled", "configuration"]} />
             <p class="actions">
               <Act may={mayWrite.value} kind="primary submit" onClick={() => undefined}>{t("save")}</Act>

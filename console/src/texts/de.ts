@@ -564,4 +564,5 @@ export default {
   "state.admin": "Verwalter",
   "state.pending": "ausstehend",
   "gallery.over": "über {what}",
+  "actions": "Aktionen",
 } satisfies Record<Key, string>;

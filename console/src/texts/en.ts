@@ -562,4 +562,5 @@ export default {
   "state.admin": "administrator",
   "state.pending": "pending",
   "gallery.over": "over {what}",
+  "actions": "Actions",
 } as const satisfies Record<string, string>;

@@ -64,6 +64,7 @@ export function editor(host: HTMLElement, text: string, label: string, readOnly:
       ],
     }),
   });
+  view.scrollDOM.tabIndex = 0; // a box that scrolls can be reached by the keyboard
   const at = (line: number) => view.state.doc.line(Math.min(Math.max(1, line), view.state.doc.lines));
   return {
     text: () => view.state.doc.toString(),

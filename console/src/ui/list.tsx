@@ -1,6 +1,7 @@
 // A list of things, a row each. Only the rows that are seen are in the page, so that ten thousand cost no more than sixty.
 import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
+import { t } from "../texts";
 
 export interface Column<T> {
   key: string;
@@ -58,7 +59,7 @@ export function List<T>({ label, columns, items, id, link, kind, head = true }: 
           <div role="row" class="row" style={template}>
             {columns.map((column) => (
               <span role="columnheader" key={column.key} class={column.end ? "end" : ""}>
-                {column.title}
+                {column.title || <span class="hidden">{t("actions")}</span>}
               </span>
             ))}
           </div>
