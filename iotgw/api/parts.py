@@ -26,8 +26,10 @@ from iotgw.core.ports.firmware import IFirmwareJobs
 from iotgw.core.ports.integrations import IIntegrationType
 from iotgw.core.ports.jobs import IJobs
 from iotgw.core.ports.journal import IMessages
+from iotgw.core.ports.live import ILive
 from iotgw.core.ports.pause import IPause
 from iotgw.core.ports.pipeline import IPipeline
+from iotgw.core.ports.rates import IRates
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.ports.speakers import IOwners
 from iotgw.core.ports.stored_files import IStoredFiles
@@ -65,6 +67,8 @@ class Parts(Struct, frozen=True, kw_only=True):
     updates: IFirmwareJobs
     files: IStoredFiles
     usage: IUsage
+    live: ILive
+    rates: IRates
     debugging: IDebugging
     doors: Doors
     sites: OwnSites

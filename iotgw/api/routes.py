@@ -72,13 +72,15 @@ class Route(Struct, frozen=True):
 
 
 class Reply(Struct, frozen=True):
-    """An answer that is more than a value. Raw ``content`` (with its type) goes out as it is."""
+    """An answer that is more than a value. Raw ``content`` (with its type) goes out as it is. A ``stream`` writes its body itself, and fires when
+    that is over."""
 
     value: Any = None
     status: int = 200
     headers: dict[str, str] = {}
     content: bytes | None = None
     content_type: str = "application/json"
+    stream: Callable[[Request], Deferred[None]] | None = None
 
 
 class Call:
@@ -202,6 +204,9 @@ class Dispatcher:
                         "a request failed after its client had disconnected: {error}", error=result.value
                     )
                 return
+            if isinstance(result, Reply) and result.stream is not None:
+                self._stream(request, result, result.stream).chainDeferred(answered)
+                return
             try:
                 body = self._render(request, result, call[0].raw if call else None)
             except Exception:
@@ -230,6 +235,17 @@ class Dispatcher:
             if brought and problem.status != 403:
                 self._doors.note("api", "token", address, "a wrong token")
             raise
+
+    @staticmethod
+    def _stream(
+        request: Request, reply: Reply, begin: Callable[[Request], Deferred[None]]
+    ) -> Deferred[bytes]:
+        """Begin a body that goes on; fires with nothing more to write when it is over."""
+        for name, value in reply.headers.items():
+            request.setHeader(name, value)
+        write(request, reply.status, b"", reply.content_type)
+        request.responseHeaders.removeHeader("Content-Length")
+        return begin(request).addCallback(lambda _: b"")
 
     def _render(self, request: Request, result: Any, body: Any) -> bytes:
         if isinstance(result, Failure):

@@ -32,7 +32,6 @@ from iotgw.core.ports.devices import Trouble
 from iotgw.core.ports.firmware import UpdateState
 from iotgw.core.ports.intake import Severity
 from iotgw.core.ports.integrations import IIntegrationType
-from iotgw.core.ports.jobs import IJobKind
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.recorder import Recorder
 from iotgw.core.refusals import Doors
@@ -85,6 +84,8 @@ from iotgw.jobs.retry import RetryJobs
 from iotgw.jobs.service import JobService
 from iotgw.observe.debug import DebugLog
 from iotgw.observe.events import EventLog
+from iotgw.observe.live import LiveFeed
+from iotgw.observe.rates import RateMeter
 from iotgw.observe.trace import Trace
 from iotgw.observe.usage import DeviceMeter, UsageMeter
 from iotgw.pipeline.pipeline import Pipeline
@@ -162,6 +163,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
     files: FileStore
     usage_store: UsageStore
     usage: UsageMeter
+    rates: RateMeter
     debug_store: DebugStore
     debug: DebugLog
     api: Parts
@@ -176,7 +178,8 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     journal = Journal(reactor, data_dir / "journal.db", limits, max_pending=store.max_pending)
     devices = DeviceStore(reactor, data_dir)
     credentials = Credentials(registry, calendar.now_ms)
-    events = EventLog(data_dir / "events.db", reactor)
+    live = LiveFeed()
+    events = EventLog(data_dir / "events.db", reactor, tell=live.happened)
     recorder = Recorder(events, calendar)
     sources = Sources()
     speakers = Speakers(devices, credentials, sources, registry)
@@ -248,15 +251,16 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     device_meter = DeviceMeter()
     usage_store = UsageStore(data_dir, reactor, settings.usage.max_bytes)
     usage = UsageMeter(usage_store, [sources, delivery, converters], device_meter, reactor, calendar)
+    rates = RateMeter([sources, delivery], live, reactor)
     pipeline = Pipeline(
         sources=sources, journal=journal, registry=registry, converters=converters, versions=versions,
         credentials=credentials, speakers=speakers, delivery=delivery, downlinks=downlinks, recorder=recorder,
         departures=departures,
-        listeners=[trace, devices, fleet, delivery], types=datasource_types, reactor=reactor, data_dir=str(data_dir),
+        listeners=[trace, live, devices, fleet, delivery], types=datasource_types, reactor=reactor, data_dir=str(data_dir),
         shares=shares, max_payload=store.max_payload, own_converters=fleet,
         max_metadata=store.max_metadata, calendar=calendar,
         files=CertificateDirectory(reactor, data_dir / settings.certificates), quarantine=quarantine, kept=kept,
-        meter=device_meter, debug=debug,
+        meter=device_meter, debug=debug, live=live,
     )  # fmt: skip
     releases = Releases(quarantine, fleet, journal, pipeline, recorder, reactor)
     writers = [
@@ -273,23 +277,28 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         registry, pipeline, files, fleet, kept, reactor, calendar,
         partial(_device_updated, recorder, journal, calendar),
     )  # fmt: skip
-    kinds: list[IJobKind] = [
-        ReprocessJobs(journal, pipeline, calendar),
-        RetryJobs(delivery, reactor),
-        DownlinkJobs(fleet, downlinks, reactor),
-        updates,
-    ]
-    jobs = JobService(registry, kinds, reactor, calendar)
+    jobs = JobService(
+        registry,
+        [
+            ReprocessJobs(journal, pipeline, calendar),
+            RetryJobs(delivery, reactor),
+            DownlinkJobs(fleet, downlinks, reactor),
+            updates,
+        ],
+        reactor,
+        calendar,
+    )
     return Gateway(
         registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, fleet=fleet, releases=releases, journal=journal,
         downlinks=downlinks, kept=kept, converters=converters, delivery=delivery,
         integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar, str(data_dir)),
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, backups=backups, pause=pause,
-        jobs=jobs, files=files, usage_store=usage_store, usage=usage, debug_store=debug_store, debug=debug, api=Parts(
+        jobs=jobs, files=files, usage_store=usage_store, usage=usage, rates=rates, debug_store=debug_store, debug=debug, api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,
             delivery=delivery, devices=devices, fleet=fleet, own_converters=fleet, quarantine=quarantine, releases=releases, owners=speakers, events=events, datasource_types=datasource_types,
             integration_types=integration_types, target_presets=target_presets(), clock=reactor, downlinks=downlinks, departures=departures, backups=backups, pause=pause,
-            calendar=calendar, doors=doors, sites=sites, jobs=jobs, usage=usage, debugging=debug, updates=updates, files=files,
+            calendar=calendar, doors=doors, sites=sites, jobs=jobs, usage=usage, debugging=debug, updates=updates, files=files, live=live,
+            rates=rates,
         ),
     )  # fmt: skip
 

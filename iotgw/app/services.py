@@ -112,6 +112,7 @@ def children(
     yield PartService("last-usage", stop=gateway.usage.stop)  # what is converted while the gateway stops, too
     yield PartService("pipeline", pipeline.start, lambda: stop_and_drain(pipeline, reactor, settings.drain))
     yield PartService("usage", gateway.usage.start)
+    yield PartService("rates", gateway.rates.start, gateway.rates.stop)
     yield PartService("releases", lambda: _begin(gateway.releases.go_on()), gateway.releases.stop)
     yield PartService("jobs", gateway.jobs.start, gateway.jobs.stop)
     yield PartService("decisions", lambda: decisions(gateway.api).finish())

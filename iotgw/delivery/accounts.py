@@ -115,6 +115,13 @@ class Accounts:
         return Amounts(errors=given_up, deliveries=self.delivered)
 
     @property
+    def figures(self) -> tuple[int, ...]:
+        """What `iotgw.core.ports.rates.FIGURES` names. What is in flight waits, too."""
+        dropped = sum(self.dropped.values())
+        open_ = max(0, self.queued - self.settled)
+        return self.queued, self.delivered, self.expired, self.dead, dropped, open_
+
+    @property
     def settled(self) -> int:
         """How many records are settled: delivered, expired, dropped or dead."""
         return self.delivered + self.expired + self.dead + sum(self.dropped.values())

@@ -19,6 +19,7 @@ from iotgw.core.ports.events import IEvents
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType
 from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.ports.pipeline import UplinkListener
+from iotgw.core.ports.rates import Figures, ISampled
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.trace import ITrace
 from iotgw.core.ports.usage import IMetered, Tally
@@ -37,7 +38,7 @@ NOTED = 5.0
 """Seconds that a caller waits for a change to be durable."""
 
 
-@implementer(IDelivery, IDeliveries, IMetered)
+@implementer(IDelivery, IDeliveries, IMetered, ISampled)
 class DeliveryService(UplinkListener):
     """Delivers the telemetry stream to the integrations.
 
@@ -161,6 +162,13 @@ class DeliveryService(UplinkListener):
         """See `IMetered.tallies`."""
         return [
             Tally(("integration", each.tenant, id), each.name, each.outbox.accounts.amounts)
+            for id, each in self._outboxes.items()
+        ]
+
+    def samples(self) -> list[Figures]:
+        """See `ISampled.samples`."""
+        return [
+            Figures("integration", each.tenant, id, each.name, each.outbox.accounts.figures)
             for id, each in self._outboxes.items()
         ]
 

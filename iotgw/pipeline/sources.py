@@ -14,6 +14,7 @@ from iotgw.core.own_converters import NoOwnConverters
 from iotgw.core.ports.datasources import IDatasource, IPushes
 from iotgw.core.ports.devices import IOwnConverters
 from iotgw.core.ports.intake import Guard
+from iotgw.core.ports.rates import Figures, ISampled
 from iotgw.core.ports.sources import ISources
 from iotgw.core.ports.usage import Amounts, IMetered, Tally
 from iotgw.core.specs import DatasourceSpec, SpeaksFor
@@ -94,6 +95,13 @@ class Source:
         return Amounts(counts["received"], self.bytes, errors, counts["refused"])
 
     @property
+    def figures(self) -> tuple[int, ...]:
+        """What `iotgw.core.ports.rates.FIGURES` names."""
+        counts = self.counts
+        received, *ended = (counts[word] for word in ("received", "converted", "filtered", "failed"))
+        return received, *ended, counts["refused"], max(0, received - sum(ended))
+
+    @property
     def choice(self) -> ConverterChoice:
         """Which device gets which of the spec's ``converters``."""
         if self._choice is None or self._choice[0] is not self.spec:
@@ -111,7 +119,7 @@ class Source:
         return bool(self.spec.converter or self.spec.converters or self.own.own_converters(self.tenant))
 
 
-@implementer(ISources, IMetered)
+@implementer(ISources, IMetered, ISampled)
 class Sources(dict[str, Source]):
     """Every datasource of the registry, by id. The pipeline puts them in and takes them out."""
 
@@ -124,6 +132,13 @@ class Sources(dict[str, Source]):
         """See `IMetered.tallies`."""
         return [
             Tally(("datasource", source.tenant, source.id), source.spec.name, source.amounts)
+            for source in self.values()
+        ]
+
+    def samples(self) -> list[Figures]:
+        """See `ISampled.samples`."""
+        return [
+            Figures("datasource", source.tenant, source.id, source.spec.name, source.figures)
             for source in self.values()
         ]
 

@@ -48,6 +48,12 @@ ELSE = frozenset({"after", "before", "script", "decoder", "payload", "hex", "tex
 """Where a name is no name: a list goes on behind it or before it whether it is there or not, and a script's text is what it is."""
 
 
+def _goes_on(operation: dict[str, Any]) -> bool:
+    """Whether an answer has no end: who sees what there has tests of its own, beside those of streams."""
+    answers = operation["responses"].values()
+    return any("text/event-stream" in answer.get("content", ()) for answer in answers)
+
+
 class Step(Struct, frozen=True):
     """One request, with the names of the other tenant that stand in it."""
 
@@ -81,6 +87,7 @@ class Walk:
             (method, path, operation)
             for path, item in self.document["paths"].items()
             for method, operation in item.items()
+            if not _goes_on(operation)
         ]
         for method, path, operation in sorted(operations, key=lambda each: _ORDER.index(each[0])):
             self.operations[f"{method} {path}"] = 0

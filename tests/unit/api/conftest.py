@@ -41,6 +41,7 @@ from iotgw.core.model import (
     Uplink,
 )
 from iotgw.core.own_sites import OwnSites
+from iotgw.core.ports.rates import Figures
 from iotgw.core.recorder import Recorder
 from iotgw.core.refusals import Doors
 from iotgw.core.secrets import Secret
@@ -50,6 +51,8 @@ from iotgw.devices.fleet import Fleet
 from iotgw.devices.quarantine import Quarantine, Releases
 from iotgw.integrations.presets import target_presets
 from iotgw.observe.debug import DebugLog
+from iotgw.observe.live import LiveFeed
+from iotgw.observe.rates import RateMeter
 
 
 class Response(Struct):
@@ -114,6 +117,16 @@ class CoapSettings(Struct, rename="camel", forbid_unknown_fields=True):
 class HttpSettings(Struct, rename="camel", forbid_unknown_fields=True):
     url: str
     headers: dict[str, Secret] = {}
+
+
+class Sampled:
+    """Counts as a test says."""
+
+    def __init__(self) -> None:
+        self.rows: list[Figures] = []
+
+    def samples(self) -> list[Figures]:
+        return self.rows
 
 
 LIBRARY = {
@@ -186,6 +199,9 @@ class Bench:
         self.debug = DebugLog(
             self.debug_store, lambda: self.journal.epochs, recorder, self.clock, PlainCalendar(self.clock)
         )
+        self.live = LiveFeed()
+        self.sampled = Sampled()
+        self.rates = RateMeter([self.sampled], self.live, self.clock)
         self.parts = Parts(
             registry=self.registry,
             journal=self.journal,
@@ -217,6 +233,8 @@ class Bench:
             updates=testing.MemoryUpdates(),
             files=testing.MemoryStoredFiles(),
             usage=testing.MemoryUsage(),
+            live=self.live,
+            rates=self.rates,
             debugging=self.debug,
             sites=OwnSites(["gateway.example"]),
             doors=Doors(Recorder(self.events, self.clock), self.clock),

@@ -50,6 +50,8 @@ from iotgw.jobs.retry import RetryJobs
 from iotgw.jobs.service import JobRun, JobService
 from iotgw.observe.debug import DebugLog
 from iotgw.observe.events import EventLog
+from iotgw.observe.live import LiveFeed
+from iotgw.observe.rates import RateMeter
 from iotgw.observe.trace import Trace
 from iotgw.observe.usage import DeviceMeter, UsageMeter
 from iotgw.pipeline.admission import Admission
@@ -171,6 +173,8 @@ def rooms():
         GatewayClock().calendar,
         PlainCalendar(reactor),
         EventLog(NOWHERE / "e.db", reactor),
+        LiveFeed(),
+        RateMeter([], LiveFeed(), reactor),
         DownlinkQueue(testing.MemoryDownlinkStore(), None, None, None, reactor),
         credentials,
         credentials.of("default"),
