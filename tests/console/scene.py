@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.peers.gateway import Gateway, request
+from tests.peers.gateway import Gateway
 from tests.peers.http_sink import HttpSink
 from tests.peers.process import free_port, wait_until
 

@@ -53,6 +53,11 @@ function Workbench({ saved, isNew, refresh }: { saved: Converter; isNew: boolean
   const [check, setCheck] = useState(false);
   const [draftOf, setDraftOf] = useState(saved.revision);
   const changed = script !== saved.script;
+  // something beside the script was saved: the draft is one of that revision from then on
+  const took = (now: Converter) => {
+    refresh(now);
+    setDraftOf(now.revision);
+  };
   const at = href(["converters", saved.name]);
   useEffect(() => {
     if (!changed) return;
@@ -136,9 +141,9 @@ function Workbench({ saved, isNew, refresh }: { saved: Converter; isNew: boolean
         </Notice>
       )}
       {theirs && <Conflict mine={script} theirs={theirs} force={() => void save(true)} take={() => (setScript(theirs.script), refresh(theirs), setDraftOf(theirs.revision), setTheirs(undefined))} />}
-      {tab === "edit" && <Bench saved={saved} isNew={isNew} type={type} script={script} change={setScript} refresh={refresh} />}
-      {tab === "versions" && <Versions name={saved.name} refresh={refresh} />}
-      {tab === "vectors" && <Vectors saved={saved} refresh={refresh} />}
+      {tab === "edit" && <Bench saved={saved} isNew={isNew} type={type} script={script} change={setScript} refresh={took} />}
+      {tab === "versions" && <Versions name={saved.name} refresh={(now) => (took(now), setScript(now.script))} />}
+      {tab === "vectors" && <Vectors saved={saved} refresh={took} />}
       {check && <History name={saved.name} script={script} close={() => setCheck(false)} />}
     </Page>
   );
@@ -221,7 +226,7 @@ function Bench({ saved, isNew, type, script, change, refresh }: { saved: Convert
   const vector = () => {
     if (!bytes || !trial || !input) return;
     const now = { name: input.kind === "message" ? `message ${input.message.id}` : toHex(bytes.slice(0, 16)) || "empty", hex: toHex(bytes), ...(input.kind === "message" && { metadata: input.message.metadata, receivedAt: input.message.receivedAt }), output: trial.telemetry };
-    patch<Converter>(`/converters/${part(saved.name)}`, { tests: [...saved.tests.filter((each) => each.name !== now.name), now] }, { type: "application/merge-patch+json" }).then((made) => {
+    patch<Converter>(`/converters/${part(saved.name)}`, { tests: [...saved.tests.filter((each) => each.name !== now.name), now] }, { match: saved.revision, type: "application/merge-patch+json" }).then((made) => {
       refresh(made);
       keep(now.name);
     }, setProblem);

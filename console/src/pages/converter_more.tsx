@@ -68,7 +68,7 @@ interface Suite {
 export function Vectors({ saved, refresh }: { saved: Converter; refresh: (now: Converter) => void }) {
   const suite = useLoad((signal) => (mayWrite.value && saved.tests.length ? post<Suite>(`/converters/${part(saved.name)}/test-suite`, undefined, { signal }) : Promise.resolve(null)), [saved.revision]);
   const [problem, setProblem] = useState<Problem>();
-  const remove = (name: unknown) => patch<Converter>(`/converters/${part(saved.name)}`, { tests: saved.tests.filter((each) => each.name !== name) }, { type: "application/merge-patch+json" }).then(refresh, setProblem);
+  const remove = (name: unknown) => patch<Converter>(`/converters/${part(saved.name)}`, { tests: saved.tests.filter((each) => each.name !== name) }, { match: saved.revision, type: "application/merge-patch+json" }).then(refresh, setProblem);
   if (!saved.tests.length) return <Empty icon="check" title={t("vectors.none")}>{t("vectors.none.hint")}</Empty>;
   return (
     <Box title={suite.data ? t("vectors.passed", { passed: suite.data.passed, all: suite.data.passed + suite.data.failed }) : t("vectors")}>
