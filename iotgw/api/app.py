@@ -23,6 +23,7 @@ from iotgw.api.downlinks import DownlinkRoutes
 from iotgw.api.events import EventRoutes
 from iotgw.api.failures import FailureRoutes
 from iotgw.api.files import FileRoutes
+from iotgw.api.finding import FindingRoutes
 from iotgw.api.fleet import FleetRoutes
 from iotgw.api.front import FrontPage
 from iotgw.api.health import HealthRoutes
@@ -35,6 +36,7 @@ from iotgw.api.parts import Parts
 from iotgw.api.presets import PresetRoutes
 from iotgw.api.problems import Problem, from_failure
 from iotgw.api.quarantine import QuarantineRoutes
+from iotgw.api.rates import RateRoutes
 from iotgw.api.replay import ReplayRoutes
 from iotgw.api.routes import Dispatcher, Route, write_problem
 from iotgw.api.series import SeriesRoutes
@@ -111,6 +113,8 @@ def routes(
         FileRoutes(parts.files, parts.jobs, recorder),
         FailureRoutes(registry, journal, pipeline, dates, messages.searches),
         SeriesRoutes(journal, dates),
+        RateRoutes(parts.rates, journal, registry, dates),
+        FindingRoutes(registry, parts.fleet, journal),
         DeviceRoutes(
             parts.fleet, parts.devices, parts.owners, registry, parts.downlinks, credentials, recorder
         ),

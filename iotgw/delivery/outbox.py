@@ -86,7 +86,7 @@ class Outbox:
             spec, accounts, flight, backlog, parking, dead, rows, now_ms, progress, calendar
         )
         self._seeking = Seeking(clock, flight, backlog, parking, accounts, self._progress)
-        self._standing = Standing(id_, journal, flight, backlog, parking, accounts)
+        self._standing = Standing(id_, journal, flight, backlog, parking, accounts, calendar)
         self._losses = LossReport(accounts, backlog, health, tell, clock.seconds)
         self._kept = counters
         setbacks = Setbacks()

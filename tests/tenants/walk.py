@@ -75,6 +75,8 @@ class Walk:
         self._share = share
         self._random = Random(seed)
         self.document: dict[str, Any] = {}
+        self.endless: list[str] = []
+        """Operations whose answers don't end, which are not tried here."""
         self.requests = 0
         self.statuses: dict[str, set[int]] = {}
         self.operations: dict[str, int] = {}
@@ -87,8 +89,9 @@ class Walk:
             (method, path, operation)
             for path, item in self.document["paths"].items()
             for method, operation in item.items()
-            if not _goes_on(operation)
         ]
+        self.endless = [f"{method} {path}" for method, path, each in operations if _goes_on(each)]
+        operations = [each for each in operations if not _goes_on(each[2])]
         for method, path, operation in sorted(operations, key=lambda each: _ORDER.index(each[0])):
             self.operations[f"{method} {path}"] = 0
             for step in self._steps(method, path, operation):

@@ -16,12 +16,13 @@ import msgspec
 from msgspec import Struct
 
 from iotgw.core.model import DeliveryState, Parked, State, StoredUplink, TelemetryRecord
-from iotgw.core.ports.journal import Held
+from iotgw.core.ports.journal import Flow, Held
 from iotgw.core.stream import WEIGHT
 from iotgw.core.times import DateMs, SteadyMs
 from iotgw.store.sqlite.commit import KEPT
 from iotgw.store.sqlite.database import connect_reader
 from iotgw.store.sqlite.failing import FailureSearch
+from iotgw.store.sqlite.flow import flow
 from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.rows import RECORD, UPLINK, RecordRow, UplinkRow
 from iotgw.store.sqlite.salvage import salvaged, unreadable_record, unreadable_row, unreadable_uplink
@@ -219,6 +220,10 @@ class JournalReader:
             (row[0] if row else 0, ts_ms),
         ).fetchone()
         return int(found[0]) if found else head + 1
+
+    def flow(self, since_ms: SteadyMs, until_ms: SteadyMs, step_ms: int, last: tuple[int, int]) -> list[Flow]:
+        """How much there was, step by step."""
+        return flow(self._row, since_ms, until_ms, step_ms, last)
 
     def stats(self) -> dict[str, Any]:
         """Counts, sizes, ages and positions, for the API."""

@@ -26,6 +26,10 @@ ELSEWHERE = {
     "POST /integration-presets/<name>": "see `test_presets`",
     "POST /integrations": "see `test_presets`, and `create`",
     "POST /jobs": "see `test_jobs`",
+    "GET /stream": "see `test_live`: it doesn't end",
+    "GET /session": "for browsers",
+    "POST /session": "for browsers",
+    "DELETE /session": "for browsers",
 }
 """Operations that these commands don't reach, and why."""
 KINDS = ("datasource", "converter", "integration", "credential", "device-type", "device-group", "device")
@@ -104,7 +108,7 @@ async def test_every_operation_has_a_command(
         "converter replay mine --version 1", "converter library", "converter install json --name own",
         "try json --text x", f"try --script {tmp_path}/editor --text x", "events", "tokens", "token made", "delete token made",
         "datasource add --preset the-things-stack --name tts", "debug field", "debug", "debug field --off", "message e1-1 --debug",
-        "tenants", "tenant set north limit=100:1", "tenants north", "tenant unlimit north", "usage",
+        "tenants", "tenant set north limit=100:1", "tenants north", "tenant unlimit north", "usage", "search m", "series",
         f"file upload {tmp_path}/image", "files", "files image", "file delete image", "job devices x",
         "job downlink m-1 --payload x", "job downlinks job1", "job downlinks job1 --stop",
     ]  # fmt: skip
