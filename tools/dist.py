@@ -9,6 +9,7 @@ The SBOM is CycloneDX, as JSON.
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shutil
 import subprocess
@@ -41,6 +42,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--without-gpl", action="store_true", help=f"leave {GPL} out")
     options = parser.parse_args(arguments)
     out: Path = options.out.absolute()
+    os.environ["IOTGW_CONSOLE"] = "require"  # what is released has its console
     shutil.rmtree(out, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "iotgw"

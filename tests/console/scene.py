@@ -1,9 +1,9 @@
 """A small house with its gateway, for the console's tests and pictures: real devices' bytes in, two targets that work, one that is down,
 one that refuses. ``python -m tests.console.scene [PORT]`` keeps it running and goes on sending."""
 
-import http.client
 import json
 import math
+import socket
 import sys
 import tempfile
 import time
@@ -100,17 +100,15 @@ class Scene:
         )
 
     def flood(self, count):
-        """So many messages, over one connection."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.gateway.port)
-        for number in range(count):
-            connection.request(
-                "POST",
-                "/i/tanks-77c1",
-                number.to_bytes(2, "big") + b"\1",
-                {"Content-Type": "application/octet-stream"},
-            )
-            connection.getresponse().read()
-        connection.close()
+        """So many messages, a line each over one TCP connection."""
+        port = free_port()
+        self.gateway.create(
+            "datasources", name="lines", type="tcp", configuration={"port": port, "interface": "127.0.0.1"}
+        )
+        with socket.create_connection(("127.0.0.1", port)) as device:
+            device.sendall(b"".join(b"line %d\n" % number for number in range(count)))
+            device.shutdown(socket.SHUT_WR)
+            device.recv(1)  # closed by the gateway, which has read all
 
     def live(self, rounds=12):
         """What happens on a day: values, some failures, some refusals."""
