@@ -8,6 +8,7 @@ import { useLoad } from "../core/load";
 import { go, href, place, setQuery } from "../core/router";
 import { mayWrite } from "../core/session";
 import type { Converter, Group, Job, List as Items, Message, Replayed, Row, Trial } from "../core/types";
+import { command } from "../core/shell";
 import { t } from "../texts";
 import { Act, Ago, Box, Dialog, Empty, Failed, Field, Notice, Page, Skeleton, State, Tabs } from "../ui/basic";
 import { Changes, Diff, Json, Outputs } from "../ui/data";
@@ -87,7 +88,7 @@ function Workbench({ saved, isNew, refresh }: { saved: Converter; isNew: boolean
   };
   return (
     <Page
-      title={isNew ? t("converter.new") : saved.name} wide back={{ href: "#/converters", text: t("nav.converters") }} command={isNew ? "iotgwctl create converter FILE" : `iotgwctl try ${saved.name} --hex …`}
+      title={isNew ? t("converter.new") : saved.name} wide back={{ href: "#/converters", text: t("nav.converters") }} command={isNew ? "iotgwctl create converter FILE" : tab === "edit" ? command(["try", saved.name], query.message ? { message: query.message } : { hex: "0102" }) : command(["converter", tab === "vectors" ? "test-suite" : "versions", saved.name])}
       lead={
         isNew ? null : (
           <>

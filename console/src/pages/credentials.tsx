@@ -7,6 +7,7 @@ import { describe } from "../core/description";
 import { Schemas } from "../core/schema";
 import { mayWrite } from "../core/session";
 import type { List as Items, Saved } from "../core/types";
+import { command } from "../core/shell";
 import { t, word } from "../texts";
 import { Act, Ago, Empty, Failed, Notice, Page, Panel, State } from "../ui/basic";
 import { Form } from "../ui/form";
@@ -79,7 +80,7 @@ function One({ name }: { name: string }) {
   const remove = () => del(`/credentials/${part(name)}`).then(() => go(["credentials"]), setProblem);
   return (
     <Page
-      title={isNew ? t("credential.new") : name} back={{ href: "#/credentials", text: t("nav.credentials") }} command={isNew ? "iotgwctl create credential FILE" : `iotgwctl credentials '${name}'`}
+      title={isNew ? t("credential.new") : name} back={{ href: "#/credentials", text: t("nav.credentials") }} command={isNew ? "iotgwctl create credential FILE" : command(["credentials", name])}
       actions={
         found && (
           <>

@@ -8,6 +8,7 @@ import { describe } from "../core/description";
 import { Schemas } from "../core/schema";
 import { useStream } from "../core/stream";
 import type { Datasource, List as Items, Row, Series } from "../core/types";
+import { command } from "../core/shell";
 import { t } from "../texts";
 import { Act, Box, Copy, Empty, Failed, Field, Notice, Page, Panel, State, Tabs } from "../ui/basic";
 import { Chart } from "../ui/chart";
@@ -28,7 +29,7 @@ export function DatasourcePage({ name }: { name: string }) {
   const remove = (backlog: string) => del(`/datasources/${part(name)}`, { query: { backlog } }).then(() => go(["datasources"]), setProblem);
   return (
     <Page
-      title={name} wide back={{ href: "#/datasources", text: t("nav.datasources") }} command={tab === "listen" ? `iotgwctl url '${name}'` : `iotgwctl datasources '${name}'`}
+      title={name} wide back={{ href: "#/datasources", text: t("nav.datasources") }} command={command([tab === "listen" ? "url" : "datasources", name])}
       lead={is && <><State value={is.status.state} /> {NAMES[is.type] ?? is.type} {is.description && <>· {is.description}</>}</>}
       actions={
         is && (

@@ -10,6 +10,7 @@ import { maySend, mayWrite } from "../core/session";
 import { describe } from "../core/description";
 import { Schemas } from "../core/schema";
 import type { Device, Downlink, List as Items, Row } from "../core/types";
+import { command } from "../core/shell";
 import { t, word } from "../texts";
 import { Act, Ago, Box, Empty, Failed, Field, Notice, Page, Panel, State, Tabs, Time } from "../ui/basic";
 import { Chart } from "../ui/chart";
@@ -30,7 +31,7 @@ export function DevicePage({ name }: { name: string }) {
   return (
     <Page
       title={device?.label || name} wide back={{ href: "#/devices", text: t("nav.devices") }}
-      command={tab === "downlinks" ? `iotgwctl downlinks '${name}'` : tab === "messages" ? `iotgwctl messages --device '${name}'` : tab === "values" ? `iotgwctl telemetry '${name}'` : `iotgwctl devices '${name}'`}
+      command={tab === "downlinks" ? command(["downlinks", name]) : tab === "messages" ? command(["messages"], { device: name }) : tab === "values" ? command(["telemetry", name]) : command(["devices", name])}
       lead={
         device && (
           <>

@@ -6,6 +6,7 @@ import { useLoad } from "../core/load";
 import { go, href, place } from "../core/router";
 import { mayWrite } from "../core/session";
 import type { Device, List as Items, Saved } from "../core/types";
+import { command } from "../core/shell";
 import { t } from "../texts";
 import { Act, Ago, Box, Dialog, Empty, Failed, Field, Page, Skeleton, State } from "../ui/basic";
 import { Filters } from "../ui/filters";
@@ -58,7 +59,7 @@ export function Devices() {
   const latest = (device: Device) => Object.entries(device.telemetry).slice(0, 3).map(([key, reading]) => `${key} ${value(reading.value)}`).join(" · ");
   return (
     <Page
-      title={t("nav.devices")} wide command={["iotgwctl devices", ...NAMES.filter((name) => query[name]).map((name) => `--${name} '${query[name]}'`)].join(" ")}
+      title={t("nav.devices")} wide command={command(["devices"], asked)}
       actions={
         <Act may={mayWrite.value} onClick={() => make(true)}>
           <Icon name="plus" /> {t("device.new")}

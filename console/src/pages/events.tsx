@@ -5,6 +5,7 @@ import { useLoad } from "../core/load";
 import { href, place } from "../core/router";
 import { useStream } from "../core/stream";
 import type { Event, List as Items } from "../core/types";
+import { command } from "../core/shell";
 import { t, word } from "../texts";
 import { Box, Empty, Failed, Page, Skeleton, State, Time } from "../ui/basic";
 import { Changes, Json } from "../ui/data";
@@ -38,7 +39,7 @@ export function Events() {
   const known = new Set(load.data?.items.map((each) => `${each.ts} ${each.source} ${each.name} ${each.type}`));
   const events = [...came.filter((each) => !known.has(`${each.ts} ${each.source} ${each.name} ${each.type}`)), ...(load.data?.items ?? []), ...more];
   return (
-    <Page title={t("nav.events")} lead={t("events.lead")} actions={<LinkState link={link} live />} command={["iotgwctl events", ...Object.entries(asked).flatMap(([name, given]) => (given ? [`--${name} '${given}'`] : []))].join(" ")}>
+    <Page title={t("nav.events")} lead={t("events.lead")} actions={<LinkState link={link} live />} command={command(["events"], asked)}>
       <Filters
         filters={[
           { name: "source", label: t("events.source"), kind: "choice", choices: ["gateway", "datasource", "integration", "converter", "device", "downlink", "credential", "token"] },

@@ -4,6 +4,7 @@ import { get } from "../core/api";
 import { useLoad } from "../core/load";
 import { href, place } from "../core/router";
 import type { Group, List as Items, Saved } from "../core/types";
+import { command } from "../core/shell";
 import { t, word } from "../texts";
 import { Ago, Empty, Page, Panel, Time } from "../ui/basic";
 import { Filters } from "../ui/filters";
@@ -24,7 +25,7 @@ export function Failures() {
       setNext(page.next);
     });
   return (
-    <Page title={t("nav.failures")} lead={t("failures.lead")} command={["iotgwctl failures", ...Object.entries(asked).flatMap(([name, given]) => (given ? [`--${name} '${given}'`] : []))].join(" ")}>
+    <Page title={t("nav.failures")} lead={t("failures.lead")} command={command(["failures"], asked)}>
       <Filters
         filters={[
           { name: "kind", label: t("kind"), kind: "choice", choices: ["conversion", "delivery", "refusal"] },

@@ -1,5 +1,6 @@
 // A new datasource or a new target: chosen by what one has, then said in a form.
 import { useState } from "preact/hooks";
+import { command } from "../core/shell";
 import { type FieldProblem, get, part, post, Problem } from "../core/api";
 import { useLoad } from "../core/load";
 import { go, href, place, setQuery } from "../core/router";
@@ -202,7 +203,7 @@ function FromPreset({ preset }: { preset: string }) {
     post<Record<string, unknown>>(`/integration-presets/${part(preset)}`, { name: preset, answers: Object.fromEntries(Object.entries(answers).filter(([, given]) => given !== "")) }).then(setSpec, setProblem);
   };
   return (
-    <Page title={load.data?.title ?? preset} lead={load.data?.about} back={{ href: "#/connect/target", text: t("gallery.to") }} command={`iotgwctl integration add ${preset}`}>
+    <Page title={load.data?.title ?? preset} lead={load.data?.about} back={{ href: "#/connect/target", text: t("gallery.to") }} command={command(["integration", "add", preset])}>
       <Panel load={load}>
         {(found) => (
           <form class="settings" onSubmit={ask}>

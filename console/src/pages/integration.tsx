@@ -6,6 +6,7 @@ import { useLoad } from "../core/load";
 import { go, href, place } from "../core/router";
 import { mayWrite } from "../core/session";
 import type { Integration, Series, Stats } from "../core/types";
+import { command } from "../core/shell";
 import { t } from "../texts";
 import { Act, Ago, Box, Empty, Failed, Notice, Page, Panel, State, Tabs, Time, useNow } from "../ui/basic";
 import { Chart } from "../ui/chart";
@@ -35,7 +36,7 @@ export function IntegrationPage({ name }: { name: string }) {
   const remove = (backlog: string) => del(`/integrations/${part(name)}`, { query: { backlog } }).then(() => go(["integrations"]), setProblem);
   return (
     <Page
-      title={name} wide back={{ href: "#/integrations", text: t("nav.integrations") }} command={tab === "dead" ? `iotgwctl integration dead-letters '${name}'` : `iotgwctl integration stats '${name}'`}
+      title={name} wide back={{ href: "#/integrations", text: t("nav.integrations") }} command={command(["integration", name, tab === "dead" ? "dead-letters" : "stats"])}
       lead={is && <><State value={is.status.state} /> {NAMES[is.type] ?? is.type} {is.description && <>· {is.description}</>}</>}
       actions={
         is && (

@@ -5,6 +5,7 @@ import { useLoad } from "../core/load";
 import { href } from "../core/router";
 import { mayWrite } from "../core/session";
 import type { Job, List as Items } from "../core/types";
+import { command } from "../core/shell";
 import { t, word } from "../texts";
 import { Act, Ago, Empty, Failed, Page, Panel, State, Time } from "../ui/basic";
 import { Pairs } from "../ui/data";
@@ -47,7 +48,7 @@ export function JobPage({ name: id }: { name: string }) {
   const seeMessages = job?.kind === "reprocess";
   return (
     <Page
-      title={job ? t("job.of", { kind: word(job.kind) }) : t("job")} back={{ href: "#/jobs", text: t("jobs") }} command={`iotgwctl job show ${id}`}
+      title={job ? t("job.of", { kind: word(job.kind) }) : t("job")} back={{ href: "#/jobs", text: t("jobs") }} command={command(["job", "show", id])}
       lead={job && <><State value={job.state} /> <code>{said(job.what)}</code></>}
       actions={job && !over && <Act may={mayWrite.value} onClick={() => void del(`/jobs/${part(id)}`).then(load.reload, setProblem)}>{t("cancel")}</Act>}
     >

@@ -4,6 +4,7 @@ import { call, get, part, post } from "../core/api";
 import { fromBase64 } from "../core/bytes";
 import { size } from "../core/format";
 import { useKeys } from "../core/keys";
+import { command } from "../core/shell";
 import { type Loaded, useLoad } from "../core/load";
 import { go, href } from "../core/router";
 import { mayWrite } from "../core/session";
@@ -39,7 +40,7 @@ export function MessageView({ name: id }: { name: string }) {
       .then(load.reload);
   return (
     <Page
-      title={t("message")} back={{ href: "#/messages", text: t("nav.messages") }} command={`iotgwctl message ${id}`} wide
+      title={t("message")} back={{ href: "#/messages", text: t("nav.messages") }} command={command(["message", id])} wide
       lead={
         message && (
           <>

@@ -6,6 +6,7 @@ import { number, size } from "../core/format";
 import { useKeys } from "../core/keys";
 import { useLoad } from "../core/load";
 import { href, place, setQuery } from "../core/router";
+import { command } from "../core/shell";
 import { type Link, useStream } from "../core/stream";
 import type { List as Items, Row, Saved } from "../core/types";
 import { t } from "../texts";
@@ -88,10 +89,9 @@ export function Messages() {
 
   const names = (load: typeof sources) => load.data?.items.map((each) => each.name) ?? [];
   const filtered = NAMES.some((name) => query[name]);
-  const command = ["iotgwctl messages", ...NAMES.filter((name) => query[name]).map((name) => `--${name} '${query[name]}'`)].join(" ");
-  return (
+    return (
     <Page
-      title={t("nav.messages")} wide command={live && !filtered ? "iotgwctl tail" : command}
+      title={t("nav.messages")} wide command={command([live ? "tail" : "messages"], asked)}
       actions={
         <>
           {canLive ? <LinkState link={link} live={live} /> : <span class="dim">{t("live.not")}</span>}

@@ -3,6 +3,7 @@ import { get } from "../core/api";
 import { day, number, size } from "../core/format";
 import { useLoad } from "../core/load";
 import { place } from "../core/router";
+import { command } from "../core/shell";
 import { t } from "../texts";
 import { Empty, Page, Panel } from "../ui/basic";
 import { Chart } from "../ui/chart";
@@ -29,7 +30,7 @@ export function Usage() {
   const load = useLoad((signal) => get<{ items: Used[] }>("/usage", { per, every, since: query.since, until: query.until, limit: 2000 }, signal), [per, every, query.since, query.until]);
   const when = (ms: number) => (every === "hour" ? `${day(ms)} ${String(new Date(ms).getHours()).padStart(2, "0")}:00` : every === "day" ? new Date(ms).toISOString().slice(0, 10) : "");
   return (
-    <Page title={t("nav.usage")} lead={t("usage.lead")} command={`iotgwctl usage --per ${per} --every ${every}`}>
+    <Page title={t("nav.usage")} lead={t("usage.lead")} command={command(["usage"], { per, every, since: query.since, until: query.until })}>
       <Filters
         filters={[
           { name: "per", label: t("usage.per"), kind: "choice", choices: ["tenant", "datasource", "integration", "converter", "device"], any: t("usage.default") },
