@@ -9,6 +9,9 @@ from tests.console.pages import PAGES, named
 from tests.console.scene import Scene
 
 OUT = Path(__file__).parents[2] / "var" / "console-shots"
+DOCS = Path(__file__).parents[2] / "docs" / "console"
+IN_DOCS = ("overview", "converter", "dead-letters")
+"""Those that the documents show."""
 
 
 def main():
@@ -17,7 +20,10 @@ def main():
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--theme", choices=["light", "dark"])
     parser.add_argument("--width", choices=["desktop", "phone"])
+    parser.add_argument("--docs", action="store_true", help="only those of the documents, into docs/console")
     options = parser.parse_args()
+    if options.docs:
+        options.out, options.theme, options.width = DOCS, "light", "desktop"
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, Scene(Path(folder)) as scene, Browser() as browser:
         scene.furnish()
@@ -30,10 +36,12 @@ def main():
                 with browser.visitor(scene.gateway, size, theme) as visitor:
                     visitor.sign_in()
                     for name, where in PAGES.items():
-                        if options.only in name:
+                        if options.only in name and (not options.docs or name in IN_DOCS):
                             visitor.open(named(where, scene))
-                            target = options.out / f"{name}-{theme}-{width}.png"
-                            visitor.page.screenshot(path=target, full_page=True)
+                            target = options.out / (
+                                f"{name}.png" if options.docs else f"{name}-{theme}-{width}.png"
+                            )
+                            visitor.page.screenshot(path=target, full_page=not options.docs)
                             print(target, *visitor.complaints)
                             visitor.complaints.clear()
 
