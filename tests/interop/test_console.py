@@ -161,7 +161,7 @@ def test_a_new_datasource_waits_for_its_first_message(scene, visitor):
     page.get_by_role("searchbox").fill("anything that can post")
     page.get_by_role("link", name="HTTP").click()
     page.get_by_label("Name", exact=True).fill("weather")
-    page.get_by_role("combobox", name="Converter").fill("json")
+    page.get_by_label("Converter", exact=True).fill("json")
     page.get_by_role("button", name="Create").click()
     page.get_by_text("The first message appears here by itself").wait_for()
     page.get_by_text("Live", exact=True).wait_for()

@@ -46,6 +46,7 @@ function Workbench({ saved, isNew, refresh }: { saved: Converter; isNew: boolean
   const { query } = place.value;
   const tab = query.tab ?? "edit";
   const [script, setScript] = useState(saved.script);
+  const [turn, setTurn] = useState(0);
   const [name, setName] = useState("");
   const [type, setType] = useState(saved.type);
   const [told, tell] = useState("");
@@ -141,8 +142,8 @@ function Workbench({ saved, isNew, refresh }: { saved: Converter; isNew: boolean
           {told} {query.group && <Reprocess id={query.group} />}
         </Notice>
       )}
-      {theirs && <Conflict mine={script} theirs={theirs} force={() => void save(true)} take={() => (setScript(theirs.script), refresh(theirs), setDraftOf(theirs.revision), setTheirs(undefined))} />}
-      {tab === "edit" && <Bench saved={saved} isNew={isNew} type={type} script={script} change={setScript} refresh={took} />}
+      {theirs && <Conflict mine={script} theirs={theirs} force={() => void save(true)} take={() => (setScript(theirs.script), setTurn(turn + 1), refresh(theirs), setDraftOf(theirs.revision), setTheirs(undefined))} />}
+      {tab === "edit" && <Bench saved={saved} isNew={isNew} type={type} script={script} turn={turn} change={setScript} refresh={took} />}
       {tab === "versions" && <Versions name={saved.name} refresh={(now) => (took(now), setScript(now.script))} />}
       {tab === "vectors" && <Vectors saved={saved} refresh={took} />}
       {check && <History name={saved.name} script={script} close={() => setCheck(false)} />}
@@ -184,7 +185,7 @@ function Conflict({ mine, theirs, force, take }: { mine: string; theirs: Convert
 
 type Input = { kind: "message"; message: Message } | { kind: "hex"; text: string } | { kind: "text"; text: string };
 
-function Bench({ saved, isNew, type, script, change, refresh }: { saved: Converter; isNew: boolean; type: string; script: string; change: (text: string) => void; refresh: (now: Converter) => void }) {
+function Bench({ saved, isNew, type, script, turn, change, refresh }: { saved: Converter; isNew: boolean; type: string; script: string; turn: number; change: (text: string) => void; refresh: (now: Converter) => void }) {
   const { query } = place.value;
   const samples = useLoad(
     (signal) => (query.group ? get<Items<Row>>("/messages", { group: query.group, view: "row", limit: 50 }, signal) : isNew ? Promise.resolve({ items: [], next: null }) : ofConverter(saved, signal)),
@@ -286,7 +287,7 @@ function Bench({ saved, isNew, type, script, change, refresh }: { saved: Convert
           {trial?.error?.line ? <span class="state bad">{t("at.line", { line: trial.error.line, column: trial.error.column ?? 1 })}</span> : null}
           <span class="dim leave">{t("bench.leave")}</span>
         </header>
-        <Script text={script} label={t("script")} readOnly={!mayWrite.value} change={change} run={run} error={trial?.error?.line ? { line: trial.error.line, column: trial.error.column ?? 1, message: trial.error.message } : null} />
+        <Script text={script} turn={turn} label={t("script")} readOnly={!mayWrite.value} change={change} run={run} error={trial?.error?.line ? { line: trial.error.line, column: trial.error.column ?? 1, message: trial.error.message } : null} />
       </section>
       <section class="pane" aria-label={t("result")}>
         <header class="pane-head">

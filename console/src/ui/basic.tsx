@@ -209,12 +209,18 @@ export function Copy({ text, label }: { text: string; label?: string }) {
 
 export function Field({ label, hint, problem, children }: { label: string; hint?: ComponentChildren; problem?: string | undefined; children: ComponentChildren }) {
   return (
-    <label class="field">
-      <span class="label">{label}</span>
-      {children}
-      {problem && <span class="problem">{problem}</span>}
+    <div class="field">
+      <label class="labelled">
+        <span class="label">{label}</span>
+        {children}
+      </label>
+      {problem && (
+        <span class="problem" role="alert">
+          {problem}
+        </span>
+      )}
       {hint && <span class="hint">{hint}</span>}
-    </label>
+    </div>
   );
 }
 

@@ -1,9 +1,10 @@
-// A script in its editor; what is typed is told at once, an error is marked at its place.
+// A script in its editor; what is typed is told at once, an error is marked at its place. While it is open the text is the editor's: it is
+// replaced only when `turn` changes, since a text that comes back later than the next key would undo that key.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { t } from "../texts";
 import type { Editor, Place } from "./editor";
 
-export function Script({ text, label, readOnly = false, error, change, run }: { text: string; label: string; readOnly?: boolean; error?: Place | null; change: (text: string) => void; run: () => void }) {
+export function Script({ text, label, readOnly = false, error, turn, change, run }: { text: string; turn: number; label: string; readOnly?: boolean; error?: Place | null; change: (text: string) => void; run: () => void }) {
   const host = useRef<HTMLDivElement>(null);
   const made = useRef<Editor | null>(null);
   const [ready, setReady] = useState(false);
@@ -28,9 +29,12 @@ export function Script({ text, label, readOnly = false, error, change, run }: { 
       made.current = null;
     };
   }, [readOnly]);
+  const shown = useRef(turn);
   useEffect(() => {
-    if (made.current && made.current.text() !== text) made.current.set(text);
-  }, [text, ready]);
+    if (shown.current === turn) return;
+    shown.current = turn;
+    made.current?.set(text);
+  }, [turn]);
   useEffect(() => made.current?.mark(error ?? null), [error, ready]);
   return (
     <div class="cm-wrap">
