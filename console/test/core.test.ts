@@ -61,8 +61,8 @@ test("what must be said comes first, what is advanced last", () => {
   assert.deepEqual(found, { first: ["url", "port"], advanced: ["pause"] });
 });
 
-test("the settings of a type are found by its title", () => {
-  const schemas = new Schemas({ Spec: { properties: { configuration: { anyOf: [{ title: "tcp", $ref: "#/components/schemas/Tcp" }] } } }, Tcp: { properties: { port: {} } } });
+test("the settings of a type are found", () => {
+  const schemas = new Schemas({ Spec: { properties: { configuration: { "x-by-type": { tcp: "#/components/schemas/Tcp" } } } }, Tcp: { properties: { port: {} } } });
   assert.deepEqual(Object.keys(schemas.settings("Spec", "tcp").properties!), ["port"]);
   assert.deepEqual(schemas.settings("Spec", "udp"), {});
 });

@@ -36,11 +36,11 @@ export class Schemas {
     return { ...this.named($ref.split("/").at(-1)!), ...beside };
   }
 
-  // The settings of a type of datasource or integration: those of `configuration` with this title.
+  // The settings of a type of datasource or integration.
   settings(spec: string, type: string): Schema {
-    const choices = this.named(spec).properties?.configuration?.anyOf ?? [];
-    const found = choices.find((each) => each.title === type);
-    return found ? this.resolved({ $ref: found.$ref! }) : {};
+    const types = this.named(spec).properties?.configuration?.["x-by-type"] as Record<string, string> | undefined;
+    const found = types?.[type];
+    return found ? this.resolved({ $ref: found }) : {};
   }
 }
 

@@ -263,7 +263,8 @@ async def test_the_description_names_every_route_and_every_settings_struct(conne
     assert document["openapi"] == "3.1.0"
     assert "post" in document["paths"]["/api/v1/converters/{name}/test"]
     schemas = document["components"]["schemas"]
-    assert schemas["DatasourceSpec"]["properties"]["type"] == {"type": "string", "enum": ["coap"]}
+    kinds = schemas["DatasourceSpec"]["properties"]["type"]
+    assert (kinds["type"], kinds["enum"], kinds["title"]) == ("string", ["coap"], "Type")
     assert schemas["CoapSettings"]["properties"]["preSharedKey"]["writeOnly"] is True
     shown = schemas["DatasourceView"]
     assert {"routingKey", "configuration", "id", "createdAt", "status"} <= shown["properties"].keys()
