@@ -4,13 +4,21 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PYTEST := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
 
-.PHONY: run test interop newest dist deb lock lint format envelopes bench bench-smoke bench-paired conformance plugtests codecs codecs-thingsboard fuzz soak campaign attacks profile docs man peers large-peers clean
+.PHONY: run console console-lint console-shots test interop newest dist deb lock lint format envelopes bench bench-smoke bench-paired conformance plugtests codecs codecs-thingsboard fuzz soak campaign attacks profile docs man peers large-peers clean
 
 run: $(VENV)/.run
 	@echo "Starting the gateway; data is in var/iotgw, Ctrl-C stops it. When it says that it is ready (some seconds), in another terminal:"
 	@echo "  $(BIN)/iotgwctl status       the gateway at a glance"
 	@echo "  $(BIN)/iotgwctl init DIR     write a first configuration: it asks which devices and targets you have"
 	$(BIN)/twistd --nodaemon --pidfile= iotgw --config etc/iotgw.toml
+
+# the web console alone, into iotgw/web/static: needs Node with npm on the PATH
+console:
+	$(PYTHON) buildtools/console.py
+
+# pictures of each page in both themes and widths, in var/console-shots: to be looked at
+console-shots: $(VENV)/.test large-peers
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m tests.console.shots $(if $(ONLY),--only $(ONLY))
 
 # most tests wait for a real peer, so three at a time are quicker on any machine
 test: $(VENV)/.test peers
@@ -59,12 +67,18 @@ campaign: ROUNDS = 300
 campaign: $(VENV)/.test peers
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m tests.campaign --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
-lint: $(VENV)/.lint $(VENV)/.test
+lint: $(VENV)/.lint $(VENV)/.test console-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(PYTEST) -q --durations=0 tests/unit/test_architecture.py
+
+# types of the console, and the tests of its views' logic
+console-lint:
+	@command -v npm >/dev/null || tests/install-peers
+	$(PYTHON) buildtools/console.py all
+	cd console && npm run --silent check && npm test --silent
 
 format: $(VENV)/.lint
 	$(BIN)/ruff check --fix .
@@ -139,7 +153,7 @@ $(VENV)/bin/python:
 	  [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq python3-venv && rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); }
 
 # Installed as a user has it: twistd finds its plugins in site-packages, not beside an editable install.
-SOURCES := $(shell find iotgw twisted -type f -not -name '*.pyc')
+SOURCES := $(shell find iotgw twisted buildtools console -type f -not -name '*.pyc' -not -path '*/node_modules/*' -not -path 'iotgw/web/static/*')
 $(VENV)/.run: $(VENV)/bin/python setup.cfg pyproject.toml $(SOURCES)
 	@rm -rf build
 	@echo "Installing iotgw into $(VENV): a minute or two the first time, while its packages are downloaded; later some ten seconds."

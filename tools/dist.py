@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -44,6 +45,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--sign", metavar="KEYID", default="", help="sign what was built, by gpg")
     options = parser.parse_args(arguments)
     out: Path = options.out.absolute()
+    os.environ["IOTGW_CONSOLE"] = "require"  # what is released has its console
     shutil.rmtree(out, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "iotgw"

@@ -98,11 +98,26 @@ def test_the_wheel_says_what_it_needs(dist):
         assert ("pyduktape2" in (out / lock).read_text()) is not is_free
 
 
+def test_the_wheel_has_the_console_with_the_licences_of_what_is_in_it(dist):
+    with zipfile.ZipFile(only(dist[0], "*.whl")) as wheel:
+        names = {
+            name.removeprefix("iotgw/web/static/")
+            for name in wheel.namelist()
+            if name.startswith("iotgw/web/static/")
+        }
+        licences = wheel.read("iotgw/web/static/THIRD-PARTY.txt").decode()
+    assert {"index.html", "icon.svg", "SOURCE"} < names
+    assert all(f"{name}.gz" in names for name in names if name.endswith((".js", ".css")))
+    assert "preact" in licences and "@codemirror/view" in licences and "uplot" in licences
+
+
 def test_the_sdist_has_what_an_installation_needs(dist):
     with tarfile.open(only(dist[0], "*.tar.gz")) as archive:
         names = {name.split("/", 1)[-1] for name in archive.getnames()}
     needed = {*LOCKS, "SECURITY.md", "LICENSE", "docs/security.md", "etc/iotgw.service"}
     assert needed | {"etc/sysusers.d/iotgw.conf", "etc/tmpfiles.d/iotgw.conf", "etc/iotgw.toml"} <= names
+    assert {"console/package-lock.json", "console/src/main.tsx", "buildtools/backend.py"} <= names
+    assert not any("node_modules" in name for name in names)
 
 
 @pytest.mark.parametrize(("lock", "sbom"), LOCKS.items())
