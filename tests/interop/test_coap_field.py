@@ -174,6 +174,11 @@ def in_two_blocks(later):
     return first, ["POST", [*later, [BLOCK1, 1 << 4]], BODY[16:]]
 
 
+def is_said(expected, answer):
+    """Whether an answer is this, its text perhaps cut to the request's size."""
+    return len(answer) > len("4.08 a few") and expected.startswith(answer)
+
+
 @pytest.mark.parametrize(
     ("later", "quirk", "name"),
     [([JSON], "path-in-first-block", "Uri-Path"), (KEY, "format-in-first-block", "Content-Format")],
@@ -182,7 +187,8 @@ def test_what_only_the_first_block_has_is_forgiven_where_the_datasource_says_so(
     gateway, source, later, quirk, name
 ):
     base, _ = source(lenient=[])
-    assert odd(base, *in_two_blocks(later)) == ["2.31 ", f"4.08 missing from block 0: {name}"]
+    first, last = odd(base, *in_two_blocks(later))
+    assert (first, is_said(f"4.08 missing from block 0: {name}", last)) == ("2.31 ", True)
     forgiving = {"port": gateway.coap_port, "lenient": [quirk]}
     assert gateway.api("PATCH", "/datasources/field", {"configuration": forgiving}).status == 200
     assert odd(base, *in_two_blocks(later)) == ["2.31 ", "2.04 "]
@@ -194,7 +200,11 @@ def test_4_08_says_which_block_is_missing(gateway, source):
     base, _ = source()
     first, last = in_two_blocks([*KEY, JSON])
     last[1][-1] = [BLOCK1, 2 << 4]
-    assert odd(base, first, last) == ["2.31 ", "4.08 block 1 is missing, got block 2 of 16 bytes"]
+    answers = odd(base, first, last)
+    assert (answers[0], is_said("4.08 block 1 is missing, got block 2 of 16 bytes", answers[1])) == (
+        "2.31 ",
+        True,
+    )
 
 
 def test_an_unknown_part_of_a_location_gets_4_02(gateway, source):
@@ -203,7 +213,7 @@ def test_an_unknown_part_of_a_location_gets_4_02(gateway, source):
     with_location, alone = (
         odd(base, ["POST", [*KEY, *location, part], BODY]) for location in ([[LOCATION_PATH, "a"]], [])
     )
-    assert with_location == ["4.02 unknown part of a location, option 136"]
+    assert is_said("4.02 unknown part of a location, option 136", *with_location)
     assert alone == ["2.04 "]
 
 
