@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PYTEST := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
 
-.PHONY: run test interop newest dist lock lint format envelopes bench bench-smoke bench-paired conformance plugtests codecs codecs-thingsboard fuzz soak campaign attacks profile docs man peers large-peers clean
+.PHONY: run console console-lint console-shots test interop newest dist deb lock lint format envelopes bench bench-smoke bench-paired conformance plugtests codecs codecs-thingsboard fuzz soak campaign attacks profile docs man peers large-peers clean
 
 run: $(VENV)/.run
 	@echo "Starting the gateway; data is in var/iotgw, Ctrl-C stops it. When it says that it is ready (some seconds), in another terminal:"
@@ -12,12 +12,20 @@ run: $(VENV)/.run
 	@echo "  $(BIN)/iotgwctl init DIR     write a first configuration: it asks which devices and targets you have"
 	$(BIN)/twistd --nodaemon --pidfile= iotgw --config etc/iotgw.toml
 
+# the web console alone, into iotgw/web/static: needs Node with npm on the PATH
+console:
+	$(PYTHON) buildtools/console.py
+
+# pictures of each page in both themes and widths, in var/console-shots: to be looked at
+console-shots: $(VENV)/.test large-peers
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m tests.console.shots $(if $(ONLY),--only $(ONLY))
+
 # most tests wait for a real peer, so three at a time are quicker on any machine
 test: $(VENV)/.test peers
 	$(PYTEST) -m "not soak and not interop" -n 3 --dist loadfile
 
 # with the peers that are large, or have to be built
-interop: $(VENV)/.test $(VENV)/.dist peers large-peers
+interop: $(VENV)/.test $(VENV)/.dist $(VENV)/.docs peers large-peers
 	$(PYTEST) -m "interop and not soak" -n 2 --dist loadfile
 
 # the same suite in an environment of its own, with the newest versions that setup.cfg allows; names what is newer still
@@ -28,9 +36,13 @@ newest:
 	.venv-newest/bin/python -m pip list --disable-pip-version-check --outdated
 	$(MAKE) VENV=.venv-newest test
 
-# sdist, wheel, lock files and SBOMs, in dist/: make dist [WITHOUT_GPL=1]
+# sdist, wheel, lock files and SBOMs, in dist/: make dist [WITHOUT_GPL=1] [SIGN=KEYID]
 dist: $(VENV)/.dist
-	$(BIN)/python tools/dist.py $(if $(WITHOUT_GPL),--without-gpl)
+	$(BIN)/python tools/dist.py $(if $(WITHOUT_GPL),--without-gpl) $(if $(SIGN),--sign "$(SIGN)")
+
+# a Debian package for the Python of this machine's Debian, in dist/
+deb: $(VENV)/.dist
+	$(BIN)/python tools/deb.py
 
 # the newest versions that setup.cfg allows, with their hashes, for each Python that it allows; the second file has the extras, too
 EXTRAS := google kafka opc-ua pgp rabbitmq websockets zstd
@@ -55,12 +67,18 @@ campaign: ROUNDS = 300
 campaign: $(VENV)/.test peers
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m tests.campaign --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
-lint: $(VENV)/.lint $(VENV)/.test
+lint: $(VENV)/.lint $(VENV)/.test console-lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(PYTEST) -q --durations=0 tests/unit/test_architecture.py
+
+# types of the console, and the tests of its views' logic
+console-lint:
+	@command -v npm >/dev/null || tests/install-peers
+	$(PYTHON) buildtools/console.py all
+	cd console && npm run --silent check && npm test --silent
 
 format: $(VENV)/.lint
 	$(BIN)/ruff check --fix .
@@ -111,8 +129,11 @@ bench-paired: $(VENV)/.run
 profile: $(VENV)/.bench
 	$(BIN)/python benchmarks/flame.py
 
-docs: $(VENV)/.run
+# the tables that are made from the code, then the pages as a site in site/, links and anchors checked
+docs: $(VENV)/.run $(VENV)/.docs
 	$(BIN)/python -m iotgw.ctl.settings_tables docs
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -c docs/site . site
+	@echo "Open site/index.html"
 
 # a manual page for each command of iotgwctl: man -l man/iotgwctl.1
 man: $(VENV)/.run
@@ -132,7 +153,7 @@ $(VENV)/bin/python:
 	  [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq python3-venv && rm -rf $(VENV) && $(PYTHON) -m venv $(VENV); }
 
 # Installed as a user has it: twistd finds its plugins in site-packages, not beside an editable install.
-SOURCES := $(shell find iotgw twisted -type f -not -name '*.pyc')
+SOURCES := $(shell find iotgw twisted buildtools console -type f -not -name '*.pyc' -not -path '*/node_modules/*' -not -path 'iotgw/web/static/*')
 $(VENV)/.run: $(VENV)/bin/python setup.cfg pyproject.toml $(SOURCES)
 	@rm -rf build
 	@echo "Installing iotgw into $(VENV): a minute or two the first time, while its packages are downloaded; later some ten seconds."
@@ -141,6 +162,10 @@ $(VENV)/.run: $(VENV)/bin/python setup.cfg pyproject.toml $(SOURCES)
 
 $(VENV)/.test: $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[test]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.run
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[docs]'
 	@touch $@
 
 $(VENV)/.soak: $(VENV)/.test
@@ -160,4 +185,4 @@ $(VENV)/.lint: $(VENV)/.run
 	@touch $@
 
 clean:
-	rm -rf build dist man *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf build dist man site *.egg-info .pytest_cache .mypy_cache .ruff_cache

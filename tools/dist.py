@@ -1,14 +1,17 @@
 """Builds what is released: sdist, wheel, the lock files, and an SBOM of exactly what each lock file installs.
 
-    python tools/dist.py [--out DIR] [--without-gpl]
+    python tools/dist.py [--out DIR] [--without-gpl] [--sign KEYID]
 
 With ``--without-gpl`` the wheel and the lock files don't name pyduktape2, which is GPL-2.0-only; scripts then run in QuickJS.
-The SBOM is CycloneDX, as JSON.
+The SBOM is CycloneDX, as JSON. With ``--sign``, the key of that id in one's GnuPG signs every file and the list of their hashes
+(`SHA256SUMS`), each beside it (`.asc`).
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -39,8 +42,10 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--out", type=Path, default=ROOT / "dist")
     parser.add_argument("--without-gpl", action="store_true", help=f"leave {GPL} out")
+    parser.add_argument("--sign", metavar="KEYID", default="", help="sign what was built, by gpg")
     options = parser.parse_args(arguments)
     out: Path = options.out.absolute()
+    os.environ["IOTGW_CONSOLE"] = "require"  # what is released has its console
     shutil.rmtree(out, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "iotgw"
@@ -54,6 +59,8 @@ def main(arguments: list[str]) -> None:
             shutil.copy(source / lock, out)
             sbom = out / f"{wheel.name.split('-py3')[0]}{more}.cdx.json"
             describe(wheel, out / lock, sbom, Path(folder) / f"venv{more}")
+    if options.sign:
+        sign(out, options.sign)
     print("\n".join(sorted(str(path) for path in out.iterdir())))
 
 
@@ -87,6 +94,28 @@ def describe(wheel: Path, lock: Path, sbom: Path, home: Path) -> None:
         sys.executable, "-m", "cyclonedx_py", "environment", "--output-reproducible", "--mc-type", "application",
         "--output-format", "JSON", "--output-file", sbom, python,
     )  # fmt: skip
+
+
+def sign(out: Path, key: str) -> None:
+    """Write the hashes of all files, and a signature of each, and of the hashes."""
+    built = sorted(out.iterdir())
+    sums = out / "SHA256SUMS"
+    sums.write_text(
+        "".join(f"{hashlib.sha256(each.read_bytes()).hexdigest()}  {each.name}\n" for each in built)
+    )
+    for each in (*built, sums):
+        run(
+            "gpg",
+            "--batch",
+            "--yes",
+            "--local-user",
+            key,
+            "--armor",
+            "--detach-sign",
+            "--output",
+            f"{each}.asc",
+            each,
+        )
 
 
 def run(*command: str | Path) -> None:

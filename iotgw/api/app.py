@@ -23,6 +23,7 @@ from iotgw.api.downlinks import DownlinkRoutes
 from iotgw.api.events import EventRoutes
 from iotgw.api.failures import FailureRoutes
 from iotgw.api.files import FileRoutes
+from iotgw.api.finding import FindingRoutes
 from iotgw.api.fleet import FleetRoutes
 from iotgw.api.front import FrontPage
 from iotgw.api.health import HealthRoutes
@@ -35,10 +36,12 @@ from iotgw.api.parts import Parts
 from iotgw.api.presets import PresetRoutes
 from iotgw.api.problems import Problem, from_failure
 from iotgw.api.quarantine import QuarantineRoutes
+from iotgw.api.rates import RateRoutes
 from iotgw.api.replay import ReplayRoutes
 from iotgw.api.routes import Dispatcher, Route, write_problem
 from iotgw.api.series import SeriesRoutes
 from iotgw.api.sessions import SessionRoutes
+from iotgw.api.stream import StreamRoutes, streams_of
 from iotgw.api.target_presets import TargetPresetRoutes
 from iotgw.api.tenants import TenantRoutes
 from iotgw.api.tokens import TokenRoutes
@@ -73,9 +76,12 @@ class Routes(Protocol):
         """Its routes."""
 
 
-def routes(parts: Parts, sessions: BrowserSessions | None = None) -> list[Route]:
+def routes(
+    parts: Parts, sessions: BrowserSessions | None = None, tokens: Tokens | None = None
+) -> list[Route]:
     """Every route of the API. Each class is given the ports that it uses."""
     sessions = sessions or BrowserSessions(parts.registry)
+    tokens = tokens or Tokens(parts.registry, sessions)
     registry, journal, pipeline, delivery = parts.registry, parts.journal, parts.pipeline, parts.delivery
     trials, versions, dates = parts.trials, parts.versions, parts.dates
     messages = MessageRoutes(registry, journal, pipeline, delivery, parts.events, dates)
@@ -107,6 +113,8 @@ def routes(parts: Parts, sessions: BrowserSessions | None = None) -> list[Route]
         FileRoutes(parts.files, parts.jobs, recorder),
         FailureRoutes(registry, journal, pipeline, dates, messages.searches),
         SeriesRoutes(journal, dates),
+        RateRoutes(parts.rates, journal, registry, dates),
+        FindingRoutes(registry, parts.fleet, journal),
         DeviceRoutes(
             parts.fleet, parts.devices, parts.owners, registry, parts.downlinks, credentials, recorder
         ),
@@ -117,6 +125,7 @@ def routes(parts: Parts, sessions: BrowserSessions | None = None) -> list[Route]
         EventRoutes(parts.events),
         TokenRoutes(registry, recorder, dates),
         LoginRoutes(sessions, registry, dates),
+        StreamRoutes(streams_of(parts.live, journal, pipeline, parts.clock, dates), tokens, registry, dates),
         apply_routes(parts, saved),
         ConfigurationRoutes(keepers(parts, saved), registry, recorder, parts.clock),
         PresetRoutes(parts.datasource_types),
@@ -132,9 +141,10 @@ def api_site(parts: Parts, mounts: IMounts | None = None, console: IConsole | No
     """The root resource of the listener: the API under `/api/v1`, the console, and what datasources serve. Serve it by
     `iotgw.api.site.ApiSite`."""
     sessions = BrowserSessions(parts.registry)
-    dispatch = Dispatcher(parts.clock, Guard(Tokens(parts.registry, sessions)), parts.doors, parts.dates)
+    tokens = Tokens(parts.registry, sessions)
+    dispatch = Dispatcher(parts.clock, Guard(tokens), parts.doors, parts.dates)
     app = Klein()
-    for number, route in enumerate(routes(parts, sessions)):
+    for number, route in enumerate(routes(parts, sessions, tokens)):
         paths = [PREFIX + route.path]
         if route.path.startswith(AT_ROOT):
             paths.append(route.path)

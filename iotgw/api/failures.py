@@ -25,6 +25,7 @@ KINDS = ("conversion", "delivery", "refusal")
 FAILURES = (
     Query("kind", str, None, "only these", choices=KINDS),
     Query("datasource", str, None, "id or name"),
+    Query("integration", str, None, "id or name; dead letters of this one alone"),
     Query("device", str, None, "a device's name; a failed message is of the device that its metadata names"),
     *WINDOW,
     Query("before", str, None, "`next` of the page before; the groups go on with older failures"),
@@ -100,12 +101,19 @@ class FailureRoutes:
         )  # fmt: skip
         groups: list[FailureGroup] = []
         next, looked_back_to = 0, 0
+        integration = call.query("integration")
+        if integration is not None:
+            kind = kind or "delivery"
         if kind in (None, "conversion"):
             found = await self._journal.failures(query, before)
             groups += found.groups
             next, looked_back_to = found.next, found.looked_back_to
         if not before and kind in (None, "delivery"):
-            ids = tuple(each.id for each in self._registry.list("integration", call.tenant))
+            ids = tuple(
+                each.id
+                for each in self._registry.list("integration", call.tenant)
+                if integration in (None, each.id, each.name)
+            )
             groups += await self._journal.dead_deliveries(query, ids)
         if not before and kind in (None, "refusal"):
             groups += await self._refused(call, window)

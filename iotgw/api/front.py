@@ -19,12 +19,13 @@ STEPS = (
     ("iotgwctl messages", "what came in, and what became of it"),
     ("iotgwctl --help", "everything else"),
 )
+# relative to the page, which a reverse proxy may serve below a path of its own
 PATHS = (
-    ("/console/", "the console, in a browser"),
-    ("/api/v1/", "the API, with a token (docs/api.md)"),
-    ("/api/v1/openapi.json", "its description"),
-    ("/health/ready", "whether uplinks are taken"),
-    ("/metrics", "figures for Prometheus, with a token"),
+    ("console/", "the console, in a browser"),
+    ("api/v1/", "the API, with a token (docs/api.md)"),
+    ("api/v1/openapi.json", "its description"),
+    ("health/ready", "whether uplinks are taken"),
+    ("metrics", "figures for Prometheus, with a token"),
 )
 
 
@@ -51,7 +52,7 @@ class FrontPage(Resource):
 
 def _text() -> str:
     steps = [f"  {command:<22}{about}" for command, about in STEPS]
-    paths = [f"  {path:<22}{about}" for path, about in PATHS]
+    paths = [f"  /{path:<21}{about}" for path, about in PATHS]
     return "\n".join(
         ["This is an iotgw gateway, and it is running.", "", "Next:", *steps, "", "Here are:", *paths, ""]
     )
@@ -62,7 +63,7 @@ def _html() -> str:
         f"<dt><code>{escape(command)}</code></dt><dd>{escape(about)}</dd>" for command, about in STEPS
     )
     paths = "".join(
-        f'<dt><a href="{escape(path)}">{escape(path)}</a></dt><dd>{escape(about)}</dd>'
+        f'<dt><a href="{escape(path)}">/{escape(path)}</a></dt><dd>{escape(about)}</dd>'
         for path, about in PATHS
     )
     return (

@@ -43,12 +43,13 @@ class ReprocessJob(Struct, frozen=True, forbid_unknown_fields=True):
 
 class RetryJob(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """Which dead letters are sent again: all of an integration (name or id) that the filters leave. ``error`` is a part of their
-    error."""
+    error, ``group`` the id of a group of ``GET /failures``."""
 
     integration: Text
     device: Text | None = None
     received_before: Milliseconds = 0
     error: Text | None = None
+    group: Text | None = None
 
 
 class FirmwareJob(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -164,7 +165,7 @@ class JobRoutes:
         integration = self._registry.get("integration", wanted.integration, call.tenant)
         what = {
             "integration": integration.id, "device": wanted.device, "receivedBefore": wanted.received_before,
-            "error": wanted.error,
+            "error": wanted.error, "group": wanted.group,
         }  # fmt: skip
         if integration.deletion is not None:
             raise SettingsError("retry.integration", "expected an integration that isn't being deleted")

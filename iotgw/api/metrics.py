@@ -1,9 +1,16 @@
-"""`/metrics`: the accounts of the gateway for Prometheus. What is received is converted, filtered, failed or
-waiting; what is queued for an integration is delivered, in flight, waiting, expired, dead or dropped."""
+"""`/metrics`: the accounts of the gateway for Prometheus (`iotgw.api.metric_table` says which).
+
+What is received is converted, filtered, failed or waiting; what is queued for an integration is delivered, in flight, waiting,
+expired, dead or dropped. Counters count from the start of the process and never go back. Accounts are gauges, because what is mended moves
+from one state to another.
+"""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
+
+from twisted.internet.task import deferLater
 
 from iotgw import __version__
 from iotgw.api.auth import Permission
@@ -11,13 +18,27 @@ from iotgw.api.exposition import CONTENT_TYPE, Exposition, process
 from iotgw.api.integrations import state_of
 from iotgw.api.parts import Parts
 from iotgw.api.routes import Call, Reply, Route
+from iotgw.core.model import DEFAULT_TENANT
+from iotgw.core.ports.meters import Meter
 from iotgw.core.ports.pipeline import CAUSES
+from iotgw.core.specs import Resource
 from iotgw.core.times import SteadyMs
 
 DOWN = frozenset({"failed", "stopped", "disabled", "unavailable"})
 """States in which a datasource or an integration does not work."""
-
-REFUSALS = "Senders that were turned away, since the start"
+MOST = 1000
+"""Datasources, integrations and tenants that have figures of their own. What others count is added up as `OTHERS`, so that nobody's fleet makes
+the answer, and Prometheus's memory, grow without end."""
+OTHERS = "(others)"
+AT_ONCE = 100
+"""Resources whose figures are collected before the reactor may do other work."""
+MOMENTARY = frozenset({
+    "connections", "dtlsHalfOpen", "dtlsSessions", "observations", "partitions", "pausedPartitions", "peers", "registrations", "remembered",
+    "underWay", "unsettled", "updates", "variables", "waiting",
+})  # fmt: skip
+"""Protocols' figures that go up and down. The others only grow while a datasource is open."""
+OWN = frozenset({"counts", "refusals", "pending", "repeats"})
+"""What a datasource's status has beside its protocol's figures."""
 
 
 class MetricsRoutes:
@@ -43,37 +64,76 @@ class MetricsRoutes:
 
     async def read(self, call: Call) -> Reply:
         """All figures that the caller may see."""
-        exposition = Exposition()
-        exposition.gauge(
-            "iotgw_info",
-            "Which version runs",
-            1,
-            version=__version__,
-            epoch=self._parts.journal.epochs.current,
-        )
-        journal = await self._parts.journal.stats()
+        exposition, parts = Exposition(), self._parts
+        exposition.add("iotgw_info", 1, __version__, str(parts.journal.epochs.current))
+        journal = await parts.journal.stats()
         self._room(exposition)
+        self._dates(exposition)
+        self._confinement(exposition)
+        tenants = {DEFAULT_TENANT if call.tenants is None else call.tenants}
+        meters = {id: meter for room in parts.meters for id, meter in room.meters().items()}
+        listeners: dict[str, dict[str, Any]] = {}
+        datasources = parts.registry.list("datasource", call.tenants)
+        counted = journal.get("datasources", {})
+        async for resource, place in self._in_turns(datasources):
+            tenants.add(resource.tenant)
+            status = parts.pipeline.status(resource.id)
+            figures = Datasource(exposition, resource, place, status, listeners)
+            figures.expose(meters.get(resource.id, NOTHING), counted.get(resource.id, {}))
+        async for resource, place in self._in_turns(parts.registry.list("integration", call.tenants)):
+            tenants.add(resource.tenant)
+            stats = state_of(parts.delivery, resource)
+            _integration(exposition, resource, place, stats, meters.get(resource.id, NOTHING))
+        self._tenants(exposition, sorted(tenants), call)
         if call.sees_gateway:
             self._journal(exposition, journal)
-        for resource in self._parts.registry.list("datasource", call.tenants):
-            counts = journal.get("datasources", {}).get(resource.id, {})
-            status = self._parts.pipeline.status(resource.id)
-            _datasource(exposition, resource.name, resource.body["type"], counts, status)
-        for resource in self._parts.registry.list("integration", call.tenants):
-            stats = state_of(self._parts.delivery, resource)
-            _integration(exposition, resource.name, resource.body["type"], stats)
-        for trouble, count in self._parts.fleet.in_trouble(call.tenants).items():
-            about = "Devices that are silent, or have a low battery or a weak signal"
-            exposition.gauge("iotgw_devices_troubled", about, count, trouble=trouble)
-        waiting = self._parts.quarantine.count(call.tenants)
-        exposition.gauge(
-            "iotgw_devices_quarantined", "Devices that wait for somebody to release them", waiting
-        )
-        exposition.gauge("iotgw_devices", "Devices that are known", self._parts.fleet.count(call.tenants))
-        self._confinement(exposition)
-        if call.sees_gateway:
             self._gateway(exposition)
-        return Reply(content=exposition.text(), content_type=CONTENT_TYPE)
+            for listener, numbers in listeners.items():
+                for figure, value in numbers.items():
+                    name = "iotgw_listener" if figure in MOMENTARY else "iotgw_listener_total"
+                    exposition.add(name, value, listener, figure)
+        text: list[bytes] = []
+        for piece in exposition.pieces():
+            if text:
+                await deferLater(parts.clock, 0)
+            text.append(piece)
+        return Reply(content=b"".join(text), content_type=CONTENT_TYPE)
+
+    async def _in_turns(self, resources: list[Resource]) -> AsyncIterator[tuple[Resource, tuple[str, str]]]:
+        """Resources with the tenant and the name that their figures have, some at a time."""
+        for at, resource in enumerate(resources):
+            if at and at % AT_ONCE == 0:
+                await deferLater(self._parts.clock, 0)
+            yield resource, (resource.tenant, resource.name) if at < MOST else (OTHERS, OTHERS)
+
+    def _tenants(self, exposition: Exposition, tenants: list[str], call: Call) -> None:
+        """What is counted by tenant: each of those that have a datasource or an integration, and the rest together."""
+        parts = self._parts
+        latency, fleet = parts.latency, parts.fleet
+        shown = tenants[:MOST]
+        devices = {of: fleet.count(of) for of in shown}
+        held = {of: parts.quarantine.count(of) for of in shown}
+        troubled = {of: fleet.in_trouble(of) for of in shown}
+        if call.tenants is None:
+            devices[OTHERS] = fleet.count(None) - sum(devices.values())
+            held[OTHERS] = parts.quarantine.count(None) - sum(held.values())
+            all_, some = fleet.in_trouble(None), [*troubled.values()]
+            troubled[OTHERS] = {
+                trouble: count - sum(each[trouble] for each in some) for trouble, count in all_.items()
+            }
+        for of, count in devices.items():
+            if count or of != OTHERS:
+                exposition.add("iotgw_devices", count, of)
+                exposition.add("iotgw_devices_quarantined", held[of], of)
+                for trouble, many in troubled[of].items():
+                    exposition.add("iotgw_devices_troubled", many, of, trouble)
+            waits = latency.waits("" if of == OTHERS else of) if latency is not None else None
+            if waits is not None:
+                exposition.histogram("iotgw_durable_seconds", waits, of)
+        if parts.certificate_ends is not None:
+            for (of, file), end in sorted(parts.certificate_ends.ends().items()):
+                if call.tenants in (None, of):
+                    exposition.add("iotgw_certificate_end_seconds", end, of, file)
 
     def _gateway(self, exposition: Exposition) -> None:
         """What is of all tenants together."""
@@ -81,99 +141,150 @@ class MetricsRoutes:
         self._backups(exposition)
         for listener, reasons in self._parts.doors.counts().items():
             for reason, count in reasons.items():
-                exposition.counter("iotgw_refusals_total", REFUSALS, count, listener=listener, reason=reason)
-        open_items = self._parts.downlinks.depth()
-        exposition.gauge("iotgw_downlinks_open", "Downlinks that wait or are on their way", open_items)
-        exposition.counter(
-            "iotgw_events_dropped_total", "Events that could not be kept", self._parts.events.dropped
-        )
+                exposition.add("iotgw_refusals_total", count, "", "", listener, reason)
+        exposition.add("iotgw_downlinks_open", self._parts.downlinks.depth())
+        exposition.add("iotgw_events_dropped_total", self._parts.events.dropped)
         process(exposition, self._parts.dates.date_ms(self._started) / 1000)
 
     def _backups(self, exposition: Exposition) -> None:
         for plan in self._parts.backup_plans.plans():
             last = plan.last.made_at / 1000 if plan.last is not None else None
-            about = "When a plan's last whole backup was made, in seconds since 1970"
-            exposition.gauge("iotgw_backup_last_success_seconds", about, last, plan=plan.name)
+            exposition.add("iotgw_backup_last_success_seconds", last, plan.name)
             size = plan.last.bytes if plan.last is not None else None
-            exposition.gauge("iotgw_backup_bytes", "Size of a plan's last whole backup", size, plan=plan.name)
-            about = "Backups that failed, since the start"
-            exposition.counter("iotgw_backup_failures_total", about, plan.failures, plan=plan.name)
+            exposition.add("iotgw_backup_bytes", size, plan.name)
+            exposition.add("iotgw_backup_failures_total", plan.failures, plan.name)
 
     def _room(self, exposition: Exposition) -> None:
         room = self._parts.pipeline.room()
-        exposition.gauge("iotgw_journal_room", "Whether uplinks are taken", int(room.is_open))
+        exposition.add("iotgw_journal_room", int(room.is_open))
         for cause in CAUSES:
-            exposition.gauge(
-                "iotgw_no_room", "Why uplinks are not taken", int(room.cause == cause), cause=cause
-            )
+            exposition.add("iotgw_no_room", int(room.cause == cause), cause)
+
+    def _dates(self, exposition: Exposition) -> None:
+        dates = self._parts.dates
+        exposition.add("iotgw_date_seconds", dates.seconds())
+        exposition.add("iotgw_clock_unsure", int(dates.is_unsure(dates.now_ms())))
 
     def _journal(self, exposition: Exposition, stats: dict[str, Any]) -> None:
-        gauge = exposition.gauge
-        gauge("iotgw_journal_bytes", "Data in the journal", stats.get("bytes"))
-        gauge("iotgw_journal_file_bytes", "The journal's file", stats.get("fileBytes"))
-        gauge("iotgw_journal_wal_bytes", "The journal's write-ahead log", stats.get("walBytes"))
-        gauge("iotgw_journal_pending", "Records that wait for the disk", stats.get("pending"))
-        for table, count in stats.get("unreadable", {}).items():
-            gauge("iotgw_journal_unreadable", "Rows found unreadable since the start", count, table=table)
-        gauge("iotgw_uplinks_waiting", "Stored uplinks that wait for their conversion", stats.get("waiting"))
-        gauge("iotgw_deliveries_parked", "Deliveries that failed for their own reason", stats.get("parked"))
+        for name, figure in JOURNAL.items():
+            exposition.add(name, stats.get(figure))
+        for table, count in {**dict.fromkeys(TABLES, 0), **stats.get("unreadable", {})}.items():
+            exposition.add("iotgw_journal_unreadable", count, table)
 
     def _confinement(self, exposition: Exposition) -> None:
         held = self._parts.converters.status()["confinement"]
-        about = "Whether it confines converters' scripts"
         for wall in ("seccomp", "landlock"):
-            exposition.gauge("iotgw_converters_confined", about, int(bool(held[wall])), by=wall)
+            exposition.add("iotgw_converters_confined", int(bool(held[wall])), wall)
 
     def _converters(self, exposition: Exposition) -> None:
         state = self._parts.converters.status()
-        exposition.gauge("iotgw_conversions_waiting", "Uplinks that wait for a worker", state.get("waiting"))
+        exposition.add("iotgw_conversions_waiting", state.get("waiting"))
         for worker in state.get("workers", ()):
-            exposition.counter(
-                "iotgw_worker_deaths_total", "Workers that a script took down", worker["deaths"], worker=worker["name"]
-            )  # fmt: skip
-        suspended = len(state.get("suspended", ()))
-        exposition.gauge("iotgw_converters_suspended", "Converters whose script keeps dying", suspended)
+            exposition.add("iotgw_worker_deaths_total", worker["deaths"], worker["name"])
+        exposition.add("iotgw_converters_suspended", len(state.get("suspended", ())))
 
 
-def _datasource(
-    exposition: Exposition, name: str, type_: str, counts: dict[str, int], status: dict[str, Any]
+NOTHING = Meter({})
+TABLES = ("uplink", "telemetry")
+"""The journal's streams. What is damaged in them is counted."""
+JOURNAL = {
+    "iotgw_journal_bytes": "bytes",
+    "iotgw_journal_file_bytes": "fileBytes",
+    "iotgw_journal_wal_bytes": "walBytes",
+    "iotgw_journal_pending": "pending",
+    "iotgw_disk_bytes": "diskBytes",
+    "iotgw_disk_free_bytes": "diskFree",
+    "iotgw_uplinks_waiting": "waiting",
+    "iotgw_deliveries_parked": "parked",
+}
+"""The journal's figures, by metric."""
+
+Place = tuple[str, str]
+"""The tenant and the name under which a resource's figures stand."""
+
+
+class Datasource:
+    """The figures of one datasource. ``listeners`` gets those of the ports that it listens on, which others may share."""
+
+    def __init__(
+        self,
+        exposition: Exposition,
+        resource: Resource,
+        place: Place,
+        status: dict[str, Any],
+        listeners: dict[str, dict[str, Any]],
+    ) -> None:
+        self._exposition = exposition
+        self._type = str(resource.body["type"])
+        self._place = place
+        self._status = status
+        self._listeners = listeners
+
+    def expose(self, meter: Meter, accounts: dict[str, int]) -> None:
+        """All of them."""
+        add, place, status = self._exposition.add, self._place, self._status
+        up = int(status.get("state") not in DOWN)
+        add("iotgw_datasources", 1, place[0], str(up))
+        if place[0] != OTHERS:
+            add("iotgw_datasource_up", up, *place, self._type)
+        add("iotgw_uplinks_received_total", meter.counts.get("received"), *place)
+        add("iotgw_uplinks_refused_total", meter.counts.get("refused"), *place)
+        for outcome in ("converted", "filtered", "failed"):
+            add("iotgw_conversions_total", meter.counts.get(outcome), *place, outcome)
+        for state, count in accounts.items():
+            add("iotgw_uplinks", count, *place, state)
+        add("iotgw_conversions_pending", status.get("pending"), *place)
+        add("iotgw_repeats_total", status.get("repeats"), *place)
+        for reason, count in status.get("refusals", {}).items():
+            add("iotgw_refusals_total", count, *place, "", reason)
+        if place[0] != OTHERS:
+            self._protocols()
+
+    def _protocols(self) -> None:
+        """What the protocol counts stands in the status as it is, or under the name of a port or a protocol."""
+        self._figures(self._type, {key: value for key, value in self._status.items() if key not in OWN})
+        for protocol, figures in self._status.items():
+            if protocol in OWN or not isinstance(figures, dict):
+                continue
+            listener = figures.get("listener")
+            if listener is None:
+                self._figures(protocol, figures)
+                continue
+            own = figures.get("uplinkRequests")
+            if own is not None:
+                self._figures(protocol, {"requests": own})
+            self._listeners[listener] = dict(_numbers({**figures, "uplinkRequests": None}))
+
+    def _figures(self, protocol: str, figures: dict[str, Any]) -> None:
+        for figure, value in _numbers(figures):
+            name = "iotgw_protocol" if figure in MOMENTARY else "iotgw_protocol_total"
+            self._exposition.add(name, value, *self._place, protocol, figure)
+
+
+def _numbers(figures: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    for figure, value in figures.items():
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            yield figure, value
+
+
+def _integration(
+    exposition: Exposition, resource: Resource, place: Place, stats: dict[str, Any], meter: Meter
 ) -> None:
-    up = int(status.get("state") not in DOWN)
-    exposition.gauge("iotgw_datasource_up", "Whether it is open", up, datasource=name, type=type_)
-    for state, count in counts.items():
-        about = "Uplinks: received = converted + filtered + failed + waiting"
-        exposition.counter("iotgw_uplinks_total", about, count, datasource=name, state=state)
-    refused = status.get("counts", {}).get("refused")
-    about = "Uplinks that were told to come back later, since the start"
-    exposition.counter("iotgw_uplinks_refused_total", about, refused, datasource=name)
-    for reason, count in status.get("refusals", {}).items():
-        exposition.counter("iotgw_refusals_total", REFUSALS, count, datasource=name, reason=reason)
-    for protocol, figures in status.items():
-        if protocol not in ("counts", "refusals") and isinstance(figures, dict):
-            for figure, value in figures.items():
-                if isinstance(value, int | float) and not isinstance(value, bool):
-                    about = "What the protocol counts by itself, since the start"
-                    exposition.gauge(
-                        "iotgw_protocol", about, value, datasource=name, protocol=protocol, figure=figure
-                    )
-
-
-def _integration(exposition: Exposition, name: str, type_: str, stats: dict[str, Any]) -> None:
+    add = exposition.add
     up = int(stats.get("state") not in DOWN)
-    exposition.gauge("iotgw_integration_up", "Whether it delivers", up, integration=name, type=type_)
-    queued = "Deliveries: queued = delivered + inflight + waiting + expired + dead + dropped"
-    exposition.counter("iotgw_deliveries_queued_total", queued, stats.get("queued"), integration=name)
-    for outcome in ("delivered", "expired", "dead"):
-        exposition.counter(
-            "iotgw_deliveries_total", "Deliveries that are over", stats.get(outcome), integration=name, outcome=outcome
-        )  # fmt: skip
-    for reason, count in stats.get("dropped", {}).items():
-        exposition.counter(
-            "iotgw_deliveries_dropped_total", "Deliveries given up by rule", count, integration=name, reason=reason
-        )  # fmt: skip
-    for state in ("inflight", "waiting", "retrying"):
-        exposition.gauge(
-            "iotgw_deliveries_open", "Deliveries that are not over", stats.get(state), integration=name, state=state
-        )  # fmt: skip
-    about = "Age of the oldest delivery that waits, in seconds"
-    exposition.gauge("iotgw_deliveries_oldest_seconds", about, stats.get("oldestAge"), integration=name)
+    add("iotgw_integrations", 1, place[0], str(up))
+    if place[0] != OTHERS:
+        add("iotgw_integration_up", up, *place, str(resource.body["type"]))
+    for outcome, count in meter.counts.items():
+        add("iotgw_deliveries_ended_total", count, *place, outcome)
+    dropped: dict[str, int] = stats.get("dropped", {})
+    for state in ("queued", "delivered", "expired", "dead", "inflight", "waiting"):
+        add("iotgw_deliveries", stats.get(state), *place, state)
+    if "queued" in stats:
+        add("iotgw_deliveries", sum(dropped.values()), *place, "dropped")
+    for reason, count in dropped.items():
+        add("iotgw_deliveries_dropped", count, *place, reason)
+    add("iotgw_deliveries_retrying", stats.get("retrying"), *place)
+    add("iotgw_deliveries_oldest_seconds", stats.get("oldestAge") if "queued" in stats else None, *place)
+    if meter.waits is not None:
+        exposition.histogram("iotgw_delivered_seconds", meter.waits, *place)

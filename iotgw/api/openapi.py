@@ -10,6 +10,7 @@ import msgspec
 
 from iotgw import __version__
 from iotgw.api.auth import Permission
+from iotgw.api.form_hints import describe
 from iotgw.api.routes import OCTETS, Call, Reply, Route
 from iotgw.core.ports.datasources import IDatasourceType
 from iotgw.core.ports.integrations import IIntegrationType
@@ -59,6 +60,7 @@ class OpenApiRoutes:
         schema_of = dict(zip(unique, references, strict=True))
         components["Problem"] = _PROBLEM
         self._describe_types(components, schema_of, settings)
+        describe(components)
         for route in self._routes:
             if isinstance(route.answer, tuple):
                 schema_of[route.answer] = _joined(route.answer, components)
@@ -84,10 +86,16 @@ class OpenApiRoutes:
         """What ``configuration`` may be, by ``type``."""
         for kind, of_kind in settings.items():
             properties = components[f"{kind.capitalize()}Spec"]["properties"]
-            properties["type"] = {"type": "string", "enum": sorted(of_kind)}
+            properties["type"] = {**properties["type"], "type": "string", "enum": sorted(of_kind)}
             if of_kind:
                 choices = [{"title": name, **schema_of[struct]} for name, struct in sorted(of_kind.items())]
-                properties["configuration"] = {"anyOf": choices, "description": "by type"}
+                properties["configuration"] = {
+                    "anyOf": choices,
+                    "description": properties["configuration"].get("description", "by type"),
+                    "x-by-type": {
+                        name: schema_of[struct]["$ref"] for name, struct in sorted(of_kind.items())
+                    },
+                }
 
 
 def _structs(of: Any) -> tuple[Any, ...]:

@@ -22,12 +22,16 @@ from iotgw.core.ports.delivery import IDeliveries
 from iotgw.core.ports.devices import IDevices, IFleet, IOwnConverters, IQuarantine, IReleases
 from iotgw.core.ports.downlinks import IDownlinkQueue
 from iotgw.core.ports.events import IEvents
+from iotgw.core.ports.files import ICertificateEnds
 from iotgw.core.ports.firmware import IFirmwareJobs
 from iotgw.core.ports.integrations import IIntegrationType
 from iotgw.core.ports.jobs import IJobs
 from iotgw.core.ports.journal import IMessages
+from iotgw.core.ports.live import ILive
+from iotgw.core.ports.meters import ILatency, IMeters
 from iotgw.core.ports.pause import IPause
 from iotgw.core.ports.pipeline import IPipeline
+from iotgw.core.ports.rates import IRates
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.ports.speakers import IOwners
 from iotgw.core.ports.stored_files import IStoredFiles
@@ -66,11 +70,16 @@ class Parts(Struct, frozen=True, kw_only=True):
     updates: IFirmwareJobs
     files: IStoredFiles
     usage: IUsage
+    live: ILive
+    rates: IRates
     debugging: IDebugging
     doors: Doors
     sites: OwnSites
     calendar: ICalendar | None = None
     target_presets: Mapping[str, TargetPreset] = {}
+    latency: ILatency | None = None
+    meters: tuple[IMeters, ...] = ()
+    certificate_ends: ICertificateEnds | None = None
 
     @property
     def dates(self) -> ICalendar:

@@ -4,6 +4,7 @@ all bodies together, the connections, and the time that a request takes to come 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from io import BytesIO
 from typing import Any
@@ -15,8 +16,9 @@ from twisted.web.server import Request, Site
 
 from iotgw.api.problems import Problem
 from iotgw.api.spare_places import SparePlaces
-from iotgw.api.visits import OF_ADDRESS, Tell, Visits
+from iotgw.api.visits import OF_ADDRESS, Tell, Visits, origin_of
 from iotgw.core.descriptors import are_few
+from iotgw.core.trusted_proxies import NO_PROXIES, TrustedProxies, tcp_address
 
 _ABSOLUTE = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
 RESERVED = ("api", "console", "health", "metrics")
@@ -32,6 +34,9 @@ SWEEP = 2.0
 _FOR_ALL = frozenset(segment.encode() for segment in RESERVED)
 _CROWDED = Problem(
     503, "too many connections are open; come back later", {"Retry-After": "10", "Connection": "close"}
+)
+_MANY_OF_ONE = Problem(
+    503, "too many requests of this address are under way; come back later", {"Retry-After": "10"}
 )
 _DRAIN = 16 << 20
 """How many bytes beyond the cap are read and dropped, so that a client reads its 413 instead of a reset."""
@@ -87,6 +92,8 @@ class ApiRequest(Request):
     channel: Any
     path: bytes
     _end: Callable[[], None] = staticmethod(_nothing)
+    _origin = ""
+    """Whose this is, where a trusted proxy says so."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
@@ -118,12 +125,15 @@ class ApiRequest(Request):
 
     def process(self) -> None:
         """Answer what is too large here, for every resource."""
-        self.channel.site.visits.is_served(self.channel.transport)
+        site = self.channel.site
+        site.visits.is_served(self.channel.transport)
         problem = self.content.problem
+        if site.proxies and not self._admit_client():
+            problem = problem or _MANY_OF_ONE
         if problem is None and self._is_crowded():
             problem = _CROWDED
         if problem is None:
-            self._end = self.channel.site.spare.begin(self.channel.transport)
+            self._end = site.spare.begin(self.channel.transport)
             super().process()
             return
         body = problem.body()
@@ -136,6 +146,27 @@ class ApiRequest(Request):
         self.write(body)
         self.finish()
 
+    def _admit_client(self) -> bool:
+        """Learn from a trusted proxy who the client is, and count this for it; returns whether it may have one more request
+        answered."""
+        site, peer = self.channel.site, getattr(self.client, "host", "")
+        host = site.proxies.client(self, peer)
+        if host == peer:
+            return True
+        self.client = tcp_address(host, 0)
+        self._origin = origin_of(host)
+        site.under_way[self._origin] += 1
+        return bool(site.under_way[self._origin] <= site.of_address)
+
+    def _leave(self) -> None:
+        """This is no longer under way."""
+        if self._origin:
+            counts = self.channel.site.under_way
+            counts[self._origin] -= 1
+            if not counts[self._origin]:
+                del counts[self._origin]
+            self._origin = ""
+
     def _is_crowded(self) -> bool:
         """Whether this asks for something that isn't the API's, in a place that only the API has."""
         first = self.path.split(b"/", 2)[1] if b"/" in self.path else b""
@@ -143,6 +174,7 @@ class ApiRequest(Request):
 
     def finish(self) -> None:
         """The response is complete."""
+        self._leave()
         self._end()
         self.content.release()
         site = self.channel.site
@@ -151,6 +183,7 @@ class ApiRequest(Request):
 
     def connectionLost(self, reason: Any) -> None:
         """The client went away."""
+        self._leave()
         if self.content is not None:
             self.content.release()
         super().connectionLost(reason)
@@ -160,8 +193,9 @@ class ApiSite(Site):
     """A site over a resource.
 
     ``max_body`` bounds one body in bytes, ``max_buffered`` all that are in memory, ``max_connections`` the
-    clients, and ``of_address`` those of one address that isn't a proxy's: a further one takes the place of one that isn't
-    being answered (`iotgw.api.visits`), and ``tell(address, message)`` hears of that. ``timeout`` is in seconds, for an idle connection. A site that is not
+    clients, and ``of_address`` those of one address that isn't one of the ``proxies``: a further one takes the place of one that isn't
+    being answered (`iotgw.api.visits`), and ``tell(address, message)`` hears of that. Of an address behind a proxy, ``of_address`` bounds the
+    requests under way. ``timeout`` is in seconds, for an idle connection. A site that is not
     ``for_devices`` alone keeps its last places for the API, whatever devices do.
     """
 
@@ -178,7 +212,7 @@ class ApiSite(Site):
         timeout: float = 60.0,
         for_devices: bool = False,
         of_address: int = OF_ADDRESS,
-        is_proxy: Callable[[str], bool] = lambda address: False,
+        proxies: TrustedProxies = NO_PROXIES,
         tell: Tell = lambda address, message: None,
         reactor: IReactorTime | None = None,
     ) -> None:
@@ -189,7 +223,11 @@ class ApiSite(Site):
         self.buffered = 0
         self.connections = 0
         self.spare = SparePlaces(0 if for_devices else min(SPARE, max_connections // 8))
-        self.visits = Visits(max_connections - self.spare.places, of_address, is_proxy, tell)
+        self.proxies = proxies
+        self.of_address = of_address
+        self.under_way: Counter[str] = Counter()
+        """Requests that are being answered, of addresses behind a proxy."""
+        self.visits = Visits(max_connections - self.spare.places, of_address, proxies.has, tell)
         self._sweeping: LoopingCall | None = None
 
     def startFactory(self) -> None:

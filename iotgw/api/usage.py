@@ -67,7 +67,7 @@ class UsageRoutes:
     def routes(self) -> list[Route]:
         """What was used."""
         return [
-            Route("GET", "/usage", Permission.READ, self.read, "What was received, converted and delivered, by hour or day", answer=UsagePage, query=QUERY),
+            Route("GET", "/usage", Permission.READ, self.read, "What was received, converted and delivered, by hour or day", answer=UsagePage, query=QUERY, answer_text="text/csv"),
         ]  # fmt: skip
 
     async def read(self, call: Call) -> UsagePage | Reply:

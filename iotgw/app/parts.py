@@ -40,6 +40,7 @@ from iotgw.core.recorder import Recorder
 from iotgw.core.refusals import Doors
 from iotgw.core.shared import SharedResources
 from iotgw.core.times import DateMs
+from iotgw.core.trusted_proxies import TrustedProxies
 from iotgw.core.types import Types
 from iotgw.datasources.coap.datasource import CoapType
 from iotgw.datasources.coap.ports import CoapPorts
@@ -88,11 +89,15 @@ from iotgw.jobs.service import JobService
 from iotgw.jobs.tenants import TenantJobs
 from iotgw.observe.debug import DebugLog
 from iotgw.observe.events import EventLog
+from iotgw.observe.live import LiveFeed
+from iotgw.observe.rates import RateMeter
 from iotgw.observe.trace import Trace
 from iotgw.observe.usage import DeviceMeter, UsageMeter
+from iotgw.pipeline.latency import Latency
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.sources import Sources
 from iotgw.store.backups import Backups
+from iotgw.store.certificate_ends import CertificateEnds
 from iotgw.store.certificates import CertificateDirectory
 from iotgw.store.sqlite.debug import DebugStore
 from iotgw.store.sqlite.devices import DeviceStore
@@ -160,6 +165,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
     recorder: Recorder
     shares: SharedResources
     mounts: HttpMounts
+    certificates: CertificateDirectory
     backups: Backups
     backup_plans: BackupPlans
     pause: Pause
@@ -167,6 +173,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
     files: FileStore
     usage_store: UsageStore
     usage: UsageMeter
+    rates: RateMeter
     debug_store: DebugStore
     debug: DebugLog
     api: Parts
@@ -181,7 +188,8 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     journal = Journal(reactor, data_dir / "journal.db", limits, max_pending=store.max_pending)
     devices = DeviceStore(reactor, data_dir)
     credentials = Credentials(registry, calendar.now_ms)
-    events = EventLog(data_dir / "events.db", reactor)
+    live = LiveFeed()
+    events = EventLog(data_dir / "events.db", reactor, tell=live.happened)
     recorder = Recorder(events, calendar)
     sources = Sources()
     speakers = Speakers(devices, credentials, sources, registry)
@@ -224,18 +232,8 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         store_of_downlinks, reach.encode, reach.find, changed, reactor, calendar, speakers
     )
     kept = KeptRows(data_dir, reactor)
-    doors = Doors(recorder, reactor)
-    sites = OwnSites(settings.hosts, settings.proxies)
-    tell = partial(doors.note, "http", "slow")
-    make_site = partial(ApiSite, for_devices=True, is_proxy=sites.is_proxy, tell=tell)
-    mounts = HttpMounts(
-        make_site,
-        OWN_PATHS,
-        partial(sources.is_away, "http"),
-        doors.note,
-        sites=sites,
-        guesses=KeyGuesses(reactor),
-    )
+    certificates = CertificateDirectory(reactor, data_dir / settings.certificates)
+    doors, sites, mounts = _served(settings, sources, recorder, reactor)
     coap_ports = CoapPorts(
         reactor, partial(sources.is_away, "coap"), sources.away.find, doors.note, settings.coap_trees
     )
@@ -244,24 +242,26 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     datasource_types: Types[IDatasourceType] = Types("iotgw.datasources", reactor, DATASOURCES, connector)
     integration_types: Types[IIntegrationType] = Types("iotgw.integrations", reactor, INTEGRATIONS, connector)
     debug_store = DebugStore(data_dir, reactor, settings.debug.max_bytes)
+    latency = Latency(reactor, calendar)
     debug = DebugLog(debug_store, lambda: journal.epochs, recorder, reactor, calendar)
     delivery = DeliveryService(
         journal, integration_types, reactor, events, sources.name, downlinks.push, registry.unseal, str(data_dir),
         trace, store.max_bytes, calendar, registry.seal,
-        debug=debug,
+        debug=debug, durable_at=latency.durable_at,
     )  # fmt: skip
     device_meter = DeviceMeter()
     usage_store = UsageStore(data_dir, reactor, settings.usage.max_bytes)
     usage = UsageMeter(usage_store, [sources, delivery, converters], device_meter, reactor, calendar)
+    rates = RateMeter([sources, delivery], live, reactor)
     pipeline = Pipeline(
         sources=sources, journal=journal, registry=registry, converters=converters, versions=versions,
         credentials=credentials, speakers=speakers, delivery=delivery, downlinks=downlinks, recorder=recorder,
         departures=departures,
-        listeners=[trace, devices, fleet, delivery], types=datasource_types, reactor=reactor, data_dir=str(data_dir),
+        listeners=[latency, trace, live, devices, fleet, delivery], types=datasource_types, reactor=reactor, data_dir=str(data_dir),
         shares=shares, max_payload=store.max_payload, own_converters=fleet,
         max_metadata=store.max_metadata, calendar=calendar,
-        files=CertificateDirectory(reactor, data_dir / settings.certificates), quarantine=quarantine, kept=kept,
-        meter=device_meter, debug=debug,
+        files=certificates, quarantine=quarantine, kept=kept,
+        meter=device_meter, debug=debug, live=live,
     )  # fmt: skip
     releases = Releases(quarantine, fleet, journal, pipeline, recorder, reactor)
     writers = [
@@ -294,14 +294,34 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, fleet=fleet, releases=releases, journal=journal,
         downlinks=downlinks, kept=kept, converters=converters, delivery=delivery,
         integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar, str(data_dir)),
-        pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, backups=backups, backup_plans=backup_plans, pause=pause,
-        jobs=jobs, files=files, usage_store=usage_store, usage=usage, debug_store=debug_store, debug=debug, api=Parts(
+        pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, certificates=certificates, backups=backups, backup_plans=backup_plans, pause=pause,
+        jobs=jobs, files=files, usage_store=usage_store, usage=usage, rates=rates, debug_store=debug_store, debug=debug, api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,
             delivery=delivery, devices=devices, fleet=fleet, own_converters=fleet, quarantine=quarantine, releases=releases, owners=speakers, events=events, datasource_types=datasource_types,
             integration_types=integration_types, target_presets=target_presets(), clock=reactor, downlinks=downlinks, departures=departures, backups=backups, backup_plans=backup_plans, pause=pause,
-            calendar=calendar, doors=doors, sites=sites, jobs=jobs, usage=usage, debugging=debug, updates=updates, files=files,
+            calendar=calendar, doors=doors, sites=sites, jobs=jobs, usage=usage, debugging=debug, updates=updates, files=files, live=live, rates=rates, latency=latency, meters=(sources, delivery), certificate_ends=CertificateEnds(reactor, data_dir / settings.certificates),
         ),
     )  # fmt: skip
+
+
+def _served(
+    settings: Settings, sources: Sources, recorder: Recorder, reactor: IReactor
+) -> tuple[Doors, OwnSites, HttpMounts]:
+    """What the HTTP listeners share: who was turned away, which names are ours, and the places of datasources."""
+    doors = Doors(recorder, reactor)
+    proxies = TrustedProxies(settings.trusted_proxies, settings.proxy_header)
+    sites = OwnSites(settings.hosts, proxies)
+    make_site = partial(ApiSite, for_devices=True, proxies=proxies, tell=partial(doors.note, "http", "slow"))
+    mounts = HttpMounts(
+        make_site,
+        OWN_PATHS,
+        partial(sources.is_away, "http"),
+        doors.note,
+        sites=sites,
+        guesses=KeyGuesses(reactor),
+        proxies=proxies,
+    )
+    return doors, sites, mounts
 
 
 def way_out(section: IntegrationsSection, reactor: IReactor) -> Connector:

@@ -5,25 +5,20 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Coroutine, Iterable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from twisted.application.service import IServiceCollection, Service
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.endpoints import serverFromString
-from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from iotgw import __version__
-from iotgw.api.app import api_site
 from iotgw.api.apply import apply_file, decisions
 from iotgw.api.auth import ensure_admin_token
-from iotgw.api.site import ApiSite
+from iotgw.app.api_listener import ApiListener
 from iotgw.app.confinement import tell_confinement
 from iotgw.app.files import OpenFiles
 from iotgw.app.hangups import Hangups
@@ -46,8 +41,6 @@ from iotgw.observe.logs import Logs
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.store.lock import DataDirectoryLock
 from iotgw.store.privacy import FoundOpen
-from iotgw.web import assets
-from iotgw.web.console import Console
 
 OBJECTS_PER_LOOK = 10_000
 """New containers between two looks of the garbage collector. With Python's 700, 100,000 new devices make it walk through
@@ -113,6 +106,7 @@ def children(
     yield PartService("last-usage", stop=gateway.usage.stop)  # what is converted while the gateway stops, too
     yield PartService("pipeline", pipeline.start, lambda: stop_and_drain(pipeline, reactor, settings.drain))
     yield PartService("usage", gateway.usage.start)
+    yield PartService("rates", gateway.rates.start, gateway.rates.stop)
     yield PartService("releases", lambda: _begin(gateway.releases.go_on()), gateway.releases.stop)
     yield PartService("jobs", gateway.jobs.start, gateway.jobs.stop)
     yield PartService("decisions", lambda: decisions(gateway.api).finish())
@@ -243,42 +237,6 @@ def was_first(parts: Iterable[Service]) -> bool:
     return any(isinstance(part, FirstContents) and part.were_made for part in parts)
 
 
-class ApiListener(PartService):
-    """The listener of the API and of what datasources mount beside it. ``endpoint`` is Twisted's text for it."""
-
-    def __init__(self, gateway: Gateway, endpoint: str, reactor: IReactor) -> None:
-        super().__init__("api", self._listen, self._close)
-        self._gateway = gateway
-        self._endpoint = endpoint
-        self._reactor = reactor
-        self._port: IListeningPort | None = None
-
-    async def _listen(self) -> None:
-        parts = self._gateway.api
-        site = ApiSite(
-            api_site(parts, self._gateway.mounts, Console(assets.load())),
-            is_proxy=parts.sites.is_proxy,
-            tell=partial(parts.doors.note, "api", "slow"),
-        )
-        self._port = await serverFromString(self._reactor, self._endpoint).listen(site)
-
-    async def _close(self) -> None:
-        self._gateway.mounts.close()
-        closed = self._port.stopListening() if self._port is not None else None
-        if closed is not None:
-            await closed
-
-    @property
-    def url(self) -> str:
-        """The API's address as a user would type it; the endpoint's text if it is not a TCP port."""
-        host = self._port.getHost() if self._port is not None else None
-        if not isinstance(host, IPv4Address | IPv6Address):
-            return self._endpoint
-        scheme = "https" if self._endpoint.startswith("ssl:") else "http"
-        name = f"[{host.host}]" if ":" in host.host else host.host
-        return f"{scheme}://{name}:{host.port}"
-
-
 class IotgwService(OrderedServices):
     """The gateway with everything around it: its log, its lock, and its signals."""
 
@@ -308,7 +266,7 @@ class IotgwService(OrderedServices):
         self._logs = Logs(file, log.level, log.rotate_bytes, log.keep, libraries=log.libraries)
         gateway = build(settings, data_dir, reactor, clock.calendar)
         self._trace = gateway.trace
-        self._api = ApiListener(gateway, settings.api, reactor)
+        self._api = ApiListener(gateway, settings.api, settings.tls, reactor)
         parts = [*children(gateway, settings, data_dir, config, reactor, clock, opened)]
         report = StartReport(gateway, lambda: self._api.url, lambda: was_first(parts))
         for child in (*parts, self._api, report):

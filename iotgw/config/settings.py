@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from iotgw.core.backup_plan import BackupPlan
 from iotgw.core.errors import SettingsError
 from iotgw.core.own_sites import OwnSites
+from iotgw.core.trusted_proxies import Says, TrustedProxies
 from iotgw.core.validate import convert
 
 Seconds = Annotated[float, Meta(gt=0, extra_json_schema={"unit": "s"})]
@@ -181,6 +182,19 @@ class IntegrationsSection(Section, frozen=True, kw_only=True):
     ] = "proxy"
 
 
+class TlsSection(Section, frozen=True, kw_only=True):
+    """The certificate of the API's listener."""
+
+    certificate: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="File with the certificate and its chain, in the directory `certificates`. It is read again when it changes.",
+        ),
+    ]
+    key: Annotated[str, Meta(min_length=1, description="File with its private key, not encrypted, likewise.")]
+
+
 class Settings(Section, frozen=True, kw_only=True):
     """All process settings."""
 
@@ -199,13 +213,26 @@ class Settings(Section, frozen=True, kw_only=True):
             "([other sites](#web-pages-of-other-sites))."
         ),
     ] = []
-    proxies: Annotated[
+    tls: Annotated[
+        TlsSection | None,
+        Meta(
+            description="Certificate of the listener that `api` names with `tcp:`; without it, it speaks plain HTTP."
+        ),
+    ] = None
+    trusted_proxies: Annotated[
         list[str],
         Meta(
-            description="Addresses or networks of reverse proxies, such as `127.0.0.1`. Their `Forwarded` or `X-Forwarded-Host` says "
-            "what name a request is for, in place of `Host`."
+            description="Addresses or networks of reverse proxies, such as `127.0.0.1`: what they say of their clients is believed, and nobody "
+            "else's word is ([reverse proxies](reverse-proxies.md))."
         ),
     ] = []
+    proxy_header: Annotated[
+        Says,
+        Meta(
+            description="How trusted proxies say whom they speak for: by `X-Forwarded-For` and `X-Forwarded-Host`, by `Forwarded` (RFC 7239), or by the "
+            "PROXY protocol, version 1 or 2. The other headers are their clients' own."
+        ),
+    ] = "x-forwarded"
     certificates: Annotated[
         str,
         Meta(
@@ -241,19 +268,27 @@ class Settings(Section, frozen=True, kw_only=True):
     ] = {}
 
 
+FORMER = {"proxies": "trusted-proxies"}
+"""Names of settings in earlier versions, which still work."""
+
+
 def load(path: str | Path | None) -> Settings:
     """Read a settings file; None gives the defaults. Raises SettingsError with the setting's path."""
     if path is None:
         return Settings()
     try:
         raw = msgspec.toml.decode(Path(path).read_bytes())
+        raw = {FORMER.get(name, name): value for name, value in raw.items()}
     except OSError as error:
         raise SettingsError("--config", f"expected a readable file, got {path}: {error.strerror}") from error
     except msgspec.DecodeError as error:
         raise SettingsError(str(path), f"expected TOML: {error}") from error
     try:
         settings: Settings = convert(_from_here(raw, Path(path).absolute().parent), Settings)
-        OwnSites(settings.hosts, settings.proxies)
+        OwnSites(settings.hosts)
+        TrustedProxies(settings.trusted_proxies)
+        if settings.tls is not None and not settings.api.startswith("tcp:"):
+            raise SettingsError("tls", "expected an `api` such as tcp:8443 for a certificate")
         for name in settings.backup:
             if not PLAN.fullmatch(name):
                 raise SettingsError(

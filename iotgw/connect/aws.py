@@ -51,7 +51,7 @@ class AwsAccess(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknow
     access_key_id: Annotated[
         str, Meta(min_length=1, description="Of an IAM user or of temporary credentials.")
     ]
-    secret_access_key: Secret
+    secret_access_key: Annotated[Secret, Meta(description="The secret that belongs to the access key.")]
     session_token: Annotated[Secret, Meta(description="Of temporary credentials.")] = ""
     tls: Annotated[ClientTls | None, Meta(description="TLS, if not with the system's authorities.")] = None
     proxy: ProxyUrl = ""

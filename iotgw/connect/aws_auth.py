@@ -15,8 +15,8 @@ from iotgw.wire.sigv4 import AwsScope, signature_headers
 class AwsSigV4(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, tag="aws"):
     """AWS Signature Version 4: each request is signed with its body and its time."""
 
-    access_key_id: str
-    secret_access_key: Secret
+    access_key_id: Annotated[str, Meta(description="The access key's id, such as `AKIAIOSFODNN7EXAMPLE`.")]
+    secret_access_key: Annotated[Secret, Meta(description="The secret that belongs to it.")]
     session_token: Annotated[Secret, Meta(description="Of temporary credentials.")] = ""
     region: Annotated[str, Meta(description="Such as `eu-central-1`.")]
     service: Annotated[

@@ -44,14 +44,14 @@ LARGEST = 64 << 10
 class Basic(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, tag="basic"):
     """User name and password (RFC 7617)."""
 
-    username: str
-    password: Secret = ""
+    username: Annotated[str, Meta(description="The user's name.")]
+    password: Annotated[Secret, Meta(description="The user's password.")] = ""
 
 
 class Bearer(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, tag="bearer"):
     """A token that doesn't expire (RFC 6750)."""
 
-    token: Secret
+    token: Annotated[Secret, Meta(description="The token, without the word `Bearer`.")]
 
 
 class OAuth2(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True, tag="oauth2"):
@@ -60,9 +60,9 @@ class OAuth2(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_f
     token_url: Annotated[
         SecretUrl, Meta(description="Stored encrypted; the values of its query are shown as `***`.")
     ]
-    client_id: str
-    client_secret: Secret
-    scope: str = ""
+    client_id: Annotated[str, Meta(description="The client's id.")]
+    client_secret: Annotated[Secret, Meta(description="The client's secret.")]
+    scope: Annotated[str, Meta(description="What the token is to be good for, with spaces between.")] = ""
 
 
 Auth = Basic | Bearer | OAuth2 | AwsSigV4

@@ -41,9 +41,12 @@ WRONG_ADDRESS = 64
 class KafkaSasl(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """How the gateway authenticates to the brokers (SASL)."""
 
-    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
-    username: str = ""
-    password: Secret = ""
+    mechanism: Annotated[
+        Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"],
+        Meta(description="How the password is proved."),
+    ]
+    username: Annotated[str, Meta(description="The user's name.")] = ""
+    password: Annotated[Secret, Meta(description="The user's password.")] = ""
     oauth2: Annotated[
         OAuth2 | None,
         Meta(

@@ -83,8 +83,10 @@ class BrokerSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_u
         ),
     ] = ""
     proxy: ProxyUrl = ""
-    username: str = ""
-    password: Secret = ""
+    username: Annotated[str, Meta(description="The user's name at the broker.")] = ""
+    password: Annotated[
+        Secret, Meta(description="The password, where the gateway logs in by user name and password.")
+    ] = ""
 
     def __post_init__(self) -> None:
         """Refuse what leads to no broker."""

@@ -57,14 +57,14 @@ class RabbitAccess(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     port: Annotated[
         Annotated[int, Meta(ge=1, le=65535)] | None, Meta(description="5672, with TLS 5671, if not given.")
     ] = None
-    virtual_host: str = ROOT
+    virtual_host: Annotated[str, Meta(description="The virtual host, such as `/`.")] = ROOT
     username: Annotated[
         str,
         Meta(
             description="Empty with a client certificate: the certificate says who the gateway is (EXTERNAL)."
         ),
     ] = GUEST
-    password: Secret = ""
+    password: Annotated[Secret, Meta(description="The user's password.")] = ""
     tls: Annotated[ClientTls | None, Meta(description="TLS, also with a client certificate.")] = None
     proxy: ProxyUrl = ""
     heartbeat: Annotated[

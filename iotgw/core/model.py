@@ -323,12 +323,13 @@ class Message(Struct, frozen=True):
 
 
 class Delivery(Struct, frozen=True, rename="camel"):
-    """One message for one integration, as the API shows it."""
+    """One message for one integration, as the API shows it. ``next_try_at`` is a date in milliseconds since 1970, None where no attempt is due."""
 
     integration: str
     state: str
     attempts: int
     error: str | None
+    next_try_at: int | None = None
 
 
 class Event(Struct, frozen=True, rename="camel", omit_defaults=True):

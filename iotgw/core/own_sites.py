@@ -15,21 +15,20 @@ from twisted.web.server import Request
 
 from iotgw.core.errors import SettingsError
 from iotgw.core.numbers import shown
+from iotgw.core.trusted_proxies import NO_PROXIES, TrustedProxies
 
-_FORWARDED_HOST = re.compile(r'(?:^|[;\s])host=(?:"([^"]*)"|([^;\s]*))', re.IGNORECASE)
 _SCHEME = re.compile(r"https?://", re.IGNORECASE)
 
 
 class OwnSites:
     """The names of this gateway.
 
-    ``hosts`` are names, with or without a port, beside ``localhost``, the machine's own and addresses; ``proxies`` are the
-    networks of reverse proxies, which say by ``Forwarded`` or ``X-Forwarded-Host`` what name a request was for. Raises
-    SettingsError.
+    ``hosts`` are names, with or without a port, beside ``localhost``, the machine's own and addresses; ``proxies`` may say what
+    name a request was for. Raises SettingsError.
     """
 
     def __init__(
-        self, hosts: Sequence[str] = (), proxies: Sequence[str] = (), machine: str | None = None
+        self, hosts: Sequence[str] = (), proxies: TrustedProxies = NO_PROXIES, machine: str | None = None
     ) -> None:
         for place, host in enumerate(hosts):
             if not host or re.search(r"[/\s@*]", host):
@@ -38,7 +37,7 @@ class OwnSites:
                 )
         self._hosts = frozenset(host.lower() for host in hosts)
         self._machine = (platform.node() if machine is None else machine).lower()
-        self._proxies = [_network(place, text) for place, text in enumerate(proxies)]
+        self._proxies = proxies
 
     def objection(self, request: Request) -> str:
         """Why a request is refused; empty if it isn't.
@@ -60,21 +59,10 @@ class OwnSites:
             f"expected no request of another site's page, got one of {shown(origin)}: see the setting `hosts`"
         )
 
-    def is_proxy(self, peer: str) -> bool:
-        """Whether an address is a reverse proxy's."""
-        if not self._proxies or (address := _address(peer)) is None:
-            return False
-        return any(address in each for each in self._proxies)
-
     def _host(self, request: Request) -> str:
         """What the request was sent to, as its sender named it."""
-        peer = getattr(request.getClientAddress(), "host", "")
-        if self.is_proxy(peer):
-            found = _FORWARDED_HOST.search(_header(request, b"forwarded").rpartition(",")[2])
-            if found is not None:
-                return (found[1] or found[2] or "").lower()
-            if told := _header(request, b"x-forwarded-host").rpartition(",")[2].strip():
-                return told.lower()
+        if self._proxies and (told := self._proxies.host(request, peer_of(request))):
+            return told.lower()
         return _header(request, b"host").lower()
 
     def _is_named(self, site: str) -> bool:
@@ -84,6 +72,11 @@ class OwnSites:
         name = _name(host)
         is_here = name == "localhost" or name.endswith(".localhost") or name == self._machine
         return is_here or self._is_named(host) or _address(name.strip("[]")) is not None
+
+
+def peer_of(request: Request) -> str:
+    """The address that a request's connection came from, whomever it speaks for; empty where there is none."""
+    return str(getattr(request.channel.getPeer(), "host", "")) if request.channel is not None else ""
 
 
 def _header(request: Request, name: bytes) -> str:
@@ -108,12 +101,3 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 def _is_loopback(text: str) -> bool:
     address = _address(text)
     return address is not None and address.is_loopback
-
-
-def _network(place: int, text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    try:
-        return ipaddress.ip_network(text, strict=False)
-    except ValueError as error:
-        raise SettingsError(
-            f"proxies[{place}]", f"expected an address or a network such as 127.0.0.1, got {shown(text)}"
-        ) from error

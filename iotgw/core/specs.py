@@ -88,16 +88,41 @@ class DatasourceSpec(Spec, frozen=True, kw_only=True):
     ``speaks_for`` says for which devices it may speak (`SpeaksFor`); ``auto`` leaves that to its type.
     """
 
-    name: str
-    type: str
-    enabled: bool = True
-    routing_key: str = ""
-    converter: str = ""
-    converters: dict[str, str] = {}
-    downlink_converter: str = ""
+    name: Annotated[str, Meta(description="What it is called; unique among the tenant's datasources.")]
+    type: Annotated[str, Meta(description="How devices come in: the protocol, or the vendor.")]
+    enabled: Annotated[
+        bool, Meta(description="Whether it listens. What waits of it is converted all the same.")
+    ] = True
+    routing_key: Annotated[
+        str,
+        Meta(description="What devices name in their address, such as `/i/KEY`; made up where it is empty."),
+    ] = ""
+    converter: Annotated[
+        str,
+        Meta(
+            description="The converter of all messages, by name or id, that `converters` names none for. Without any, messages are only stored."
+        ),
+    ] = ""
+    converters: Annotated[
+        dict[str, str],
+        Meta(
+            description="Converters by what a device is: a type, an identity or a pattern, with the converter's name."
+        ),
+    ] = {}
+    downlink_converter: Annotated[
+        str, Meta(description="The converter that makes bytes of what is sent to devices; by name or id.")
+    ] = ""
     downlink_window: Annotated[float, Meta(le=LONGEST, description="Seconds; 0 is always.")] = 20.0
-    downlink_windows: dict[str, Annotated[float, Meta(le=LONGEST)]] = {}
-    reply: Literal["stored", "converted"] = "stored"
+    downlink_windows: Annotated[
+        dict[str, Annotated[float, Meta(le=LONGEST)]],
+        Meta(description="The same for single devices, by name or identity: seconds."),
+    ] = {}
+    reply: Annotated[
+        Literal["stored", "converted"],
+        Meta(
+            description="When a device is answered: as soon as its message is stored, or once it is converted."
+        ),
+    ] = "stored"
     speaks_for: Annotated[
         Literal["auto", "own", "unproved", "all"],
         Meta(
@@ -139,9 +164,11 @@ class DatasourceSpec(Spec, frozen=True, kw_only=True):
             "somebody says so."
         ),
     ] = "refuse"
-    metadata: dict[str, Any] = {}
-    configuration: dict[str, Any] = {}
-    description: str = ""
+    metadata: Annotated[
+        dict[str, Any], Meta(description="Facts that are added to each message's metadata.")
+    ] = {}
+    configuration: Annotated[dict[str, Any], Meta(description="The settings of its type.")] = {}
+    description: Annotated[str, Meta(description="What people should know about it.")] = ""
 
     def __post_init__(self) -> None:
         """Refuse what is no network."""
@@ -154,15 +181,38 @@ class ConverterSpec(Spec, frozen=True, kw_only=True):
     ``files`` are other files that it may ``require``, by path (``lib/bits.js``): JavaScript, TypeScript or JSON.
     """
 
-    name: str
-    type: Literal["UPLINK", "DOWNLINK"] = "UPLINK"
-    script: str
-    files: dict[str, str] = {}
-    dialect: str = "auto"
-    engine: Literal["auto", "duktape", "quickjs"] = "auto"
-    options: dict[str, Any] = {}
-    tests: list[dict[str, Any]] = []
-    description: str = ""
+    name: Annotated[str, Meta(description="What it is called; unique among the tenant's converters.")]
+    type: Annotated[
+        Literal["UPLINK", "DOWNLINK"],
+        Meta(description="Whether it reads what devices send, or writes what is sent to them."),
+    ] = "UPLINK"
+    script: Annotated[
+        str,
+        Meta(
+            description="The text of the script: `Decoder(payload, metadata)`, or another dialect's function."
+        ),
+    ]
+    files: Annotated[
+        dict[str, str], Meta(description="Other files that it may `require`, by path, such as `lib/bits.js`.")
+    ] = {}
+    dialect: Annotated[
+        str, Meta(description="Whose form the script has, such as `thingsboard`; `auto` finds out.")
+    ] = "auto"
+    engine: Annotated[
+        Literal["auto", "duktape", "quickjs"],
+        Meta(description="What runs it; `auto` takes the one that suits the script."),
+    ] = "auto"
+    options: Annotated[
+        dict[str, Any],
+        Meta(
+            description="What the script is given beside the message, and `timeLimit` (seconds of CPU per call)."
+        ),
+    ] = {}
+    tests: Annotated[
+        list[dict[str, Any]],
+        Meta(description="Vectors that it must pass: an input, and the output that is expected of it."),
+    ] = []
+    description: Annotated[str, Meta(description="What people should know about it.")] = ""
 
 
 class RouteSpec(Spec, frozen=True, kw_only=True):
@@ -181,7 +231,15 @@ class RetrySpec(Spec, frozen=True, kw_only=True):
     """Full-jitter exponential backoff: a wait is uniform in 0…min(cap, initial · multiplier^n) seconds."""
 
     initial: Annotated[float, Meta(gt=0, le=LONGEST, description="Seconds.")] = 1.0
-    multiplier: Annotated[float, Meta(ge=1, le=10_000)] = 2.0
+    multiplier: Annotated[
+        float,
+        Meta(
+            ge=1,
+            le=10_000,
+            description="By what each wait is longer than the one before.",
+            extra_json_schema={"x-unit": "×"},
+        ),
+    ] = 2.0
     cap: Annotated[
         float,
         Meta(gt=0, le=LONGEST, description="Seconds; longest wait, unless `Retry-After` asks for more."),
@@ -213,7 +271,14 @@ class QueueSpec(Spec, frozen=True, kw_only=True):
             description="Drop the oldest messages, or have the datasources refuse new ones (CoAP 5.03, HTTP 503)."
         ),
     ] = "dropOldest"
-    rate: Annotated[float, Meta(ge=0, description="Messages per second at most; 0 is no limit.")] = 0.0
+    rate: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Messages per second at most; 0 is no limit.",
+            extra_json_schema={"x-unit": "1/s"},
+        ),
+    ] = 0.0
 
 
 class DeadLetterSpec(Spec, frozen=True, kw_only=True):
@@ -222,7 +287,9 @@ class DeadLetterSpec(Spec, frozen=True, kw_only=True):
     max_age: Annotated[
         float, Meta(gt=0, le=LONGEST, description="Seconds since the message was received.")
     ] = 30 * 86400.0
-    max_count: Annotated[int, Meta(ge=0)] = 10_000
+    max_count: Annotated[
+        int, Meta(ge=0, description="Dead letters that are kept at most; beyond, the oldest are dropped.")
+    ] = 10_000
     max_bytes: Annotated[
         int,
         Meta(ge=0, description="At most a quarter of `store.max-bytes`, which all integrations share."),
@@ -232,27 +299,45 @@ class DeadLetterSpec(Spec, frozen=True, kw_only=True):
 class IntegrationSpec(Spec, frozen=True, kw_only=True):
     """Where data goes out."""
 
-    name: str
-    type: str
-    enabled: bool = True
-    configuration: dict[str, Any] = {}
-    route: RouteSpec = field(default_factory=RouteSpec)
-    order: Literal["device", "none"] = "device"
-    retry: RetrySpec = field(default_factory=RetrySpec)
-    queue: QueueSpec = field(default_factory=QueueSpec)
-    dead_letters: DeadLetterSpec = field(default_factory=DeadLetterSpec)
-    format: Literal[
+    name: Annotated[str, Meta(description="What it is called; unique among the tenant's integrations.")]
+    type: Annotated[str, Meta(description="What kind of system it delivers to.")]
+    enabled: Annotated[
+        bool, Meta(description="Whether it delivers. While it doesn't, messages wait for it.")
+    ] = True
+    configuration: Annotated[dict[str, Any], Meta(description="The settings of its type.")] = {}
+    route: Annotated[RouteSpec, Meta(description="Which messages it gets.")] = field(
+        default_factory=RouteSpec
+    )
+    order: Annotated[
+        Literal["device", "none"],
+        Meta(
+            description="Whether a device's messages are delivered one after another, or as fast as may be."
+        ),
+    ] = "device"
+    retry: Annotated[
+        RetrySpec, Meta(description="When a message that failed is tried again, and how often.")
+    ] = field(default_factory=RetrySpec)
+    queue: Annotated[QueueSpec, Meta(description="How much may wait, and what becomes of more.")] = field(
+        default_factory=QueueSpec
+    )
+    dead_letters: Annotated[
+        DeadLetterSpec, Meta(description="How long messages are kept that were given up.")
+    ] = field(default_factory=DeadLetterSpec)
+    format: Annotated[Literal[
         "standard", "thingsboard", "values", "template",
         "line-protocol", "senml", "ngsi-ld", "cloudevents", "openmetrics", "parquet",
-    ] = "standard"  # fmt: skip
-    template: str | UnsetType = UNSET
+    ], Meta(description="In which form messages are delivered.")] = "standard"  # fmt: skip
+    template: Annotated[
+        str | UnsetType,
+        Meta(description="The template (Jinja) of a message, where the format is `template`."),
+    ] = UNSET
     split: Annotated[
         Split,
         Meta(
             description="What the target gets by itself: all that a message says of a `device`, each `reading` (the values of one time), each `value` of each time, or each `entity` (a key with its readings)."
         ),
     ] = "device"
-    description: str = ""
+    description: Annotated[str, Meta(description="What people should know about it.")] = ""
 
 
 DownlinkMode = Literal["auto", "sync", "async"]

@@ -6,7 +6,7 @@ import http.client
 import json
 import os
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -69,6 +69,27 @@ class ApiClient:
         given = {name: value for name, value in query.items() if value is not None}
         return self.call("GET", path + (f"?{urlencode(given)}" if given else ""))
 
+    def events(self, path: str, **query: Any) -> Iterator[tuple[str, Any]]:
+        """Read a stream of events as they come: each one's name and value. Raises CtlError."""
+        given = {name: value for name, value in query.items() if value is not None}
+        headers = {"Accept": "text/event-stream"}
+        if self._token:
+            headers["Authorization"] = f"Bearer {self._token}"
+        try:
+            self._connection.request("GET", f"{self._base}/api/v1{path}?{urlencode(given)}", None, headers)
+            response = self._connection.getresponse()
+            if response.status != 200:
+                self._value(response.status, response.read())
+            name = ""
+            while line := response.readline():
+                field, _, text = line.decode("utf-8", "replace").rstrip("\n").partition(": ")
+                if field == "event":
+                    name = text
+                elif field == "data":
+                    yield name, json.loads(text)
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise self._unreachable(error) from error
+
     def call(
         self, method: str, path: str, value: Any = None, more_headers: Mapping[str, str] | None = None
     ) -> Any:
@@ -99,10 +120,13 @@ class ApiClient:
             response = self._connection.getresponse()
             text = response.read()
         except (OSError, http.client.HTTPException) as error:
-            self._connection.close()
-            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            raise CtlError(f"cannot reach the gateway at {self._where}: {reason}", UNREACHABLE) from error
+            raise self._unreachable(error) from error
         return self._value(response.status, text)
+
+    def _unreachable(self, error: Exception) -> CtlError:
+        self._connection.close()
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return CtlError(f"cannot reach the gateway at {self._where}: {reason}", UNREACHABLE)
 
     def _of_tenant(self, path: str) -> str:
         """A path with the tenant that it is about, unless it is about the whole gateway, or says it by itself."""

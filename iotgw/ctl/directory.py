@@ -52,12 +52,12 @@ def write(directory: Path, files: Mapping[str, str]) -> list[str]:
     try:
         before = _written(directory)
         for path, text in files.items():
-            where = directory / path
+            where = _inside(directory, path)
             where.parent.mkdir(parents=True, exist_ok=True)
             where.write_bytes(text.encode())
         gone = sorted(set(before) - set(files))
         for path in gone:
-            (directory / path).unlink(missing_ok=True)
+            _inside(directory, path).unlink(missing_ok=True)
         (directory / WRITTEN).write_text("".join(f"{path}\n" for path in sorted(files)))
     except OSError as error:
         raise CtlError(f"{error.filename or directory}: {error.strerror}", USAGE) from error
@@ -80,6 +80,15 @@ def _written(directory: Path) -> list[str]:
             f"{directory}: expected an empty directory, or one that an export wrote, got {others[0]}", USAGE
         )
     return []
+
+
+def _inside(directory: Path, path: str) -> Path:
+    """Where a file of the directory is. Raises CtlError for one that a symbolic link, perhaps somebody else's in a repository, leads
+    out of it."""
+    where = directory / path
+    if not where.resolve().is_relative_to(directory.resolve()):
+        raise CtlError(f"{where}: expected a file in the directory, got a link that leads out of it", USAGE)
+    return where
 
 
 def _alone(kind: str, path: str, entry: Entry) -> dict[str, str]:

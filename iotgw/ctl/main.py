@@ -34,6 +34,7 @@ IN_COMMANDS = {
     "files": ("file", "files"),
     "history": ("failures", "telemetry"),
     "jobs": ("job", "jobs"),
+    "live": ("search", "series", "watch"),
     "lwm2m": ("lwm2m",),
     "messages": ("message", "messages", "reprocess", "tail"),
     "presets": ("presets",),

@@ -1,7 +1,8 @@
 """Fills the settings tables of the documentation from the code: ``python -m iotgw.ctl.settings_tables docs``.
 
 A table stands between ``<!-- settings: package.module:Struct -->`` and ``<!-- /settings -->``; it lists the
-Struct's fields with their types, defaults and descriptions.
+Struct's fields with their types, defaults and descriptions. Between ``<!-- table: package.module:function -->`` and ``<!-- /table -->`` stands
+what that function returns.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import msgspec
 from msgspec import NODEFAULT, inspect
 
 _TABLE = re.compile(r"(<!-- settings: ([\w.]+):(\w+) -->\n).*?(<!-- /settings -->)", re.DOTALL)
+_MADE = re.compile(r"(<!-- table: ([\w.]+):(\w+) -->\n).*?(<!-- /table -->)", re.DOTALL)
 
 
 def filled(text: str) -> str:
@@ -25,7 +27,10 @@ def filled(text: str) -> str:
         struct = getattr(importlib.import_module(match[2]), match[3])
         return f"{match[1]}\n{settings_table(struct)}\n{match[4]}"
 
-    return _TABLE.sub(table, text)
+    def made(match: re.Match[str]) -> str:
+        return f"{match[1]}\n{getattr(importlib.import_module(match[2]), match[3])()}\n{match[4]}"
+
+    return _MADE.sub(made, _TABLE.sub(table, text))
 
 
 def settings_table(struct: type[msgspec.Struct]) -> str:
@@ -61,7 +66,7 @@ def _words(type_: inspect.Type) -> str:
         return " or ".join(_words(each) for each in type_.types if not isinstance(each, inspect.NoneType))
     if isinstance(type_, inspect.DictType):
         return f"table of {_words(type_.value_type)}"
-    if isinstance(type_, inspect.ListType):
+    if isinstance(type_, inspect.ListType | inspect.VarTupleType):
         return f"list of {_words(type_.item_type)}"
     if isinstance(type_, inspect.StructType):
         return f"`{type_.tag}`" if type_.tag is not None else "table"

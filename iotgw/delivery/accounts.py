@@ -55,6 +55,7 @@ class Accounts:
         """Size of the records in the stream."""
         self.losses = Losses(counters.lost, cursor)
         self._ahead: dict[int, tuple[str, int]] = {}
+        self._before = counters
 
     def begin(self) -> None:
         """Derive what waits in the stream after a restart: all that is neither settled nor parked. Call this once the
@@ -115,6 +116,25 @@ class Accounts:
         """What was used of the integration so far."""
         given_up = self.buried + self.expired + sum(self.dropped.values()) - self.dismissed
         return Amounts(bytes=self.delivered_bytes, errors=given_up, deliveries=self.delivered)
+
+    @property
+    def ended(self) -> dict[str, int]:
+        """How many deliveries ended since the process started, by their end. These never go back: a dead letter that is sent again after all counts twice."""
+        before = self._before
+        dropped = sum(self.dropped.values()) - sum(before.dropped.values()) - self.dismissed
+        return {
+            DELIVERED: self.delivered - before.delivered,
+            EXPIRED: self.expired - before.expired,
+            "dead": self.buried,
+            "dropped": dropped,
+        }
+
+    @property
+    def figures(self) -> tuple[int, ...]:
+        """What `iotgw.core.ports.rates.FIGURES` names. What is in flight waits, too."""
+        dropped = sum(self.dropped.values())
+        open_ = max(0, self.queued - self.settled)
+        return self.queued, self.delivered, self.expired, self.dead, dropped, open_
 
     @property
     def settled(self) -> int:

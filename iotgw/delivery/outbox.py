@@ -20,6 +20,7 @@ from iotgw.core.model import Counters, Delivery, Parked, TelemetryRecord
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.integrations import IIntegration, Tell
 from iotgw.core.ports.journal import ITelemetryStream
+from iotgw.core.ports.meters import DurableAt, Meter
 from iotgw.core.ports.trace import ITrace
 from iotgw.core.specs import IntegrationSpec
 from iotgw.core.times import SteadyMs
@@ -43,9 +44,14 @@ from iotgw.delivery.settlement import Settlement
 from iotgw.delivery.standing import Standing
 from iotgw.delivery.store_room import Allotment, Holding
 from iotgw.delivery.target_health import TargetHealth
+from iotgw.delivery.waits import Waits
 
 OPEN = 2048
 """How many positions of unsettled records are stored at most, where later records are settled already."""
+
+
+def never(position: int) -> None:
+    """No commit is remembered."""
 
 
 class Outbox:
@@ -69,6 +75,7 @@ class Outbox:
         tell: Tell,
         trace: ITrace | None = None,
         calendar: ICalendar | None = None,
+        durable_at: DurableAt = never,
     ) -> None:
         self._clock = clock
         self._calendar = calendar = calendar or PlainCalendar(clock)
@@ -86,15 +93,16 @@ class Outbox:
             spec, accounts, flight, backlog, parking, dead, rows, now_ms, progress, calendar
         )
         self._seeking = Seeking(clock, flight, backlog, parking, accounts, self._progress)
-        self._standing = Standing(id_, journal, flight, backlog, parking, accounts)
+        self._standing = Standing(id_, journal, flight, backlog, parking, accounts, calendar)
         self._losses = LossReport(accounts, backlog, health, tell, clock.seconds)
         self._kept = counters
         setbacks = Setbacks()
         self._scheduler = Scheduler(
             ordered, flight, backlog, parking, dead, accounts, setbacks, calendar.is_before
         )
+        self._waits = waits = Waits(durable_at, calendar, now_ms)
         settlement = Settlement(
-            flight, parking, dead, accounts, health, self._retries, setbacks, self._scheduler, now_ms
+            flight, parking, dead, accounts, health, self._retries, setbacks, self._scheduler, now_ms, waits
         )
         self._pump = Pump(
             spec=spec, paused=counters.paused, clock=clock, flight=flight, backlog=backlog, parking=parking,
@@ -292,6 +300,10 @@ class Outbox:
     def standing(self, record: TelemetryRecord, name: str) -> Deferred[Delivery] | None:
         """As `Standing.of`."""
         return self._standing.of(record, name)
+
+    def meter(self) -> Meter:
+        """What it has counted since the process started."""
+        return Meter(self.accounts.ended, self._waits.histogram)
 
     def stats(self, enabled: bool, target: dict[str, Any]) -> dict[str, Any]:
         """The accounts and the state of the integration, as JSON. ``target`` is the target's own status."""

@@ -16,6 +16,7 @@ from iotgw.core.model import Counters, TelemetryRecord
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.integrations import IIntegration, Tell
 from iotgw.core.ports.journal import ITelemetryStream
+from iotgw.core.ports.meters import DurableAt
 from iotgw.core.ports.trace import ITrace
 from iotgw.core.recorder import Recorder
 from iotgw.core.specs import IntegrationSpec
@@ -62,6 +63,7 @@ class Outboxes:
         trace: ITrace | None,
         store: StoreRoom,
         calendar: ICalendar,
+        durable_at: DurableAt,
     ) -> None:
         self._journal = journal
         self._clock = clock
@@ -71,6 +73,7 @@ class Outboxes:
         self._trace = trace
         self._store = store
         self._calendar = calendar
+        self._durable_at = durable_at
         self._running: dict[str, Running] = {}
         self._strict: list[Outbox] = []
         self._is_stopping = False
@@ -286,8 +289,9 @@ class Outboxes:
         match = self._match(id_, tenant, spec)
         self._journal.hold(id_, spec.queue.max_age)
         return Outbox(
-            id_, self._journal, self._clock, cursor, counters, spec, match, tell, self._trace, self._calendar
-        )
+            id_, self._journal, self._clock, cursor, counters, spec, match, tell, self._trace, self._calendar,
+            self._durable_at,
+        )  # fmt: skip
 
     def _reorder(self, id_: str, running: Running, old: IIntegration | None) -> Deferred[None]:
         """Begin again from what the journal holds, because a different order needs different lines."""

@@ -18,7 +18,9 @@ from iotgw.core.ports.delivery import IDeliveries, IDelivery
 from iotgw.core.ports.events import IEvents
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType
 from iotgw.core.ports.journal import ITelemetryStream
+from iotgw.core.ports.meters import DurableAt, IMeters, Meter
 from iotgw.core.ports.pipeline import UplinkListener
+from iotgw.core.ports.rates import Figures, ISampled
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.trace import ITrace
 from iotgw.core.ports.usage import IMetered, Tally
@@ -26,7 +28,7 @@ from iotgw.core.recorder import Recorder
 from iotgw.core.specs import IntegrationSpec
 from iotgw.core.times import DateMs
 from iotgw.core.types import Types
-from iotgw.delivery.outbox import Outbox
+from iotgw.delivery.outbox import Outbox, never
 from iotgw.delivery.outboxes import Outboxes, Running
 from iotgw.delivery.standing import least_far, narrowed
 from iotgw.delivery.store_room import StoreRoom
@@ -37,7 +39,7 @@ NOTED = 5.0
 """Seconds that a caller waits for a change to be durable."""
 
 
-@implementer(IDelivery, IDeliveries, IMetered)
+@implementer(IDelivery, IDeliveries, IMetered, IMeters, ISampled)
 class DeliveryService(UplinkListener):
     """Delivers the telemetry stream to the integrations.
 
@@ -45,7 +47,7 @@ class DeliveryService(UplinkListener):
     without it, such messages are ignored. ``unseal`` reveals the secrets of a configuration, ``seal``
     hides those that targets keep in files. ``data_dir`` is the
     directory in which targets may keep files of their own. ``trace`` follows single messages. ``store_bytes`` is the journal's size limit,
-    0 for none, which the integrations share.
+    0 for none, which the integrations share. ``durable_at`` says when an uplink was.
 
     Many methods: it has those of two ports, `IDelivery` and `IDeliveries`.
     """
@@ -66,6 +68,7 @@ class DeliveryService(UplinkListener):
         seal: Unseal | None = None,
         *,
         debug: IDebug | None = None,
+        durable_at: DurableAt = never,
     ) -> None:
         self._journal = journal
         self._reactor = reactor
@@ -78,7 +81,15 @@ class DeliveryService(UplinkListener):
         )  # fmt: skip
         self._store = StoreRoom(journal, store_bytes)
         self._outboxes = Outboxes(
-            journal, reactor, recorder, self._targets, datasource_name, trace, self._store, calendar
+            journal,
+            reactor,
+            recorder,
+            self._targets,
+            datasource_name,
+            trace,
+            self._store,
+            calendar,
+            durable_at,
         )
 
     # --- life
@@ -164,7 +175,18 @@ class DeliveryService(UplinkListener):
             for id, each in self._outboxes.items()
         ]
 
+    def samples(self) -> list[Figures]:
+        """See `ISampled.samples`."""
+        return [
+            Figures("integration", each.tenant, id, each.name, each.outbox.accounts.figures)
+            for id, each in self._outboxes.items()
+        ]
+
     # --- for the API
+
+    def meters(self) -> dict[str, Meter]:
+        """See `IMeters.meters`."""
+        return {id: each.outbox.meter() for id, each in self._outboxes.items()}
 
     def validate(self, spec: IntegrationSpec) -> None:
         """See `IDeliveries.validate`."""

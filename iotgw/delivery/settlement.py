@@ -14,6 +14,7 @@ from iotgw.delivery.retries import Retries
 from iotgw.delivery.scheduler import Scheduler
 from iotgw.delivery.setbacks import Setbacks
 from iotgw.delivery.target_health import TargetHealth
+from iotgw.delivery.waits import Waits
 
 
 class Settlement:
@@ -33,6 +34,7 @@ class Settlement:
         setbacks: Setbacks,
         scheduler: Scheduler,
         now_ms: Callable[[], int],
+        waits: Waits,
     ) -> None:
         self._flight = flight
         self._parking = parking
@@ -43,6 +45,7 @@ class Settlement:
         self._setbacks = setbacks
         self._scheduler = scheduler
         self._now_ms = now_ms
+        self._waits = waits
 
     def settle(self, seqs: Sequence[int], verdict: Verdict) -> None:
         """Apply the target's verdict to records in flight."""
@@ -71,6 +74,7 @@ class Settlement:
             self._scheduler.wake_parked()
         landed, others = self._flight.land(seqs)
         self._accounts.deliver(landed)
+        self._waits.delivered(landed)
         self._setbacks.forget(seqs)
         for seq in others:
             if seq in self._parking.in_flight:

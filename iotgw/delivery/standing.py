@@ -9,7 +9,9 @@ from twisted.internet.defer import Deferred, DeferredList, succeed
 
 from iotgw.core.message_query import KeptApart, MessageQuery
 from iotgw.core.model import Delivery, DeliveryState, Parked, TelemetryRecord
+from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.journal import ITelemetryStream
+from iotgw.core.times import SteadyMs
 from iotgw.delivery.accounts import EXPIRED, Accounts
 from iotgw.delivery.backlog import Backlog
 from iotgw.delivery.flight import Flight
@@ -32,6 +34,7 @@ class Standing:
         backlog: Backlog,
         parking: Parking,
         accounts: Accounts,
+        calendar: ICalendar,
     ) -> None:
         self._integration = integration
         self._journal = journal
@@ -39,6 +42,7 @@ class Standing:
         self._backlog = backlog
         self._parking = parking
         self._accounts = accounts
+        self._calendar = calendar
 
     def of(self, record: TelemetryRecord, name: str) -> Deferred[Delivery] | None:
         """Fires with the state of a record's delivery. ``name`` is the integration's current name. None if the
@@ -55,7 +59,7 @@ class Standing:
             if rows and rows[0].record.seq == seq:
                 row = rows[0]
                 state = DeliveryState(row.state).name.lower()
-                return Delivery(name, state, row.attempts, row.error or None)
+                return Delivery(name, state, row.attempts, row.error or None, self._next_try(row))
             outcome = self._accounts.losses.outcome(seq)
             if outcome == UNSURE:
                 return Delivery(name, "unknown", 0, UNKNOWN)
@@ -64,6 +68,12 @@ class Standing:
             return Delivery(name, "delivered", 1, None)
 
         return self._journal.read_parked(self._integration, None, seq - 1, 1).addCallback(read)
+
+    def _next_try(self, row: Parked) -> int | None:
+        """The date when a delivery is tried again; None for a dead one, or one that waits behind another."""
+        if row.state is not DeliveryState.RETRYING or not row.next_try_ms:
+            return None
+        return self._calendar.date_ms(SteadyMs(row.next_try_ms))
 
 
 _ROWS = {

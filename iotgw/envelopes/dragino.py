@@ -30,7 +30,7 @@ class DraginoDevice(Struct, frozen=True, kw_only=True, rename="camel", forbid_un
     model: Annotated[
         str, Meta(description="Its model, if the frame doesn't tell; selects the converter.")
     ] = ""
-    encoding: Encoding | None = None
+    encoding: Annotated[Encoding | None, Meta(description="How `key` is written.")] = None
 
 
 DraginoDevices = Annotated[

@@ -31,14 +31,16 @@ MOST_COLUMNS = 1000
 class CsvColumn(Struct, frozen=True, forbid_unknown_fields=True):
     """A column. ``value`` says what is in it, ``header`` what stands over it: ``value`` when empty."""
 
-    value: str
-    header: str = ""
+    value: Annotated[str, Meta(description="The template of the column's value.")]
+    header: Annotated[str, Meta(description="What stands above the column.")] = ""
 
 
 class CsvSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """How a CSV file looks."""
 
-    delimiter: Literal["comma", "semicolon", "tab", "pipe"] = "comma"
+    delimiter: Annotated[
+        Literal["comma", "semicolon", "tab", "pipe"], Meta(description="What stands between two columns.")
+    ] = "comma"
     decimal: Annotated[
         Literal["point", "comma"], Meta(description="`comma` needs another delimiter, or quotes its numbers.")
     ] = "point"
@@ -71,7 +73,7 @@ class CsvSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unkn
     bom: Annotated[bool, Meta(description="A byte order mark in front (UTF-8 only): Excel looks for it.")] = (
         False
     )
-    line_end: Literal["crlf", "lf"] = "crlf"
+    line_end: Annotated[Literal["crlf", "lf"], Meta(description="What ends a line.")] = "crlf"
 
 
 class CommaNumber(float):

@@ -24,13 +24,15 @@ class FilePart(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown
 class BodySignature(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """An HMAC (RFC 2104) of the body as it is sent, in a header. The defaults are those of GitHub's webhooks."""
 
-    secret: Secret
-    algorithm: Literal["sha256", "sha384", "sha512", "sha1"] = "sha256"
-    header: str = "X-Hub-Signature-256"
+    secret: Annotated[Secret, Meta(description="What both sides know, of which the signature is made.")]
+    algorithm: Annotated[
+        Literal["sha256", "sha384", "sha512", "sha1"], Meta(description="How the body is signed.")
+    ] = "sha256"
+    header: Annotated[str, Meta(description="The header that has the signature.")] = "X-Hub-Signature-256"
     prefix: Annotated[
         str, Meta(description="What stands before it; `{algorithm}` becomes the algorithm's name.")
     ] = "{algorithm}="
-    encoding: Literal["hex", "base64"] = "hex"
+    encoding: Annotated[Literal["hex", "base64"], Meta(description="How the signature is written.")] = "hex"
 
 
 class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -42,7 +44,9 @@ class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
             description="A template after the host; values that are inserted are percent-encoded. Constant where `batch` is. Stored encrypted; the values of its query are shown as `***`."
         ),
     ]
-    method: Literal["GET", "POST", "PUT", "PATCH"] = "POST"
+    method: Annotated[
+        Literal["GET", "POST", "PUT", "PATCH"], Meta(description="The method of a request.")
+    ] = "POST"
     query: Annotated[
         dict[str, SecretTemplate],
         Meta(
@@ -72,18 +76,22 @@ class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
             description="Of the document. Empty: that of the format, such as `application/json`, or `application/x-ndjson` for NDJSON."
         ),
     ] = ""
-    auth: Auth | None = None
+    auth: Annotated[Auth | None, Meta(description="How requests prove who they are.")] = None
     signature: Annotated[BodySignature | None, Meta(description="Signs each body in a header.")] = None
-    tls: ClientTls | None = None
+    tls: Annotated[
+        ClientTls | None, Meta(description="Whose certificates are trusted, and which one is shown.")
+    ] = None
     proxy: ProxyUrl = ""
-    connect_timeout: Annotated[float, Meta(gt=0)] = 10.0
+    connect_timeout: Annotated[float, Meta(gt=0, description="Seconds to connect.")] = 10.0
     timeout: Annotated[
         float, Meta(gt=0, description="Seconds for a whole exchange, with the response's body.")
     ] = 30.0
     concurrency: Annotated[
         int, Meta(ge=1, le=256, description="Requests under way at once; each needs a connection.")
     ] = 16
-    batch: Literal["none", "array", "ndjson"] = "none"
+    batch: Annotated[
+        Literal["none", "array", "ndjson"], Meta(description="How several messages go into one request.")
+    ] = "none"
     batch_size: Annotated[
         int,
         Meta(

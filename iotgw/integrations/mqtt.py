@@ -52,28 +52,32 @@ def _is_no_topic(text: str) -> bool:
 class WillSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Last will: what the broker publishes when the gateway's connection is lost."""
 
-    topic: str
-    payload: str = ""
-    qos: Literal[0, 1, 2] = 0
-    retain: bool = False
+    topic: Annotated[str, Meta(description="Where it is published.")]
+    payload: Annotated[str, Meta(description="What is published.")] = ""
+    qos: Annotated[Literal[0, 1, 2], Meta(description="The quality of service.")] = 0
+    retain: Annotated[bool, Meta(description="Whether the broker keeps it.")] = False
 
 
 class MqttSettings(BrokerSettings, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """MQTT: one message per PUBLISH."""
 
-    version: Literal["3.1.1", "5"] = "3.1.1"
+    version: Annotated[Literal["3.1.1", "5"], Meta(description="The version of MQTT.")] = "3.1.1"
     client_id: Annotated[str, Meta(description="`{RND}` becomes eight random characters.")] = "iotgw-{RND}"
     topic: Annotated[str, Meta(description="A template; values that are inserted lose `/`, `+` and `#`.")] = (
         "iotgw/{{ deviceName }}/telemetry"
     )
-    qos: Literal[0, 1, 2] = 1
-    retain: bool = False
+    qos: Annotated[Literal[0, 1, 2], Meta(description="The quality of service of what is published.")] = 1
+    retain: Annotated[bool, Meta(description="Whether the broker keeps the last message of each topic.")] = (
+        False
+    )
     window: Annotated[
         int, Meta(ge=1, le=10000, description="Messages in flight; an MQTT 5 broker may ask for fewer.")
     ] = 1000
     keepalive: Annotated[int, Meta(ge=0, le=65535, description="Seconds.")] = 60
-    connect_timeout: Annotated[float, Meta(gt=0)] = 10.0
-    will: WillSettings | None = None
+    connect_timeout: Annotated[float, Meta(gt=0, description="Seconds to connect.")] = 10.0
+    will: Annotated[
+        WillSettings | None, Meta(description="What the broker publishes when the connection is lost.")
+    ] = None
     command_topic: Annotated[
         str,
         Meta(

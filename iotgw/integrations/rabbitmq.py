@@ -50,7 +50,7 @@ class RabbitSettings(RabbitAccess, frozen=True, kw_only=True, rename="camel", fo
         ),
     ] = True
     window: Annotated[int, Meta(ge=1, le=10000, description="Messages that are not confirmed yet.")] = 1000
-    connect_timeout: Annotated[float, Meta(gt=0)] = 10.0
+    connect_timeout: Annotated[float, Meta(gt=0, description="Seconds to connect.")] = 10.0
 
     def __post_init__(self) -> None:
         """Refuse names that no broker takes."""

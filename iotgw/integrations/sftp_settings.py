@@ -14,10 +14,10 @@ from iotgw.integrations.csv_layout import CsvSettings
 class SftpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """SFTP. Either ``hostKeys`` or ``knownHosts`` is required, since a host is never trusted blindly."""
 
-    host: str
-    port: Annotated[int, Meta(ge=1, le=65535)] = 22
-    username: str
-    password: Secret = ""
+    host: Annotated[str, Meta(description="The server's name or address.")]
+    port: Annotated[int, Meta(ge=1, le=65535, description="The server's port.")] = 22
+    username: Annotated[str, Meta(description="The user's name.")]
+    password: Annotated[Secret, Meta(description="The user's password.")] = ""
     private_key: Annotated[
         Secret,
         Meta(
@@ -83,12 +83,12 @@ class SftpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
             description="A file that says that another is whole: `NAME.done`, empty, or `NAME.sha256`, as sha256sum writes it. `auto`: `NAME.done` where the file had to be written in place, because the server has no rename."
         ),
     ] = "auto"
-    batch_size: Annotated[int, Meta(ge=1, le=100_000)] = 1000
+    batch_size: Annotated[int, Meta(ge=1, le=100_000, description="Messages of one file at most.")] = 1000
     concurrency: Annotated[
         int, Meta(ge=1, le=64, description="Files under way at once, where each message has its own.")
     ] = 8
     proxy: ProxyUrl = ""
-    connect_timeout: Annotated[float, Meta(gt=0)] = 20.0
+    connect_timeout: Annotated[float, Meta(gt=0, description="Seconds to connect and log in.")] = 20.0
     timeout: Annotated[float, Meta(gt=0, description="Seconds for a file.")] = 120.0
 
     def destination(self) -> object:

@@ -31,9 +31,11 @@ class ThingsBoardHttpSettings(Struct, frozen=True, kw_only=True, rename="camel",
         ),
     ] = None
     concurrency: Annotated[int, Meta(ge=1, le=256, description="Connections, and messages in flight.")] = 16
-    connect_timeout: Annotated[float, Meta(gt=0)] = 10.0
+    connect_timeout: Annotated[float, Meta(gt=0, description="Seconds to connect.")] = 10.0
     timeout: Annotated[float, Meta(gt=0, description="Seconds for a whole exchange.")] = 30.0
-    tls: ClientTls | None = None
+    tls: Annotated[
+        ClientTls | None, Meta(description="Whose certificates are trusted, and which one is shown.")
+    ] = None
     proxy: ProxyUrl = ""
     downlinks: Annotated[
         bool, Meta(description="Queue RPC and shared attributes for the device as downlinks.")

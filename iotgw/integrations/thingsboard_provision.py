@@ -31,8 +31,8 @@ AGAIN = 300.0
 class ProvisionSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Key and secret of a device profile in ThingsBoard, under *Device provisioning*."""
 
-    key: Annotated[Secret, Meta(min_length=1)]
-    secret: Annotated[Secret, Meta(min_length=1)]
+    key: Annotated[Secret, Meta(min_length=1, description="The provisioning key of the device profile.")]
+    secret: Annotated[Secret, Meta(min_length=1, description="The secret that belongs to it.")]
 
 
 class _Response(Struct):

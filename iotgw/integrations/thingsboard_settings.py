@@ -49,7 +49,7 @@ class ThingsBoardSettings(
     ] = 60_000
     window: Annotated[int, Meta(ge=1, le=1000, description="Batches in flight.")] = 10
     keepalive: Annotated[int, Meta(ge=0, le=65535, description="Seconds.")] = 60
-    connect_timeout: Annotated[float, Meta(gt=0)] = 10.0
+    connect_timeout: Annotated[float, Meta(gt=0, description="Seconds to connect.")] = 10.0
     downlinks: Annotated[
         bool, Meta(description="Queue RPC and shared attributes for the device as downlinks.")
     ] = True

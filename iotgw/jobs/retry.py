@@ -9,6 +9,7 @@ from twisted.internet.task import deferLater
 from zope.interface import implementer
 
 from iotgw.core.errors import NotFound
+from iotgw.core.failures import group_id, pattern
 from iotgw.core.model import DeliveryState, Parked
 from iotgw.core.ports.delivery import IDeliveries
 from iotgw.core.ports.jobs import IJobKind, IJobRun
@@ -22,12 +23,13 @@ LOOKS = 60
 
 class RetryFilter(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """Which dead letters: of an integration (id), and of those the ones of a device, received before a time, whose error contains a
-    text."""
+    text, and of a group of failures."""
 
     integration: str
     device: str = ""
     received_before: int = 0
     error: str = ""
+    group: str = ""
 
     def matches(self, row: Parked) -> bool:
         """Whether it is one of them."""
@@ -37,6 +39,7 @@ class RetryFilter(msgspec.Struct, frozen=True, rename="camel", omit_defaults=Tru
             and self.device in ("", record.device_name)
             and (not self.received_before or record.received_ms < self.received_before)
             and self.error in row.error
+            and self.group in ("", group_id("delivery", self.integration, pattern(row.error)))
         )
 
 

@@ -58,14 +58,22 @@ class EventLog:
     """The events of one gateway in a file.
 
     ``capacity`` is how many events the ring holds; beyond, the oldest of the tenant with most are gone. ``pending`` is how many may wait for the disk; more are
-    dropped and counted in ``dropped``. Those of datasources, integrations and converters are also lines of
+    dropped and counted in ``dropped``. ``tell`` hears of each. Those of datasources, integrations and converters are also lines of
     the log; what may come often, one per kind of event and minute.
     """
 
     _log = Logger()
 
-    def __init__(self, path: Path, reactor: IReactor, capacity: int = 100_000, pending: int = 10_000) -> None:
+    def __init__(
+        self,
+        path: Path,
+        reactor: IReactor,
+        capacity: int = 100_000,
+        pending: int = 10_000,
+        tell: Callable[[Event], None] = lambda event: None,
+    ) -> None:
         self._path = path
+        self._tell = tell
         self._reactor = reactor
         self._capacity = capacity
         self._pending = pending
@@ -101,6 +109,7 @@ class EventLog:
 
     def emit(self, event: Event) -> None:
         """See `IEvents.emit`."""
+        self._tell(event)
         if event.source in _LOGGERS:
             key = (event.source, event.name, event.type, event.tenant)
             held_back = 0 if event.type in _BY_HAND else self._sampled.take(key)

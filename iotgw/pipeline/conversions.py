@@ -29,6 +29,7 @@ from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.debug import IDebug
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.journal import IUplinkStream
+from iotgw.core.ports.live import ILiveFeed
 from iotgw.core.ports.speakers import ISpeakers
 from iotgw.core.ports.usage import IDeviceMeter
 from iotgw.core.proof import proved
@@ -84,10 +85,12 @@ class Conversions:
         *,
         meter: IDeviceMeter | None = None,
         debug: IDebug | None = None,
+        live: ILiveFeed | None = None,
     ) -> None:
         self._source = source
         self._meter = meter
         self._debug = debug
+        self._live = live
         self._journal = journal
         self._converters = converters
         self._chooser = ConverterChooser(source, versions)
@@ -294,7 +297,13 @@ class Conversions:
                 self._strangers.counts(outcome, batch.uplinks[at].uplink.received_ms)
         if self._meter is not None and outcomes:
             self._meter.converted(self._source.tenant, batch.uplinks, outcomes)
+        self.show(batch.uplinks, outcomes)
         self._journal.settle(self._source.id, self.position, outcomes, haste=bool(outcomes), kept=kept)
+
+    def show(self, uplinks: list[StoredUplink], outcomes: list[Outcome]) -> None:
+        """Whoever looks on may see these uplinks."""
+        if self._live is not None and self._live.is_watched:
+            self._live.has_ended(self._source.tenant, self._source.id, uplinks, outcomes)
 
     # --- an uplink ---
 

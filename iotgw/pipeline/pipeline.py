@@ -33,6 +33,7 @@ from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.files import IOperatorFiles
 from iotgw.core.ports.journal import IUplinkStream
 from iotgw.core.ports.kept import IKept
+from iotgw.core.ports.live import ILiveFeed
 from iotgw.core.ports.pipeline import IPipeline, Room, UplinkListener
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.registry import IRegistry
@@ -101,6 +102,7 @@ class Pipeline:
         kept: IKept | None = None,
         meter: IDeviceMeter | None = None,
         debug: IDebug | None = None,
+        live: ILiveFeed | None = None,
     ) -> None:
         self._sources = sources
         self._own: IOwnConverters = own_converters or NoOwnConverters()
@@ -122,6 +124,7 @@ class Pipeline:
         self._kept = kept
         self._meter = meter
         self._debug = debug
+        self._live = live
         self._shares = shares if shares is not None else SharedResources()
         self._claims = Claims(sources.away)
         self._limits = Limits(registry, recorder, reactor, sources.values)
@@ -235,7 +238,7 @@ class Pipeline:
     async def _settle_orphan(self, id: str) -> None:
         """Give up the uplinks of a datasource that the registry doesn't have: nobody could convert them any more."""
         source = Source(id, DEFAULT_TENANT, DatasourceSpec(name=id, type="", converter="-"))
-        source.counts.update(self._journal.counts().get(id, {}))
+        source.begin(self._journal.counts().get(id, {}))
         conversions = self._conversions(source, self._journal.conversion_cursors().get(id, 0))
         conversions.give_up(DELETED)
         conversions.start()
@@ -252,7 +255,7 @@ class Pipeline:
         if position is None:
             position = self._journal.last_uplink
             self._journal.settle(source.id, position, [])
-        source.counts.update(self._journal.counts().get(source.id, {}))
+        source.begin(self._journal.counts().get(source.id, {}))
         self._sources[source.id] = source
         intake = Intake(
             source, self._journal, self._admission, self._long_poll, self._downlinks, self._recorder,
@@ -276,7 +279,7 @@ class Pipeline:
         return Conversions(
             source, position, self._journal, self._converters, self._versions, self._downlinks,
             self.journal_listener.converted, lambda positions, reason: self._unreadable(source, positions, reason),
-            self._calendar, self._speakers, refused, strangers, meter=self._meter, debug=self._debug,
+            self._calendar, self._speakers, refused, strangers, meter=self._meter, debug=self._debug, live=self._live,
         )  # fmt: skip
 
     def _unreadable(self, source: Source, positions: list[int], reason: str) -> None:

@@ -47,6 +47,7 @@ class Reprocessing:
         await self._journal.durable()
         known = await self._journal.message(message.seq)
         self._source.recount(message.state if known is None else known.state, outcome.state)
+        self._conversions.show([StoredUplink(message.seq, message.uplink)], [outcome])
         self._journal.settle(self._source.id, self._conversions.position, [outcome])
         await self._journal.durable()  # whoever asked reads the message next
         return outcome.state

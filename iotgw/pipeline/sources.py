@@ -14,6 +14,8 @@ from iotgw.core.own_converters import NoOwnConverters
 from iotgw.core.ports.datasources import IDatasource, IPushes
 from iotgw.core.ports.devices import IOwnConverters
 from iotgw.core.ports.intake import Guard
+from iotgw.core.ports.meters import IMeters, Meter
+from iotgw.core.ports.rates import Figures, ISampled
 from iotgw.core.ports.sources import ISources
 from iotgw.core.ports.usage import Amounts, IMetered, Tally
 from iotgw.core.specs import DatasourceSpec, SpeaksFor
@@ -76,13 +78,34 @@ class Source:
         of the process, because the journal never sees those."""
         self.bytes = 0
         """The payloads that were received since the start of the process."""
+        self._before = dict(self.counts)
+        self._moved = dict.fromkeys(("converted", "filtered", "failed"), 0)
+        """How many ``counts`` got, or lost, because uplinks were converted again."""
+        self._again = dict(self._moved)
+        """What became of uplinks that were converted again."""
         self._unfailed = 0
         """Failures that ``counts`` has no more, because they were converted again, less those that it has got by that."""
+
+    def begin(self, counts: Mapping[str, int]) -> None:
+        """Go on with what the journal has counted."""
+        self.counts.update(counts)
+        self._before = dict(self.counts)
+
+    @property
+    def meter(self) -> Meter:
+        """What it counted since the process started. A message that is converted again counts again, and is taken off nowhere."""
+        before, moved, again = self._before, self._moved, self._again
+        since = {word: count - before[word] for word, count in self.counts.items()}
+        ended = {word: since[word] - moved[word] + again[word] for word in moved}
+        return Meter({**since, **ended})
 
     def recount(self, before: State, after: State) -> None:
         """A stored uplink was converted again: move it to its new state's count."""
         if before is not State.RECEIVED:
             self.counts[before.name.lower()] -= 1
+            self._moved[before.name.lower()] -= 1
+            self._moved[after.name.lower()] += 1
+            self._again[after.name.lower()] += 1
         self.counts[after.name.lower()] += 1
         self._unfailed += (before is State.FAILED) - (after is State.FAILED)
 
@@ -92,6 +115,13 @@ class Source:
         counts = self.counts
         errors = counts["failed"] + self._unfailed
         return Amounts(counts["received"], self.bytes, errors, counts["refused"])
+
+    @property
+    def figures(self) -> tuple[int, ...]:
+        """What `iotgw.core.ports.rates.FIGURES` names."""
+        counts = self.counts
+        received, *ended = (counts[word] for word in ("received", "converted", "filtered", "failed"))
+        return received, *ended, counts["refused"], max(0, received - sum(ended))
 
     @property
     def choice(self) -> ConverterChoice:
@@ -111,7 +141,7 @@ class Source:
         return bool(self.spec.converter or self.spec.converters or self.own.own_converters(self.tenant))
 
 
-@implementer(ISources, IMetered)
+@implementer(ISources, IMetered, IMeters, ISampled)
 class Sources(dict[str, Source]):
     """Every datasource of the registry, by id. The pipeline puts them in and takes them out."""
 
@@ -124,6 +154,17 @@ class Sources(dict[str, Source]):
         """See `IMetered.tallies`."""
         return [
             Tally(("datasource", source.tenant, source.id), source.spec.name, source.amounts)
+            for source in self.values()
+        ]
+
+    def meters(self) -> dict[str, Meter]:
+        """See `IMeters.meters`."""
+        return {id: source.meter for id, source in self.items()}
+
+    def samples(self) -> list[Figures]:
+        """See `ISampled.samples`."""
+        return [
+            Figures("datasource", source.tenant, source.id, source.spec.name, source.figures)
             for source in self.values()
         ]
 

@@ -56,6 +56,8 @@ class FileStore:
         self._dates = dates
         self._most_bytes = most_bytes
         self._received: dict[str, int] = {}
+        self._beginning: dict[str, list[int]] = {}
+        """The sizes of files that aren't in the registry yet, by their tenants."""
         self._worker: StoreThread | None = None
 
     # --- life ---
@@ -112,19 +114,30 @@ class FileStore:
         return StoredFile(id, resource.name, size, received, digest, resource.created_ms)
 
     async def _begin(self, tenant: str, name: str, size: int, content: bytes) -> StoredFile:
-        if not 0 < len(name) <= LONGEST_NAME or unfit(name) or "/" in name:
+        if not 0 < len(name) <= LONGEST_NAME or unfit(name) or "/" in name or name in (".", ".."):
             raise SettingsError(
                 "name", f"expected 1 to {LONGEST_NAME} characters without slashes and control characters"
             )
         if not size > 0:
             raise SettingsError("size", "expected a file of one byte or more")
-        there = self.list(tenant)
-        if len(there) >= MOST_FILES:
-            raise NoSpace(f"expected at most {MOST_FILES} files")
-        if sum(file.size for file in there) + size > self._most_bytes:
-            raise NoSpace(f"expected files of at most {self._most_bytes} bytes together (max-files)")
-        await self._in_thread(self._check_room, size)
-        resource = await self._registry.create(KIND, tenant, name, {"size": size, "sha256": ""})
+        if size > self._most_bytes:
+            raise SettingsError("size", f"expected at most {self._most_bytes} bytes (max-files), got {size}")
+        sizes = [file.size for file in self.list(tenant)] + self._beginning.get(tenant, [])
+        if len(sizes) >= MOST_FILES:
+            raise Conflict(f"expected at most {MOST_FILES} files; delete one first")
+        if sum(sizes) + size > self._most_bytes:
+            raise Conflict(
+                f"expected files of at most {self._most_bytes} bytes together (max-files); delete one first"
+            )
+        beginning = self._beginning.setdefault(tenant, [])
+        beginning.append(size)  # so that many at once are no more than one after another
+        try:
+            await self._in_thread(self._check_room, size)
+            resource = await self._registry.create(KIND, tenant, name, {"size": size, "sha256": ""})
+        finally:
+            beginning.remove(size)
+            if not beginning:
+                del self._beginning[tenant]
         self._received[resource.id] = 0
         return await self._append(resource, 0, content) if content else self._file(resource)
 
@@ -171,6 +184,8 @@ class FileStore:
             raise NoSpace(f"expected room for {size} bytes on the disk")
 
     def _write(self, file: StoredFile, offset: int, content: bytes) -> None:
+        if content:
+            self._check_room(len(content))  # others may have filled the disk since it began
         path = self._folder / file.id
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, private.FILE)

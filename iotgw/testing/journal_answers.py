@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -11,7 +12,9 @@ from iotgw.core.errors import Unavailable
 from iotgw.core.failures import FailureGroup, FoundFailures, conversion_group, group_id, merged, pattern
 from iotgw.core.message_query import FoundMessages, MessageQuery
 from iotgw.core.model import ConversionError, DeliveryState, Message, State
+from iotgw.core.ports.journal import Flow
 from iotgw.core.series import FoundSeries, SeriesQuery, buckets, readings
+from iotgw.core.times import SteadyMs
 from iotgw.testing.journal_storage import Storage
 
 T = TypeVar("T")
@@ -49,6 +52,10 @@ class MemoryAnswers:
         """See `IMessages.series`."""
         return self._read(series_in(self.storage, query, before, limit, self.looks))
 
+    def flow(self, since_ms: SteadyMs, until_ms: SteadyMs, step_ms: int) -> Deferred[list[Flow]]:
+        """See `IMessages.flow`. Dates are gateway time here."""
+        return self._read(flow_in(self.storage, since_ms, until_ms, step_ms))
+
     def failures(self, query: MessageQuery, before: int) -> Deferred[FoundFailures]:
         """See `IMessages.failures`."""
         return self._read(failures_in(self.storage, query, before, self.looks))
@@ -61,6 +68,14 @@ class MemoryAnswers:
 
     def _read(self, result: T) -> Deferred[T]:
         return fail(Unavailable("the journal is closed")) if self._closed else succeed(result)
+
+
+def flow_in(storage: Storage, since_ms: int, until_ms: int, step_ms: int) -> list[Flow]:
+    """How much there was in each step."""
+    received = Counter(each.received_ms // step_ms for each in storage.uplinks.values())
+    outputs = Counter(each.received_ms // step_ms for each in storage.records.values())
+    steps = [step for step in sorted(received | outputs) if since_ms <= step * step_ms < until_ms]
+    return [Flow(SteadyMs(step * step_ms), received[step], outputs[step]) for step in steps]
 
 
 def series_in(storage: Storage, query: SeriesQuery, before: int, limit: int, looks: int) -> FoundSeries:

@@ -41,8 +41,9 @@ class MemoryStoredFiles:
         """See `IStoredFiles.begin`."""
         if (tenant, name) in self._files:
             return fail(Conflict(f"there is already a file {name!r}"))
-        if not size or not name or "/" in name:
-            return fail(SettingsError("size" if name and "/" not in name else "name", "expected another one"))
+        is_name = name not in ("", ".", "..") and "/" not in name
+        if not size or not is_name:
+            return fail(SettingsError("size" if is_name else "name", "expected another one"))
         file = StoredFile(f"f{len(self.contents) + 1}", name, size, 0, "", 0)
         self.contents[file.id] = b""
         self._files[tenant, name] = file

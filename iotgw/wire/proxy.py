@@ -26,6 +26,11 @@ class ProxyHeader(Struct, frozen=True):
     port: int = 0
 
 
+def may_begin(data: bytes | bytearray) -> bool:
+    """Whether the bytes at the start of a connection are a header's, or may become one's."""
+    return any(data.startswith(start) or start.startswith(data) for start in (_SIGNATURE, b"PROXY "))
+
+
 def parse(data: bytes | bytearray) -> ProxyHeader | str | None:
     """Parse the header at the start of a connection; returns None while it is incomplete, a reason when it is
     invalid."""
@@ -33,7 +38,7 @@ def parse(data: bytes | bytearray) -> ProxyHeader | str | None:
         return _binary(data)
     if data.startswith(b"PROXY "):
         return _text(data)
-    if _SIGNATURE.startswith(data) or b"PROXY ".startswith(data):
+    if may_begin(data):
         return None
     return f"expected a PROXY header, got {bytes(data[:16])!r}"
 

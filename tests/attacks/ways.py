@@ -193,9 +193,23 @@ def large_bodies(at: Any) -> None:
     _requests(at.port, lambda number: _post("/i/web", b"x" * (1 << 20)), 8)
 
 
+def values_without_end(at: Any) -> None:
+    """JSON of four megabytes that becomes many values, as far as the API takes it; and of one to a datasource that splits it."""
+    size = 4 << 20
+    bodies = [
+        b'{"a":[' + part * (size // len(part) - 10) + b"1]}"
+        for part in (b"[]," * 20, b"[" * 60 + b"]" * 60 + b",", b'{"a":1},', b"9" * 4300 + b",", b'"[",')
+    ]
+    bodies += [body[: 1 << 20].rpartition(b",")[0] + b"]}" for body in bodies]
+    head = f"Authorization: Bearer {at.token}\r\nContent-Type: application/json\r\n"
+    _requests(
+        at.port, lambda number: _post("/api/v1/converters", bodies[number % len(bodies)], head), threads=2
+    )
+
+
 WAYS = [
     shared_values, nested_json, costly_templates, trickling, log_flood, looping_trials, impersonation, made_up_names, key_guessing, coap_flood,
-    hello_flood, empty_lines, short_lines, dragino_frames, large_bodies,
+    hello_flood, empty_lines, short_lines, dragino_frames, large_bodies, values_without_end,
 ]  # fmt: skip
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import contextlib
 
 import pytest
 
+from tests.interop import targets
 from tests.interop.downlink_field import Field
 from tests.peers.gateway import Gateway
 from tests.peers.http_sink import HttpSink
@@ -50,3 +51,14 @@ def field(tmp_path_factory):
             configuration={"host": "127.0.0.1", "port": broker.port, "topic": "events"},
         )  # fmt: skip
         yield Field(gateway, broker, heard)
+
+
+@pytest.fixture
+def all_kinds(tmp_path):
+    """A real target of each kind, by its type."""
+    made = {kind.type: kind(tmp_path / kind.type) for kind in (targets.Http, targets.Mqtt, targets.Sftp)}
+    for each in made.values():
+        each.start()
+    yield made
+    for each in made.values():
+        each.close()

@@ -33,6 +33,7 @@ def test_no_request_that_schemathesis_makes_gets_an_answer_that_is_not_described
     ran = subprocess.run(
         [
             Path(sys.executable).with_name("schemathesis"), "run", f"{url}/api/v1/openapi.json", "--url", url, "-H", header,
+            "--exclude-path", "/api/v1/stream",  # an answer that doesn't end
             "--checks", CHECKS, "--max-examples", "20", "--request-timeout", "30", "--workers", "1", "--no-color",
         ],
         capture_output=True, text=True, check=False,

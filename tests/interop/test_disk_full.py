@@ -32,11 +32,13 @@ def body(number):
 
 
 def test_a_full_disk_refuses_uplinks_loses_nothing_and_service_resumes_by_itself(
-    small_disk, tmp_path, http_sink
+    small_disk, tmp_path, all_kinds
 ):
     with Gateway(tmp_path / "gateway").start() as gateway:
         gateway.create("datasources", name="http", type="http", routingKey="key", converter="json")
-        gateway.create("integrations", name="sink", type="http", configuration={"url": f"{http_sink.url}/in"})
+        for name, target in all_kinds.items():
+            where = target.configuration(target.server.port)
+            gateway.create("integrations", name=name, type=name, configuration=where)
         accepted = []
         for number in range(2000):
             status = gateway.post("key", body(number)).status
@@ -55,11 +57,13 @@ def test_a_full_disk_refuses_uplinks_loses_nothing_and_service_resumes_by_itself
         wait_until(lambda: gateway.post("key", body(5000)).status == 204, 20, "the service to resume")
         accepted.append(5000)
 
-        def delivered():
-            return {document["telemetry"][0]["values"]["n"] for document in http_sink.documents}
+        for name, target in all_kinds.items():
 
-        wait_until(lambda: delivered() >= set(accepted), 60, "everything accepted to arrive")
-        assert delivered() == set(accepted), "what was refused was delivered"
+            def delivered(target=target):
+                return {number for _, number in target.arrived()}
+
+            wait_until(lambda: delivered() >= set(accepted), 60, f"everything accepted to arrive by {name}")
+            assert delivered() == set(accepted), f"what was refused was delivered by {name}"
         stored = [message for message in gateway.all_messages() if message["state"] == "converted"]
         assert len(stored) >= len(accepted)
         gateway.kill()

@@ -24,7 +24,10 @@ def commands(name):
     return re.findall(r"^```sh\n(.*?)^```", (ROOT / "docs" / name).read_text(), re.S | re.M)
 
 
-@pytest.mark.parametrize("name", ["api.md", "operations.md", "configuration.md", "limits.md"])
+@pytest.mark.parametrize(
+    "name",
+    ["api.md", "operations.md", "configuration.md", "limits.md", "monitoring.md", "troubleshooting.md"],
+)
 def test_every_command_of_a_page_runs(gateway, name, tmp_path):
     blocks = commands(name)
     if name == "limits.md":  # it says `api` as the page of the API explains it

@@ -31,6 +31,7 @@ from tests.peers.process import free_port, free_udp_port, wait_until
 from tests.peers.pubsub import Pubsub
 from tests.peers.rabbitmq import RabbitMq
 from tests.peers.sshd import Sshd
+from tests.peers.time_series import InfluxDb
 
 DOCS = ROOT / "docs"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.S | re.M)
@@ -197,6 +198,13 @@ def test_the_example_of_a_datasource_runs(world, name):
 def test_the_example_of_an_integration_runs(world, name):
     without_integrations(world[0])  # else those of other pages send what waits to this page's server
     Reader(*world).read((DOCS / "integrations" / f"{name}.md").read_text())
+
+
+def test_the_tutorial_runs(world, tmp_path):
+    gateway, places = world
+    with InfluxDb(tmp_path / "influx") as database:
+        places.ports["8086"] = str(database.port)
+        Reader(gateway, places).read((DOCS / "tutorial.md").read_text())
 
 
 def test_the_page_of_a_remote_integration_runs(world):

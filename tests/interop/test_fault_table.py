@@ -123,15 +123,20 @@ THINGSBOARD_HTTP = {
 }
 """The tests of its own; all others are those of every kind."""
 
+OWN = "interop/test_own_faults.py::test_"
 GATEWAY = {
     "an integration with a backlog is deleted": CAMPAIGN,
-    "one device fills the queue": "unit/delivery/test_limits.py::test_of_a_refused_devices_parked_messages_the_oldest_go_and_no_other_devices",
-    "what waits can't be read": "unit/delivery/test_unreadable.py::test_all_others_are_delivered_and_the_lost_are_counted",
+    "one device fills the queue": OWN + "of_a_device_that_fills_the_queue_the_oldest_go_and_of_no_other",
+    "what waits can't be read": OWN
+    + "what_can_t_be_read_any_more_is_passed_by_and_counted_whatever_the_target_is",
+    "the gateway's disk is full": "interop/test_disk_full.py::test_a_full_disk_refuses_uplinks_loses_nothing_and_service_resumes_by_itself",
+    "the machine's date jumps": "interop/test_clock_jumps.py::test_a_jump_under_load_while_the_target_is_away_costs_nothing",
+    "the gateway is starved": "interop/test_starved.py::test_a_gateway_that_is_nearly_starved_converts_and_delivers_everything_and_suspends_nobody",
     "a target's own code fails": "unit/delivery/test_outages.py::test_what_a_target_raises_is_a_try_of_each_record_that_it_was_sent",
     "one message breaks the target each time": "unit/delivery/test_outages.py::test_a_record_that_alone_breaks_the_target_is_found_and_parked",
     "the gateway is killed": CAMPAIGN,
 }
-"""Faults of the gateway's own, which it bears alike whatever the target is."""
+"""Faults of the gateway's own, tried with targets of each kind, but for a target's own code, which is a double's."""
 
 
 def cells():

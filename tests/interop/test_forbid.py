@@ -16,8 +16,6 @@ from tests.peers.process import wait_until
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJcqpRqwxLYOKFmqbPNxRx4XHbY0+0vmx5a0XL2xu7Nn"
 CONNECTING = {"host", "url", "brokers", "queue_url", "stream", "project", "connection_string"}
 """Settings of types that connect to somewhere."""
-LATER = {"azure-iot-hub", "google-pubsub-push"}
-"""Types whose port can't be chosen, or that connect when something comes; their endpoints are made as all others are."""
 HOSTS = ("127.0.0.1", "localhost")
 
 
@@ -37,6 +35,7 @@ def door():
 
 
 AWS = {"accessKeyId": "a", "secretAccessKey": "b"}
+PUSHED = {"project": "plant", "subscription": "sub", "audience": "a", "serviceAccount": "s@example.com"}
 NOWHERE = "http://192.0.2.1/"
 
 
@@ -68,7 +67,11 @@ INTEGRATIONS = {
     "aws-sqs": lambda host, port: {**AWS, "queueUrl": f"http://{host}:{port}/1/q", "region": "eu-central-1"},
     "aws-sqs-proxy": proxied(**AWS, queueUrl=f"{NOWHERE}1/q", region="eu-central-1"),
     "aws-kinesis": lambda host, port: {**AWS, "stream": "s", "region": "eu-central-1", "endpoint": f"http://{host}:{port}"},
+    "azure-iot-hub": lambda host, port: {"connectionString": iot_hub(host, port)},
+    "azure-iot-hub-ws": lambda host, port: {"connectionString": iot_hub(host, port), "websocket": True},
+    "azure-iot-hub-proxy": proxied(connectionString="HostName=192.0.2.1;SharedAccessKeyName=n;SharedAccessKey=a2V5"),
     "google-pubsub": lambda host, port: {"project": "plant", "topic": "top", "endpoint": f"http://{host}:{port}"},
+    "google-pubsub-proxy": proxied(project="plant", topic="top", endpoint=NOWHERE),
 }  # fmt: skip
 """By a type, and by a way there where it has several."""
 WAYS = ("tls", "oauth2", "proxy", "ws")
@@ -82,8 +85,15 @@ SOURCES = {
     "aws-sqs": lambda host, port: {**AWS, "queueUrl": f"http://{host}:{port}/1/q", "region": "eu-central-1"},
     "aws-kinesis": lambda host, port: {**AWS, "stream": "s", "region": "eu-central-1", "endpoint": f"http://{host}:{port}"},
     "google-pubsub": lambda host, port: {"project": "plant", "subscription": "sub", "endpoint": f"http://{host}:{port}"},
+    "google-pubsub-push": lambda host, port: {**PUSHED, "keys": {"url": f"http://{host}:{port}/certs"}},
+    "google-pubsub-push-proxy": lambda host, port: {**PUSHED, "keys": {"url": NOWHERE, "proxy": f"http://{host}:{port}"}},
+    "azure-iot-hub": lambda host, port: {"connectionString": event_hub(host, port)},
     "opc-ua": lambda host, port: {"url": f"opc.tcp://{host}:{port}"},
 }  # fmt: skip
+
+
+def iot_hub(host, port):
+    return f"HostName={host}:{port};SharedAccessKeyName=n;SharedAccessKey=a2V5"
 
 
 def event_hub(host, port):
@@ -102,7 +112,7 @@ def type_of(kind):
 def test_every_type_that_connects_has_a_case(kind, table, known):
     types = Types("none", MemoryReactor(), table, FakeConnector())
     connecting = {each.name for each in types if set(each.settings.__struct_fields__) & CONNECTING}
-    assert connecting - {type_of(each) for each in known} <= LATER
+    assert connecting - {type_of(each) for each in known} == set()
 
 
 @pytest.mark.parametrize("host", HOSTS)
@@ -128,12 +138,52 @@ def test_no_integration_knocks(gateway, door, kind, host):
 def test_no_datasource_knocks(gateway, door, kind, host):
     name = f"{kind}-{host.partition('.')[0]}"
     configuration = SOURCES[kind](host, door.getsockname()[1])
-    gateway.create("datasources", name=name, type=type_of(kind), configuration=configuration)
+    gateway.create(
+        "datasources", name=name, type=type_of(kind), routingKey=f"key-{name}", configuration=configuration
+    )
 
     def refused():
         return gateway.api("GET", f"/datasources/{name}").json["status"].get("lastError")
 
     said = wait_until(refused, 20, "its word")
     assert "forbidden here" in said
+    with pytest.raises(BlockingIOError):
+        door.accept()
+
+
+UPLINK = {"end_device_ids": {"device_id": "probe-7", "dev_eui": "70B3D57ED0000017"}, "received_at": "2026-11-22T00:00:00Z",
+          "uplink_message": {"session_key_id": "k", "f_cnt": 1, "f_port": 2, "frm_payload": "AOc="}}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", ["server", "proxy"])
+@pytest.mark.parametrize("host", HOSTS)
+def test_no_call_of_a_platform_s_api_knocks(gateway, door, host, way):
+    """A downlink by the API of a network that posts uplinks."""
+    there, name = f"http://{host}:{door.getsockname()[1]}", f"tts-{way}-{host.partition('.')[0]}"
+    access = {
+        "server": NOWHERE,
+        "values": {"application": "a", "webhook": "w"},
+        "secrets": {"token": "t"},
+        way: there,
+    }
+    gateway.create(
+        "converters",
+        name=name,
+        script="function Decoder(p, m) { return {deviceName: '" + name + "', telemetry: {n: 1}}; }",
+    )
+    gateway.create(
+        "datasources", name=name, type="http", routingKey=f"key-{name}", converter=name,
+        configuration={"preset": "the-things-stack", "downlinkApi": access},
+    )  # fmt: skip
+    uplink = {**UPLINK, "end_device_ids": {**UPLINK["end_device_ids"], "device_id": name}}
+    assert gateway.post(f"key-{name}", uplink).status < 300
+    wait_until(lambda: gateway.api("GET", f"/devices/{name}").status == 200, 20, "the device to be known")
+    answer = gateway.api("POST", f"/devices/{name}/downlinks?allowUnknown=true", {"data": "AQ=="})
+    assert answer.status < 300, answer.body
+
+    def refused():
+        return "forbidden here" in str(gateway.api("GET", f"/datasources/{name}").json["status"])
+
+    wait_until(refused, 20, "its word")
     with pytest.raises(BlockingIOError):
         door.accept()

@@ -1,4 +1,5 @@
-"""A gateway that gets a twentieth of a processor for ten minutes: no good message fails, no good converter is suspended."""
+"""A gateway that gets a twentieth of a processor for ten minutes: no good message fails, no good converter is suspended, and targets
+of each kind get all."""
 
 import time
 
@@ -20,7 +21,12 @@ SCRIPTS = {
 
 @pytest.mark.soak
 @pytest.mark.parametrize("by_rank", [False, True], ids=["by a quota", "by its rank"])
-def test_a_gateway_that_is_nearly_starved_converts_everything_and_suspends_nobody(gateway, by_rank):
+def test_a_gateway_that_is_nearly_starved_converts_and_delivers_everything_and_suspends_nobody(
+    gateway, all_kinds, by_rank
+):
+    for name, target in all_kinds.items():
+        where = target.configuration(target.server.port)
+        gateway.create("integrations", name=name, type=name, configuration=where)
     for name, script in SCRIPTS.items():
         gateway.create("converters", name=name, script=script)
         gateway.create("datasources", name=name, type="http", routingKey=name, converter=name)
@@ -36,6 +42,8 @@ def test_a_gateway_that_is_nearly_starved_converts_everything_and_suspends_nobod
     wait_until(
         lambda: not gateway.messages(state="received", limit=1), HANGS, "every message to be converted"
     )
+    for name, target in all_kinds.items():
+        wait_until(lambda target=target: len(target.arrived()) >= sent, HANGS, f"{name} to get everything")
     messages = gateway.all_messages()
     print(f"{len(messages)} messages")
     other = [message for message in messages if message["state"] != "converted"]

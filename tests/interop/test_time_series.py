@@ -42,11 +42,15 @@ def record(seq, name, type_, *readings):
     return telemetry(seq, name, type_, int(reactor.seconds() * 1000), json.dumps(body).encode())
 
 
+def spec_of(preset, answers):
+    """What a preset makes of answers, as `Delivering` takes it."""
+    spec = target_presets()[preset].spec("one", answers)
+    return {key: spec[key] for key in ("configuration", "format", "split", "template") if key in spec}
+
+
 async def deliver(preset, answers, records, **more):
     """Deliver these by a preset; returns the accounts and the dead letters' errors."""
-    spec = target_presets()[preset].spec("one", answers)
-    how = {key: spec[key] for key in ("configuration", "format", "split")}
-    async with Delivering("http", **how, **more) as world:
+    async with Delivering("http", **spec_of(preset, answers), **more) as world:
         world.journal.put(records)
         world.service.feed(records)
         stats = await world.settled()

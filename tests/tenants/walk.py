@@ -48,6 +48,12 @@ ELSE = frozenset({"after", "before", "script", "decoder", "payload", "hex", "tex
 """Where a name is no name: a list goes on behind it or before it whether it is there or not, and a script's text is what it is."""
 
 
+def _goes_on(operation: dict[str, Any]) -> bool:
+    """Whether an answer has no end: who sees what there has tests of its own, beside those of streams."""
+    answers = operation["responses"].values()
+    return any("text/event-stream" in answer.get("content", ()) for answer in answers)
+
+
 class Step(Struct, frozen=True):
     """One request, with the names of the other tenant that stand in it."""
 
@@ -69,6 +75,8 @@ class Walk:
         self._share = share
         self._random = Random(seed)
         self.document: dict[str, Any] = {}
+        self.endless: list[str] = []
+        """Operations whose answers don't end, which are not tried here."""
         self.requests = 0
         self.statuses: dict[str, set[int]] = {}
         self.operations: dict[str, int] = {}
@@ -82,6 +90,8 @@ class Walk:
             for path, item in self.document["paths"].items()
             for method, operation in item.items()
         ]
+        self.endless = [f"{method} {path}" for method, path, each in operations if _goes_on(each)]
+        operations = [each for each in operations if not _goes_on(each[2])]
         for method, path, operation in sorted(operations, key=lambda each: _ORDER.index(each[0])):
             self.operations[f"{method} {path}"] = 0
             for step in self._steps(method, path, operation):

@@ -29,7 +29,7 @@ BAD = [
 
 
 LOCKS = ("requirements.lock", "requirements-extras.lock")
-FOR_DEVELOPERS = {"test", "lint", "dist", "soak", "bench"}
+FOR_DEVELOPERS = {"test", "lint", "dist", "docs", "soak", "bench"}
 """Extras that nobody installs who only runs a gateway."""
 
 

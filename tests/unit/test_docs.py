@@ -1,6 +1,7 @@
 """The documentation as a whole: each type has its page, each page is found, each link leads somewhere."""
 
 import re
+import runpy
 
 import pytest
 from twisted.internet.task import Clock
@@ -81,3 +82,25 @@ def test_every_link_leads_somewhere(path):
         assert target.exists(), link
         if anchor:
             assert anchor in anchors(target), link
+
+
+def test_every_page_has_one_place_in_the_navigation_of_the_site():
+    navigation = runpy.run_path(str(DOCS / "site" / "navigation.py"))["NAVIGATION"]
+    placed = [page for pages in navigation.values() for page in pages]
+    outside = {"README.md", "SECURITY.md", "CHANGELOG.md", "benchmarks/README.md"}
+    assert sorted(placed) == sorted(
+        {str(path.relative_to(ROOT)) for path in PAGES if path != DOCS / "index.md"} | outside
+    )
+
+
+def test_the_glossary_has_each_word_once_in_alphabetical_order():
+    words = re.findall(r"^\| \*\*(.+?)\*\* \|", (DOCS / "glossary.md").read_text(), re.M)
+    assert words == sorted(set(words))
+
+
+def test_the_glossary_has_the_words_that_the_architecture_introduces():
+    words = set(re.findall(r"\*\*(.+?)\*\*", (DOCS / "glossary.md").read_text()))
+    introduced = re.findall(
+        r"(?<!\*)\*{1,2}([a-z]+)\*{1,2}(?!\*)", CODE.sub("", (DOCS / "architecture.md").read_text())
+    )
+    assert {"cursor", "envelope", "preset"} <= set(introduced) <= words

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from msgspec import Struct
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
@@ -39,6 +40,14 @@ Entries = list[tuple[StoredUplink, Waiter]]
 
 Held = tuple[int, str, str, int, tuple[str, ...]]
 """Position, tenant, datasource, when it was received (ms), and the devices that nobody knows."""
+
+
+class Flow(Struct, frozen=True):
+    """How many uplinks came in a step that begins at a gateway time, and how many records came of converters and of events."""
+
+    at_ms: SteadyMs
+    received: int
+    outputs: int
 
 
 class IJournalListener(Interface):
@@ -217,6 +226,10 @@ class IMessages(Interface):
     def dead_deliveries(query: MessageQuery, integrations: tuple[str, ...]) -> Deferred[list[FailureGroup]]:
         """Groups of the dead letters of these integrations (ids). Of the query, tenant, times, datasource and device count. Fails
         as `series` does."""
+
+    def flow(since_ms: SteadyMs, until_ms: SteadyMs, step_ms: int) -> Deferred[list[Flow]]:
+        """How much there was, of all tenants, in steps of ten seconds or more with since <= at < until (gateway time); a step is at a multiple of
+        its width, and one in which nothing came may be missing. A count may be in the step before or after. Fails as `series` does."""
 
     def stats() -> Deferred[dict[str, Any]]:
         """Counts by state, bytes, oldest, positions; as JSON."""

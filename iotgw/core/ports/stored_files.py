@@ -39,8 +39,8 @@ class IStoredFiles(Interface):
         """Where the bytes of a file are on the disk."""
 
     def begin(tenant: str, name: str, size: int, content: bytes = b"") -> Deferred[StoredFile]:
-        """A new file of ``size`` bytes, with its first ones; fires when these are on the disk. Fails with Conflict if the name is taken, with
-        SettingsError for a size or a name that no file may have, and with NoSpace."""
+        """A new file of ``size`` bytes, with its first ones; fires when these are on the disk. Fails with Conflict if the name is taken or
+        the tenant has as much as it may, with SettingsError for a size or a name that no file may have, and with NoSpace."""
 
     def append(tenant: str, name: str, offset: int, content: bytes) -> Deferred[StoredFile]:
         """Bytes that follow the first ``offset`` ones; fires when they are on the disk, and after the last of them when the file is whole and

@@ -13,6 +13,7 @@ import msgspec
 
 from iotgw.core import device_table
 from iotgw.core.device_table import COLUMNS, NoTable, Row
+from iotgw.core.private import write_file
 from iotgw.ctl.client import USAGE, CtlError
 from iotgw.ctl.command import Commands, Context
 from iotgw.ctl.gateway_names import named
@@ -350,8 +351,10 @@ def _export(context: Context) -> None:
         return
     path = Path(options.file)
     try:
-        path.touch(mode=0o600 if options.with_keys else 0o666)
-        path.write_text(text, "utf-8", newline="")
+        if options.with_keys:
+            write_file(path, text.encode())  # which nobody else may read
+        else:
+            path.write_text(text, "utf-8", newline="")
     except OSError as error:
         raise CtlError(f"{options.file}: {error.strerror}", USAGE) from error
     context.show({"exported": len(devices)}, lambda done: f"{done['exported']} devices are in {options.file}")

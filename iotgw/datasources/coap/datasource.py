@@ -128,9 +128,13 @@ class CoapDatasource:
     @property
     def _discovery(self) -> Policy | None:
         """The policy of discovery; None if it is off."""
-        mode = self.settings.discovery
-        if mode == "on" or (mode == "auto" and ipaddress.ip_address(self.settings.interface).is_loopback):
-            return self.settings.policy
+        mode, policy = self.settings.discovery, self.settings.policy
+        if not ipaddress.ip_address(self.settings.interface).is_loopback:
+            policy = structs.replace(policy, amplification=1.0)
+        elif mode == "auto":
+            mode = "on"
+        if mode == "on":
+            return policy
         return None
 
     def status(self) -> dict[str, Any]:
@@ -148,11 +152,12 @@ class CoapDatasource:
             served = [path for path in share.resources if {SEGMENT, ANY_SEGMENT}.isdisjoint(path)]
             served.sort(key=lambda path: path[:1] != ("i",))  # the one with the routing key first
             urls += [url(scheme, host, number, *path) for path in served]
+            uplinks = {each for each in share.resources.values() if isinstance(each, UplinkResource)}
+            own = sum(each.requests for each in uplinks)
             if share.is_alone:
-                found[scheme] = port.statistics()
+                found[scheme] = {**port.statistics(), "uplinkRequests": own}
             else:  # most of what a port counts can't be said to be the one's or the other's
-                uplinks = {each for each in share.resources.values() if isinstance(each, UplinkResource)}
-                found[scheme] = {"requests": sum(each.requests for each in uplinks)}
+                found[scheme] = {"requests": own}
                 found[f"{scheme}Port"] = port.statistics()
         if self._quirks:
             found["quirks"] = dict(sorted(self._quirks.items()))

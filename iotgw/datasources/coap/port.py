@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Hashable
+from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
@@ -33,6 +34,7 @@ class CoapPort:
     """Endpoint, socket and timer. ``clock`` is the time in seconds, monotonic."""
 
     log = Logger()
+    scheme = "coap"
 
     def __init__(
         self, reactor: IReactor, port: int, interface: str, clock: Callable[[], float] = time.monotonic
@@ -147,10 +149,12 @@ class CoapPort:
         host, number = metadata.get("remoteIp", ""), metadata.get("remotePort", 0)
         return (host, number, 0, 0) if ":" in host else (host, number)
 
-    def statistics(self) -> dict[str, int]:
-        """The endpoint's counters and contents, for the API."""
+    def statistics(self) -> dict[str, Any]:
+        """Which port it is, the endpoint's counters and contents, for the API."""
         endpoint = self.endpoint
+        host, number = self.address[:2]
         return {
+            "listener": f"{self.scheme} {host}:{number}",
             **vars(endpoint.counters),
             "evicted": endpoint.remembered.evicted,
             "retransmitted": endpoint.transmissions.retransmitted,

@@ -46,6 +46,8 @@ class CoapsPort(CoapPort):
     ``context`` is that of the datasource that opens it; ``files`` are the contents of those that the settings name.
     """
 
+    scheme = "coaps"
+
     def __init__(
         self,
         reactor: IReactor,
@@ -72,6 +74,7 @@ class CoapsPort(CoapPort):
         )
         super().__init__(reactor, port, interface, clock)
         self.endpoint.peers.block_size_of = block_size_of
+        self.endpoint.peers.verified = float("inf")  # the handshake proves the address
         self._unwatch = self._credentials.watch(self._end_revoked)
         self._ticking = LoopingCall(self._tick)
         self._ticking.clock = reactor
@@ -105,7 +108,7 @@ class CoapsPort(CoapPort):
         self.layer.close()
         return super().close()
 
-    def statistics(self) -> dict[str, int]:
+    def statistics(self) -> dict[str, Any]:
         """See `CoapPort.statistics`."""
         sessions = sum(1 for _ in self.layer.sessions())
         counted = {f"dtls{name[0].upper()}{name[1:]}": count for name, count in self.layer.counters.items()}

@@ -47,7 +47,8 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
         Seconds | None, Meta(description="Wait before the first retransmission; the preset's if not given.")
     ] = None
     ack_random_factor: Annotated[
-        Annotated[float, Meta(ge=1, le=10)] | None, Meta(description="Spread of that wait.")
+        Annotated[float, Meta(ge=1, le=10)] | None,
+        Meta(description="Spread of that wait.", extra_json_schema={"x-unit": "×"}),
     ] = None
     max_retransmit: Annotated[
         Annotated[int, Meta(ge=0, le=10)] | None, Meta(description="Retransmissions before giving up.")
@@ -82,9 +83,21 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
         ),
     ] = []
     rate_limit: Annotated[
-        float, Meta(ge=0, description="Requests per second and peer; beyond, 4.29. 0 is no limit.")
+        float,
+        Meta(
+            ge=0,
+            description="Requests per second and peer; beyond, 4.29. 0 is no limit.",
+            extra_json_schema={"x-unit": "1/s"},
+        ),
     ] = 0.0
-    rate_burst: Annotated[float, Meta(ge=1, description="Requests at once before the limit counts.")] = 10.0
+    rate_burst: Annotated[
+        float,
+        Meta(
+            ge=1,
+            description="Requests at once before the limit counts.",
+            extra_json_schema={"x-unit": "requests"},
+        ),
+    ] = 10.0
     discovery: Annotated[
         Literal["auto", "on", "off"],
         Meta(description="`/.well-known/core`; `auto` answers on a loopback address only."),
@@ -92,8 +105,9 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     echo: Annotated[
         bool,
         Meta(
-            description="Before a reply of more than three times the request (discovery and resources), have "
-            "the peer prove its address (RFC 9175). Without, such a reply is one block at most."
+            description="Before a reply of `resources` that is larger than its request, have the peer prove its address "
+            "(RFC 9175). Without, such a reply is one block at most. `/.well-known/core` asks for that "
+            "on any address but loopback."
         ),
     ] = False
     confirm_downlinks: Annotated[
@@ -180,7 +194,7 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
             block_size=self.block_size,
             rate=self.rate_limit,
             burst=self.rate_burst,
-            amplification=3.0 if self.echo else 0.0,
+            amplification=1.0 if self.echo else 0.0,
             lenient=self.forgiven,
             match_content=self.deduplication == "strict+content",
             response_timeout=self.response_timeout or 0.0,

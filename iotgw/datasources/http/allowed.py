@@ -13,11 +13,17 @@ from iotgw.core.ports.intake import Reason
 
 @implementer(IProtocolFactory)
 class AllowedFactory:
-    """Hands the connections of allowed addresses to ``factory``, and closes others; ``refuse`` is told of them."""
+    """Hands the connections of allowed addresses to ``factory``, and closes others; ``refuse`` is told of them. Those of a
+    proxy (``is_proxy``) are let in: it speaks for others, and each request says for whom."""
 
     def __init__(
-        self, allow: Networks, refuse: Callable[[Reason, str, str], None], factory: IProtocolFactory
+        self,
+        allow: Networks,
+        refuse: Callable[[Reason, str, str], None],
+        factory: IProtocolFactory,
+        is_proxy: Callable[[str], bool] = lambda address: False,
     ) -> None:
+        self._is_proxy = is_proxy
         self._allow = allow
         self._refuse = refuse
         self._factory = factory
@@ -33,7 +39,7 @@ class AllowedFactory:
     def buildProtocol(self, addr: IAddress) -> IProtocol | None:
         """See `IProtocolFactory.buildProtocol`."""
         host = str(getattr(addr, "host", ""))
-        if not self._allow.has(host):
+        if not (self._allow.has(host) or self._is_proxy(host)):
             self._refuse("network", host, NOT_ALLOWED)
             return None
         return self._factory.buildProtocol(addr)

@@ -27,6 +27,7 @@ from iotgw.core.ports.intake import Reason
 from iotgw.core.ports.mounts import IMounts
 from iotgw.core.refusals import GUESSES, NoteRefusal, nobody, wrong_key
 from iotgw.core.shared import SharedResource
+from iotgw.core.trusted_proxies import NO_PROXIES, TrustedProxies
 from iotgw.datasources.http.request import peer_of, problem
 
 Segments = tuple[str, ...]
@@ -52,7 +53,7 @@ class HttpMounts(SharedResource):
     ``make_site`` makes the sites of further listeners; ``reserved`` are paths that nobody may have, with all below them.
     ``is_away`` says whether an upload's routing key is that of a datasource that isn't open now: its sender may try
     again later, and should, while one whose key is nobody's should not. ``refused`` is told of the latter, as of a
-    sender at ``listener``, and of requests of other ``sites``.
+    sender at ``listener``, and of requests of other ``sites``. ``proxies`` are those in front of all these listeners.
     """
 
     def __init__(
@@ -64,13 +65,15 @@ class HttpMounts(SharedResource):
         listener: str = "api",
         sites: OwnSites | None = None,
         guesses: KeyGuesses | None = None,
+        proxies: TrustedProxies = NO_PROXIES,
     ) -> None:
         self.make_site = make_site
+        self.proxies = proxies
         self._sites = sites or OwnSites()
         self._listener = listener
         self._refused = refused
         self._guesses = guesses
-        self._nobody = _Nobody(self._refuse, guesses)
+        self._nobody = _Nobody(self.refuse, guesses)
         self.is_away = is_away
         self._is_closing = False
         self._reserved = tuple(reserved)
@@ -104,7 +107,7 @@ class HttpMounts(SharedResource):
         if key in self._above or any(each in self._resources for each in (*above, key)):
             raise SettingsError("path", f"{HttpMount(path)} is taken by another datasource")
         self._resources[key] = resource
-        self._refusers[key] = None if is_for_all_sites else refuse or self._refuse
+        self._refusers[key] = None if is_for_all_sites else refuse or self.refuse
         self._above.update(above)
         self._longest = max(self._longest, len(key))
 
@@ -124,6 +127,7 @@ class HttpMounts(SharedResource):
             listener=listener,
             sites=self._sites,
             guesses=self._guesses,
+            proxies=self.proxies,
         )
 
     def close(self) -> None:
@@ -150,7 +154,7 @@ class HttpMounts(SharedResource):
             return _AWAY
         if first != UPLOADS.encode():
             return None
-        if objection := self._object_to(request, self._refuse):
+        if objection := self._object_to(request, self.refuse):
             return objection
         is_away = bool(rest) and self.is_away(rest[0].decode("utf-8", "replace"))
         return (self._limited(first, rest, request) or _AWAY) if is_away else self._nobody
@@ -162,10 +166,11 @@ class HttpMounts(SharedResource):
         peer, key = peer_of(request), rest[0].decode("utf-8", "replace")
         if self._guesses.may(peer, key):
             return None
-        self._refuse("key", peer, "it has tried many wrong routing keys, and this one for the first time")
+        self.refuse("key", peer, "it has tried many wrong routing keys, and this one for the first time")
         return _GUESSER
 
-    def _refuse(self, reason: Reason, peer: str, message: str) -> None:
+    def refuse(self, reason: Reason, peer: str, message: str) -> None:
+        """Note that somebody at ``peer`` was turned away at this listener."""
         self._refused(self._listener, reason, peer, message)
 
     def _object_to(

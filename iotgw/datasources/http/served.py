@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +20,7 @@ from iotgw.core.urls import url
 from iotgw.datasources.http.allowed import AllowedFactory
 from iotgw.datasources.http.listener import Listener
 from iotgw.datasources.http.mounts import HttpMounts, MountRoot, Segments
+from iotgw.datasources.http.proxied import ProxiedFactory
 from iotgw.datasources.http.server_tls import RenewableContext, ServerTls, TlsFactory
 
 LOOK = 5.0
@@ -98,7 +100,11 @@ class Served:
             certified = RenewableContext(self._tls, files, self._report)
             factory = TlsFactory(certified, factory)
         if context.allow:
-            factory = AllowedFactory(context.allow, context.intake.refuse, factory)
+            factory = AllowedFactory(context.allow, context.intake.refuse, factory, mounts.proxies.has)
+        if mounts.proxies.begin_connections():
+            factory = ProxiedFactory(
+                mounts.proxies, partial(context.intake.refuse, "network"), context.reactor, factory
+            )
         self._port = context.reactor.listenTCP(listener.port, factory, interface=listener.interface)
         if self._tls is not None and self._tls.files:
             self._look_after(certified, self._tls.files)

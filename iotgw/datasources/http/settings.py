@@ -27,10 +27,12 @@ _SEGMENT = re.compile(r"[A-Za-z0-9_.~-]{1,64}")
 class UploadSecurity(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """How a client proves that it may upload."""
 
-    mode: Literal["none", "basic", "bearer"] = "none"
-    username: str = ""
-    password: Secret = ""
-    token: Secret = ""
+    mode: Annotated[
+        Literal["none", "basic", "bearer"], Meta(description="How a client proves that it may upload.")
+    ] = "none"
+    username: Annotated[str, Meta(description="The user's name, for `basic`.")] = ""
+    password: Annotated[Secret, Meta(description="The user's password, for `basic`.")] = ""
+    token: Annotated[Secret, Meta(description="The token, for `bearer`.")] = ""
 
 
 Method = Literal["POST", "PUT", "GET"]
@@ -44,9 +46,11 @@ def usual_methods() -> list[Method]:
 class HttpAnswer(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """The answer to an upload that is stored, where there is nothing else to say."""
 
-    status: Annotated[int, Meta(ge=200, le=299)] = 200
-    body: str = ""
-    content_type: str = "text/plain; charset=utf-8"
+    status: Annotated[int, Meta(ge=200, le=299, description="The status of the answer.")] = 200
+    body: Annotated[str, Meta(description="The text of the answer.")] = ""
+    content_type: Annotated[str, Meta(description="The media type of that text.")] = (
+        "text/plain; charset=utf-8"
+    )
 
     def __post_init__(self) -> None:
         """Refuse a body where HTTP has none, and what is no header."""

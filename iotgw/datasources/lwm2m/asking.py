@@ -24,6 +24,7 @@ from iotgw.wire.coap.message import Message
 from iotgw.wire.coap.pending import Unanswered
 from iotgw.wire.coap.refusals import is_final
 from iotgw.wire.coap.timing import Policy
+from iotgw.wire.coap.transmission import UNPROVED
 from iotgw.wire.lwm2m import commands, paths
 from iotgw.wire.lwm2m.operations import Operation, request
 from iotgw.wire.lwm2m.paths import ROOT, Path
@@ -199,7 +200,8 @@ class Asking:
 
     def _is_there(self, device: Lwm2mDevice, unanswered: Unanswered) -> bool:
         """Whether a device that left a request unanswered may be asked something else."""
-        if unanswered.was_sent and unanswered.first is None:
+        is_away = unanswered.was_sent or unanswered.reason == UNPROVED
+        if is_away and unanswered.first is None:
             device.is_asleep = True
             return False
         return unanswered.first is not None

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from msgspec import structs
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from zope.interface import implementer
 
@@ -137,6 +138,7 @@ class Serving:
         self.endpoint = endpoint
         self._accounts = accounts
         self._form = form
+        self._policy = structs.replace(source.settings.coap.policy, proves=True)
         self._steps: list[tuple[str, Message]] = []
         self.is_over = False
 
@@ -196,7 +198,7 @@ class Serving:
                 call(outcome)
 
         self._port.endpoint.request(
-            message, self._remote, partial(unless_over, done), partial(unless_over, failed), self._source.settings.coap.policy,
+            message, self._remote, partial(unless_over, done), partial(unless_over, failed), self._policy,
             within=WITHIN,
         )  # fmt: skip
         self._port.sent()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from msgspec import structs
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from zope.interface import implementer
 
@@ -73,7 +74,7 @@ class Lwm2mDatasource:
         self._is_mixed = settings.security_mode == "MIXED"
         if settings.security_mode != "NO_SECURE":
             self._intake.proves = True
-        policy = settings.coap.policy
+        policy = structs.replace(settings.coap.policy, proves=True)
         self.registrations = Registrations(self, settings, context)
         self._observing = Observing(self, policy)
         self._asking = Asking(

@@ -120,6 +120,8 @@ class Door:
         if device is None:
             reply(UNKNOWN)
             return
+        if remote == device.told_at:
+            self._port.endpoint.proved(remote)
         if device.remote != remote:
             self._asking.leave(device)
             self._is_at(device, remote)

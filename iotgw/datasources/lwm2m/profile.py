@@ -106,8 +106,12 @@ class Lwm2mProfile(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
         list[str], Meta(description="Patterns of endpoint names, such as `urn:imei:86*`; none is all.")
     ] = []
     device_type: Annotated[str, Meta(description="The type of the devices; `lwm2m`, if empty.")] = ""
-    observe_attr: ObserveAttr = ObserveAttr()
-    client_settings: ClientSettings = field(name="clientLwM2mSettings", default=ClientSettings())
+    observe_attr: Annotated[ObserveAttr, Meta(description="What is observed, with its attributes.")] = (
+        ObserveAttr()
+    )
+    client_settings: Annotated[ClientSettings, Meta(description="How clients are treated.")] = field(
+        name="clientLwM2mSettings", default=ClientSettings()
+    )
 
     def fits(self, endpoint: str) -> bool:
         """Whether it is the profile of an endpoint, unless one before it is."""

@@ -8,6 +8,7 @@ from typing import Protocol
 from iotgw.core.model import Answer, Status
 from iotgw.datasources.lwm2m.registration import Said, objects_of, said
 from iotgw.wire.coap import numbers as n
+from iotgw.wire.coap.defence import size_of
 from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.message import Message, error, options
 from iotgw.wire.coap.site import Path, Resource
@@ -16,6 +17,8 @@ from iotgw.wire.lwm2m.values import CodecError
 
 Reply = Callable[[Message], None]
 FULL = "the gateway is full"
+ID_SIZE = 12
+"""Characters of a registration's id."""
 BUSY = error(n.SERVICE_UNAVAILABLE, FULL, (n.MAX_AGE, 30))
 LONGEST_LINKS = 16 << 10
 """Bytes of a device's links, which are kept for as long as it is registered; real devices send some hundred."""
@@ -100,6 +103,15 @@ class Rd(_ForDevices):
             links = request.payload or None
             self._registrar.update(exchange.remote, exchange.rest[0], what, links, reply)
         else:
+            self._register(request, exchange, what, reply)
+
+    def _register(self, request: Message, exchange: Exchange, what: Said, reply: Reply) -> None:
+        """The answer names the registration's id. It goes to an address that may be forged, so it must not be larger than what came
+        from there; no registration that says what its device has is that small."""
+        said_bytes = sum(1 + len(query.encode()) for query in request.options.queries) + len(request.payload)
+        if exchange.peer.verified <= exchange.received and said_bytes <= ID_SIZE:
+            reply(Message(n.BAD_REQUEST))
+        else:
             self._registrar.register(exchange.remote, what, request.payload, reply)
 
     def _delete(self, exchange: Exchange, reply: Reply) -> None:
@@ -120,9 +132,11 @@ class Dp(_ForDevices):
 
 
 def replying(exchange: Exchange, sent: Callable[[], None]) -> Reply:
-    """What replies to an exchange, now or later."""
+    """What replies to an exchange, now or later. What is left of the request's size may then be sent to find out whether its
+    sender's address is real."""
 
     def reply(response: Message) -> None:
+        exchange.peer.room = max(0, size_of(exchange.request) - size_of(response))
         exchange.reply(response)
         if exchange.acknowledged:
             sent()

@@ -23,6 +23,7 @@ from iotgw.datasources.lwm2m import registration as rows
 from iotgw.datasources.lwm2m.device import Lwm2mDevice
 from iotgw.datasources.lwm2m.expiry import Expiry
 from iotgw.datasources.lwm2m.profile import ProfilePlan
+from iotgw.datasources.lwm2m.registering import ID_SIZE
 from iotgw.datasources.lwm2m.registration import LIFETIME, Lwm2mRegistration, Said
 from iotgw.datasources.lwm2m.settings import Lwm2mSettings
 
@@ -135,7 +136,7 @@ class Registrations:
         they are replaced at the device as well, if it still has them."""
         former = self._by_endpoint.get(endpoint)
         made = Lwm2mRegistration(
-            id=secrets.token_urlsafe(9),
+            id=secrets.token_urlsafe(ID_SIZE * 3 // 4),
             endpoint=endpoint,
             device=device,
             proved=proved[0],
@@ -156,6 +157,7 @@ class Registrations:
             self._remove(former)
         self._put(now)
         now.port, remote = at
+        now.told_at = remote
         now.heard = self._context.reactor.seconds()
         self.moved(now, remote)
         self._settle(now, "register", lambda answer: settled(now, answer))

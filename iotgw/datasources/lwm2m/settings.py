@@ -118,9 +118,21 @@ class Lwm2mSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_un
     ] = 1024
     max_body: Annotated[int, Meta(gt=0, description="Largest body that comes in, block-wise.")] = 1 << 20
     rate_limit: Annotated[
-        float, Meta(ge=0, description="Requests per second and peer; beyond, 4.29. 0 is no limit.")
+        float,
+        Meta(
+            ge=0,
+            description="Requests per second and peer; beyond, 4.29. 0 is no limit.",
+            extra_json_schema={"x-unit": "1/s"},
+        ),
     ] = 0.0
-    rate_burst: Annotated[float, Meta(ge=1, description="Requests at once before the limit counts.")] = 10.0
+    rate_burst: Annotated[
+        float,
+        Meta(
+            ge=1,
+            description="Requests at once before the limit counts.",
+            extra_json_schema={"x-unit": "requests"},
+        ),
+    ] = 10.0
 
     def __post_init__(self) -> None:
         """Refuse settings that couldn't work."""

@@ -71,7 +71,7 @@ class MqttSourceSettings(
             description="Where downlinks go, with `{identity}` and `{topic}` (the uplink's); empty is nowhere."
         ),
     ] = ""
-    downlink_qos: Literal[0, 1, 2] = 1
+    downlink_qos: Annotated[Literal[0, 1, 2], Meta(description="The quality of service of downlinks.")] = 1
     downlink_retain: Annotated[
         bool,
         Meta(

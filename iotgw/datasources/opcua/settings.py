@@ -30,7 +30,9 @@ class OpcuaSecurity(Struct, frozen=True, kw_only=True, rename="camel", forbid_un
     """Signed and encrypted messages."""
 
     policy: Annotated[Policy, Meta(description="The policy; `none` is without security.")] = "none"
-    mode: Mode = "signAndEncrypt"
+    mode: Annotated[Mode, Meta(description="Whether messages are signed, or signed and encrypted.")] = (
+        "signAndEncrypt"
+    )
     certificate: Annotated[Pem, Meta(description="Our certificate, PEM. The server has to trust it.")] = ""
     key: Annotated[SecretPem, Meta(description="The private key of `certificate`.")] = ""
     server_certificate: Annotated[
@@ -71,9 +73,9 @@ class OpcuaSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_un
             description="The server: `opc.tcp://host:4840/path`; stored encrypted, as it may have a password.",
         ),
     ]
-    username: str = ""
-    password: Secret = ""
-    security: OpcuaSecurity = OpcuaSecurity()
+    username: Annotated[str, Meta(description="The user's name at the server.")] = ""
+    password: Annotated[Secret, Meta(description="The user's password at the server.")] = ""
+    security: Annotated[OpcuaSecurity, Meta(description="How the connection is secured.")] = OpcuaSecurity()
     nodes: Annotated[
         list[NodeId],
         Meta(
@@ -111,7 +113,12 @@ class OpcuaSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_un
         ),
     ] = 10
     deadband: Annotated[
-        float, Meta(ge=0, description="By how much a number has to change to be reported; 0 is any change.")
+        float,
+        Meta(
+            ge=0,
+            description="By how much a number has to change to be reported; 0 is any change.",
+            extra_json_schema={"x-unit": ""},
+        ),
     ] = 0.0
     deadband_percent: Annotated[
         bool, Meta(description="`deadband` is in percent of the variable's range, for servers that know it.")

@@ -140,10 +140,21 @@ class FrameHeader(Struct, frozen=True, kw_only=True, rename="camel", forbid_unkn
             description="What frames of this form begin with, in hexadecimal.",
         ),
     ]
-    length_field_offset: Annotated[int, Meta(ge=0, le=1024)] = 0
-    length_field_length: Literal[1, 2, 3, 4, 8] = 2
-    length_adjustment: Annotated[int, Meta(ge=-1024, le=1024)] = 0
-    initial_bytes_to_strip: Annotated[int, Meta(ge=0, le=1024)] = 0
+    length_field_offset: Annotated[
+        int, Meta(ge=0, le=1024, description="Bytes before the field that says how long a message is.")
+    ] = 0
+    length_field_length: Annotated[Literal[1, 2, 3, 4, 8], Meta(description="Bytes of that field.")] = 2
+    length_adjustment: Annotated[
+        int,
+        Meta(
+            ge=-1024,
+            le=1024,
+            description="What is added to the field's value to have the number of bytes behind it.",
+        ),
+    ] = 0
+    initial_bytes_to_strip: Annotated[
+        int, Meta(ge=0, le=1024, description="Bytes at the begin of each message that are taken away.")
+    ] = 0
 
 
 class BinaryHandler(
@@ -160,11 +171,27 @@ class BinaryHandler(
     max_frame_length: Annotated[
         Limit, Meta(description="Longest frame in bytes; beyond, the stream is closed.")
     ] = 128
-    length_field_offset: Annotated[int, Meta(ge=0, le=1024)] = 0
-    length_field_length: Literal[1, 2, 3, 4, 8] = 2
-    length_adjustment: Annotated[int, Meta(ge=-1024, le=1024)] = 0
-    initial_bytes_to_strip: Annotated[int, Meta(ge=0, le=1024)] = 0
-    byte_order: Literal["BIG_ENDIAN", "LITTLE_ENDIAN"] = "BIG_ENDIAN"
+    length_field_offset: Annotated[
+        int, Meta(ge=0, le=1024, description="Bytes before the field that says how long a message is.")
+    ] = 0
+    length_field_length: Annotated[
+        Literal[1, 2, 3, 4, 8], Meta(description="Bytes of that field: 1, 2, 3, 4 or 8.")
+    ] = 2
+    length_adjustment: Annotated[
+        int,
+        Meta(
+            ge=-1024,
+            le=1024,
+            description="What is added to the field's value to have the number of bytes behind it.",
+        ),
+    ] = 0
+    initial_bytes_to_strip: Annotated[
+        int, Meta(ge=0, le=1024, description="Bytes at the begin of each message that are taken away.")
+    ] = 0
+    byte_order: Annotated[
+        Literal["BIG_ENDIAN", "LITTLE_ENDIAN"],
+        Meta(description="Whether the field's most significant byte comes first."),
+    ] = "BIG_ENDIAN"
     headers: Annotated[
         list[FrameHeader],
         Meta(

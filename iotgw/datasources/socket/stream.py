@@ -19,7 +19,7 @@ from zope.interface import implementer
 
 from iotgw.core.allowance import Allowance
 from iotgw.core.descriptors import are_few
-from iotgw.core.networks import NOT_ALLOWED
+from iotgw.core.networks import NOT_ALLOWED, Networks
 from iotgw.core.ports.datasources import DatasourceContext, IDatasource
 from iotgw.core.urls import url
 from iotgw.datasources.sampling import SampledEvents
@@ -56,10 +56,23 @@ class StreamSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_u
             "connection. Only behind a load balancer that sends it: anybody else could lie."
         ),
     ] = False
+    trusted_proxies: Annotated[
+        list[str],
+        Meta(
+            description="Addresses or networks of these load balancers: connections of others are closed. If none is named, everybody who "
+            "gets to the port is believed."
+        ),
+    ] = []
 
     def __post_init__(self) -> None:
-        """Refuse an interface that nothing could listen on."""
+        """Refuse an interface that nothing could listen on, and proxies that are none."""
         ipaddress.ip_address(self.interface.partition("%")[0])
+        try:
+            Networks(self.trusted_proxies)
+        except ValueError as error:
+            raise ValueError(str(error).replace("allow", "trustedProxies")) from error
+        if self.trusted_proxies and not self.proxy_protocol:
+            raise ValueError("trustedProxies: expected `proxyProtocol` beside it")
 
 
 @implementer(IDatasource)
@@ -75,6 +88,7 @@ class StreamSource(ServerFactory):
         make_session: Callable[[DeviceConnection], StreamSession],
     ) -> None:
         self.settings = settings
+        self._trusted = Networks(settings.trusted_proxies)
         self.context = context
         self.make_session = make_session
         self.counts: Counter[str] = Counter()
@@ -93,7 +107,11 @@ class StreamSource(ServerFactory):
             self._note_refused(getattr(addr, "host", ""), "too few files and connections are left")
             return None
         host = getattr(addr, "host", "")
-        if not (self.settings.proxy_protocol or self.allows(host)):
+        if self.settings.proxy_protocol:
+            if not self._trusted.has(host):
+                self._note_refused(host, "it is no trusted proxy")
+                return None
+        elif not self.allows(host):
             return None
         return DeviceConnection(self)
 

@@ -18,14 +18,17 @@ from iotgw.wire.tekelek.command import CLOSING
 class TekelekDevice(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """What is set for one device, by its IMEI."""
 
-    password: Secret = ""
+    password: Annotated[Secret, Meta(description="The device's password, which its commands carry.")] = ""
     tank_height: Annotated[
-        Annotated[float, Meta(gt=0)] | None, Meta(description="In cm; used to compute `level` from ullage.")
+        Annotated[float, Meta(gt=0)] | None,
+        Meta(description="In cm; used to compute `level` from ullage.", extra_json_schema={"x-unit": "cm"}),
     ] = None
     s26: Annotated[
         str | None, Meta(description="Register S26 in hexadecimal: what a logger's value counts.")
     ] = None
-    time_zone: str | None = None
+    time_zone: Annotated[
+        str | None, Meta(description="The time zone of its clock, such as `Europe/Berlin`.")
+    ] = None
 
     def __post_init__(self) -> None:
         """Refuse a time zone that nobody knows."""

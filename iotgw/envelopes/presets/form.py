@@ -52,7 +52,9 @@ class PayloadForm(Form, frozen=True, kw_only=True):
     """Where the device's own bytes are."""
 
     at: Annotated[str, Meta(description="Expression: the encoded payload.")]
-    encoding: Encoding = "base64"
+    encoding: Annotated[
+        Encoding, Meta(description="How the device's bytes are written in the platform's message.")
+    ] = "base64"
 
 
 class GatewaysForm(Form, frozen=True, kw_only=True):
@@ -68,14 +70,14 @@ class TimeForm(Form, frozen=True, kw_only=True):
     """When the reading was taken, or the network heard it: `time` in the metadata, in ms since 1970."""
 
     at: Annotated[str, Meta(description="Expression: the time.")]
-    unit: Unit = "iso"
+    unit: Annotated[Unit, Meta(description="What a number counts since 1970.")] = "iso"
 
 
 class BatchForm(Form, frozen=True, kw_only=True):
     """Several messages in one field of a form, a line for each, as SigFox's batch callbacks have them: ``body`` is then an
     object with a list under the field's name."""
 
-    field: str = "batch"
+    field: Annotated[str, Meta(description="The field of the body that has the list of messages.")] = "batch"
     separator: Annotated[
         str, Meta(min_length=1, max_length=8, description="Between the parts of a line.")
     ] = ";"
@@ -85,7 +87,9 @@ class BatchForm(Form, frozen=True, kw_only=True):
 class ProofForm(Form, frozen=True, kw_only=True):
     """How a request proves that the platform sent it."""
 
-    way: Literal["none", "header", "basic", "hook"] = "none"
+    way: Annotated[
+        Literal["none", "header", "basic", "hook"], Meta(description="How the platform proves itself.")
+    ] = "none"
     header: Annotated[str, Meta(description='Suggested header of `way = "header"`.')] = ""
     hook: Annotated[
         str, Meta(description='Name of the check of `way = "hook"`; it needs the setting `secret`.')
@@ -95,7 +99,9 @@ class ProofForm(Form, frozen=True, kw_only=True):
 class AnswerForm(Form, frozen=True, kw_only=True):
     """What an answer over HTTP is, and whether it reaches the device."""
 
-    status: Literal[200, 202, 204] = 204
+    status: Annotated[
+        Literal[200, 202, 204], Meta(description="The status of an answer to an upload that is stored.")
+    ] = 204
     carries: Annotated[
         str,
         Meta(description="Condition: this message's answer takes a downlink to its device; empty is never."),
@@ -109,8 +115,8 @@ class AnswerForm(Form, frozen=True, kw_only=True):
 class SecretsForm(Form, frozen=True, kw_only=True):
     """What never enters a message's metadata, beside what the gateway knows as secret by its name."""
 
-    headers: list[str] = []
-    parameters: list[str] = []
+    headers: Annotated[list[str], Meta(description="Names of headers that carry secrets.")] = []
+    parameters: Annotated[list[str], Meta(description="Names of parameters that carry secrets.")] = []
 
 
 class ReceiptForm(Form, frozen=True, kw_only=True):
@@ -118,7 +124,7 @@ class ReceiptForm(Form, frozen=True, kw_only=True):
 
     kind: Annotated[str, Meta(description="A word of `kind.words`.")]
     when: Annotated[str, Meta(description="Condition; empty always holds.")] = ""
-    became: Became
+    became: Annotated[Became, Meta(description="What the receipt says of the downlink.")]
     item: Annotated[
         str,
         Meta(
@@ -171,7 +177,10 @@ class ResultForm(Form, frozen=True, kw_only=True):
     ``denied``, 408, 425, 429, 502, 503 and 504 are ``later``, other 5xx are ``lost``, and the rest is ``refused``."""
 
     when: Annotated[str, Meta(description="Condition; sees `status`, `headers`, `body`.")]
-    means: Literal["accepted", "refused", "lost", "later", "denied"]
+    means: Annotated[
+        Literal["accepted", "refused", "lost", "later", "denied"],
+        Meta(description="What becomes of the downlink then."),
+    ]
     reason: Annotated[str, Meta(description="Expression: why.")] = ""
 
 
@@ -179,7 +188,7 @@ class CallForm(Form, frozen=True, kw_only=True):
     """A downlink by a call of the platform's API. Its expressions see what those of ``mqtt`` see except ``topic``,
     ``settings``: what the user said of the API, and ``uplink``: the metadata of the device's last uplink."""
 
-    method: Literal["POST", "PUT", "GET"] = "POST"
+    method: Annotated[Literal["POST", "PUT", "GET"], Meta(description="The method of the call.")] = "POST"
     url: Annotated[
         str, Meta(description="Expression: the URL, made of settings only, never of what a peer sent.")
     ]
@@ -193,7 +202,7 @@ class CallForm(Form, frozen=True, kw_only=True):
         ),
     ] = "none"
     hook: Annotated[str, Meta(description="Name of the hook of `sign`.")] = ""
-    login: LoginForm | None = None
+    login: Annotated[LoginForm | None, Meta(description="How a token is got before.")] = None
     network: Annotated[
         str,
         Meta(
@@ -201,19 +210,25 @@ class CallForm(Form, frozen=True, kw_only=True):
             "receipts name it so."
         ),
     ] = ""
-    results: list[ResultForm] = []
+    results: Annotated[list[ResultForm], Meta(description="What the platform's answers mean.")] = []
     settings: Annotated[list[str], Meta(description="Names that the user must say.")] = []
 
 
 class DownlinkForm(Form, frozen=True, kw_only=True):
     """How a downlink is sent."""
 
-    lowest_port: Annotated[int, Meta(ge=0, le=255)] = 1
-    highest_port: Annotated[int, Meta(ge=0, le=255)] = 223
+    lowest_port: Annotated[
+        int, Meta(ge=0, le=255, description="The lowest port that the platform takes.")
+    ] = 1
+    highest_port: Annotated[
+        int, Meta(ge=0, le=255, description="The highest port that the platform takes.")
+    ] = 223
     port: Annotated[int, Meta(ge=0, le=255, description="Where the downlink says no `fPort`.")] = 1
     largest: Annotated[int, Meta(ge=1, description="Bytes of a payload.")] = 242
-    mqtt: PublishForm | None = None
-    http: CallForm | None = None
+    mqtt: Annotated[PublishForm | None, Meta(description="How a downlink is published.")] = None
+    http: Annotated[CallForm | None, Meta(description="How the answer to an upload carries a downlink.")] = (
+        None
+    )
 
 
 class SetupForm(Form, frozen=True, kw_only=True):
@@ -223,13 +238,13 @@ class SetupForm(Form, frozen=True, kw_only=True):
         dict[str, str],
         Meta(description="What to type in where, with `{url}`, `{host}` and `{header}` filled in."),
     ] = {}
-    note: str = ""
+    note: Annotated[str, Meta(description="What else is to be known.")] = ""
 
 
 class PresetForm(Form, frozen=True, kw_only=True):
     """A platform."""
 
-    title: str = ""
+    title: Annotated[str, Meta(description="What people read in a list.")] = ""
     unverified: Annotated[
         str, Meta(description="What was not confirmed in a public document or the platform's source.")
     ] = ""
@@ -246,17 +261,21 @@ class PresetForm(Form, frozen=True, kw_only=True):
             "stand for."
         ),
     ] = ""
-    batch: BatchForm | None = None
-    kind: KindForm | None = None
-    device: DeviceForm | None = None
+    batch: Annotated[BatchForm | None, Meta(description="Where one message holds several.")] = None
+    kind: Annotated[
+        KindForm | None, Meta(description="How messages of different meaning are told apart.")
+    ] = None
+    device: Annotated[DeviceForm | None, Meta(description="Where the device's name and identity are.")] = None
     payload: Annotated[
         list[PayloadForm], Meta(description="The first that is there counts; none is the whole body.")
     ] = []
     metadata: Annotated[
         dict[str, str], Meta(description="Expressions, by the names that converters know.")
     ] = {}
-    gateways: list[GatewaysForm] = []
-    time: list[TimeForm] = []
+    gateways: Annotated[
+        list[GatewaysForm], Meta(description="Where the radio gateways are that heard it.")
+    ] = []
+    time: Annotated[list[TimeForm], Meta(description="Where the time of the message is.")] = []
     key: Annotated[
         list[str],
         Meta(
@@ -272,14 +291,16 @@ class PresetForm(Form, frozen=True, kw_only=True):
             "are gathered.",
         ),
     ] = 0.0
-    proof: ProofForm = ProofForm()
-    answer: AnswerForm = AnswerForm()
-    secrets: SecretsForm = SecretsForm()
-    receipts: list[ReceiptForm] = []
+    proof: Annotated[ProofForm, Meta(description="How the platform proves itself.")] = ProofForm()
+    answer: Annotated[AnswerForm, Meta(description="What the platform is answered.")] = AnswerForm()
+    secrets: Annotated[SecretsForm, Meta(description="Which headers and parameters carry secrets.")] = (
+        SecretsForm()
+    )
+    receipts: Annotated[list[ReceiptForm], Meta(description="What the platform says of downlinks.")] = []
     detail: Annotated[dict[str, str], Meta(description="Expressions: what is kept of an event.")] = {}
     topics: Annotated[
         list[str],
         Meta(description="Topic filters of an `mqtt` datasource; `{username}` is filled in, or `+`."),
     ] = []
-    downlink: DownlinkForm | None = None
-    setup: SetupForm = SetupForm()
+    downlink: Annotated[DownlinkForm | None, Meta(description="How downlinks are written.")] = None
+    setup: Annotated[SetupForm, Meta(description="How the platform is set up to send here.")] = SetupForm()

@@ -13,7 +13,7 @@ from iotgw.core.errors import Unavailable
 from iotgw.core.failures import FailureGroup, FoundFailures
 from iotgw.core.message_query import LOOK, FoundMessages, MessageQuery
 from iotgw.core.model import Counters, Message, State
-from iotgw.core.ports.journal import Held
+from iotgw.core.ports.journal import Flow, Held
 from iotgw.core.series import FoundSeries, SeriesQuery
 from iotgw.core.times import DateMs, SteadyMs
 from iotgw.store.sqlite.damage import is_damage
@@ -83,6 +83,11 @@ class JournalAnswers:
         """See `IMessages.series`."""
         end = before or self.last_uplink + 1
         return self._ask_unless_damaged(lambda reader: reader.series.find(query, end, limit, LOOK))
+
+    def flow(self, since_ms: SteadyMs, until_ms: SteadyMs, step_ms: int) -> Deferred[list[Flow]]:
+        """See `IMessages.flow`."""
+        last = self.last_uplink, self.head
+        return self._ask_unless_damaged(lambda reader: reader.flow(since_ms, until_ms, step_ms, last))
 
     def failures(self, query: MessageQuery, before: int) -> Deferred[FoundFailures]:
         """See `IMessages.failures`."""

@@ -7,6 +7,7 @@ row they take 8 ms, and no more CPU.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +17,13 @@ import msgspec
 from msgspec import Struct
 
 from iotgw.core.model import DeliveryState, Parked, State, StoredUplink, TelemetryRecord
-from iotgw.core.ports.journal import Held
+from iotgw.core.ports.journal import Flow, Held
 from iotgw.core.stream import WEIGHT
 from iotgw.core.times import DateMs, SteadyMs
 from iotgw.store.sqlite.commit import KEPT
 from iotgw.store.sqlite.database import connect_reader
 from iotgw.store.sqlite.failing import FailureSearch
+from iotgw.store.sqlite.flow import flow
 from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.rows import RECORD, UPLINK, RecordRow, UplinkRow
 from iotgw.store.sqlite.salvage import salvaged, unreadable_record, unreadable_row, unreadable_uplink
@@ -220,6 +222,10 @@ class JournalReader:
         ).fetchone()
         return int(found[0]) if found else head + 1
 
+    def flow(self, since_ms: SteadyMs, until_ms: SteadyMs, step_ms: int, last: tuple[int, int]) -> list[Flow]:
+        """How much there was, step by step."""
+        return flow(self._row, since_ms, until_ms, step_ms, last)
+
     def stats(self) -> dict[str, Any]:
         """Counts, sizes, ages and positions, for the API."""
         one = self._connection.execute
@@ -243,6 +249,7 @@ class JournalReader:
             "bytes": (pages - free) * size,
             "fileBytes": pages * size,
             "walBytes": _size(self._path.with_name(self._path.name + "-wal")),
+            **_disk(self._path.parent),
             "parked": one("SELECT count(*) FROM parked").fetchone()[0],
             **streams,
         }
@@ -287,6 +294,12 @@ class JournalReader:
         first = one(f"SELECT seq, received_ms FROM {table} ORDER BY seq LIMIT 1").fetchone() or (0, 0)
         last = one(f"SELECT seq FROM {table} ORDER BY seq DESC LIMIT 1").fetchone() or (0,)
         return {"first": first[0], "last": last[0], "oldest": first[1]}
+
+
+def _disk(folder: Path) -> dict[str, int]:
+    """The size of the disk in bytes, and what may still be written."""
+    found = os.statvfs(folder)
+    return {"diskBytes": found.f_frsize * found.f_blocks, "diskFree": found.f_frsize * found.f_bavail}
 
 
 def _size(path: Path) -> int:

@@ -9,7 +9,7 @@ from msgspec import json
 from iotgw.core.message_query import MessageQuery
 from iotgw.core.model import ConversionError, DeliveryState, Outcome, State
 from iotgw.core.series import Bucket, SeriesQuery, SeriesValue
-from iotgw.core.times import DateMs
+from iotgw.core.times import DateMs, SteadyMs
 from iotgw.testing.contracts.journal_world import JournalWorld, output, parked
 
 
@@ -43,6 +43,18 @@ class HistoryContract(JournalWorld):
         assert self.buckets(10, until_ms=DateMs(105_000), keys=("t",)) == {
             "t": [Bucket(100_000, 1, 20, 20, 20)]
         }
+
+    def test_how_much_came_is_told_step_by_step(self) -> None:
+        minute = 60_000
+        began = self.now_ms - self.now_ms % minute
+        for count in (3, 0, 2):
+            for _ in range(count):
+                self.measured((100, {"t": 20}))
+            self.clock.advance(60)
+        found = self.wait(self.part.flow(SteadyMs(began), SteadyMs(self.now_ms + minute), minute))
+        steps = {each.at_ms: (each.received, each.outputs) for each in found if each.received}
+        assert steps == {began: (3, 3), began + 2 * minute: (2, 2)}
+        assert self.wait(self.part.flow(SteadyMs(0), SteadyMs(began), minute)) == []
 
     def test_single_readings_are_of_any_kind(self) -> None:
         self.measured((100, {"t": 20, "word": "hot", "list": [1], "on": True}))

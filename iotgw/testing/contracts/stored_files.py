@@ -37,7 +37,7 @@ class StoredFilesContract(Contract[IStoredFiles]):
 
     def test_what_can_be_no_file_is_refused(self) -> None:
         self.raises(SettingsError, lambda: self.part.begin("default", "app.bin", 0))
-        for name in ("", "a/b"):
+        for name in ("", "a/b", ".", ".."):
             self.raises(SettingsError, partial(self.part.begin, "default", name, 3))
 
     def test_a_file_that_is_removed_is_gone(self) -> None:

@@ -18,7 +18,7 @@ from iotgw.wire.coap.observe import REGISTER
 from iotgw.wire.coap.peers import Peer
 from iotgw.wire.coap.pending import Conversation, LongBody, PendingRequest, Unanswered, Watch
 from iotgw.wire.coap.timing import DEFAULT_POLICY, Policy
-from iotgw.wire.coap.transmission import FORGOTTEN, GAVE_UP, NO_ROOM, RESET
+from iotgw.wire.coap.transmission import FORGOTTEN, GAVE_UP, NO_ROOM, RESET, UNPROVED
 from iotgw.wire.coap.watches import Watches
 from iotgw.wire.coap.watching import Watcher
 
@@ -119,6 +119,15 @@ class Client:
         else:
             self.cancel(watch)
 
+    def proved(self, peer: Peer, now: float) -> None:
+        """A peer has shown in another way that it gets what is sent to its address: what waited for its ping is sent."""
+        peer.answered(now)
+        conversation = self._conversations.get(peer.serial)
+        call = None if conversation is None else conversation.outstanding
+        if call is not None and call.transmission is not None and not call.was_sent:
+            self._layer.transmissions.cancel(call.transmission)
+            self._send_part(call, now)
+
     def forget(self, peer: Peer) -> None:
         """A peer is gone: its requests fail, and its observations end."""
         conversation = self._conversations.pop(peer.serial, None)
@@ -201,16 +210,39 @@ class Client:
             drawn = layer.random.randbytes(4)
             token = call.token = drawn if conversation.is_free(drawn) else b""
         conversation.calls[token] = call
+        now = layer.clock()
+        if call.policy.proves and conversation.peer.verified <= now:
+            self._ping(call, now)
+        else:
+            self._send_part(call, now)
+
+    def _ping(self, call: PendingRequest, now: float) -> None:
+        """Find out whether a peer is where it seems to be (RFC 7252 §4.3), by no more bytes than came from there."""
+
+        def told(reason: str) -> None:
+            call.transmission = None
+            if reason:
+                self._lost(call, reason)
+            else:
+                then = self._layer.clock()
+                peer.answered(then)
+                self._send_part(call, then)
+
+        peer, timing = call.conversation.peer, call.policy.timing
+        call.transmission = self._layer.transmissions.ping(peer, timing, now, told)
+
+    def _send_part(self, call: PendingRequest, now: float) -> None:
+        """Send a request, or the next block of it."""
+        layer, peer = self._layer, call.conversation.peer
+        token = call.token
         if not call.was_sent:
             call.was_sent = True
             if call.begun is not None:
                 layer.tell(call.request, call.begun)
-        peer = conversation.peer
         mid = peer.next_mid()
         payload, pairs = call.part
         opts = call.options.replaced(*pairs) if pairs else call.options
         data = encode(call.request.type, call.request.code, mid, token, opts, payload)
-        now = layer.clock()
         if call.request.type == n.NON:
             self._await(call, now)
             layer.send(data, peer.remote)
@@ -254,7 +286,7 @@ class Client:
             call.conversation.waiting.clear()
         self._fail(call, reason)
         for each in waiting:
-            self._fail(each, reasons.UNREACHABLE if reason == GAVE_UP else reason)
+            self._fail(each, reasons.UNREACHABLE if reason in (GAVE_UP, UNPROVED) else reason)
 
     # --- in ---------------------------------------------------------------------------------------
 
@@ -264,6 +296,7 @@ class Client:
             call.timer.cancel()
             call.timer = None
         call.conversation.calls.pop(call.token, None)
+        call.conversation.peer.answered(self._layer.clock())
         if message.options.flaw is not None:  # in an acknowledgement
             self._fail(call, message.options.flaw[1])
             return

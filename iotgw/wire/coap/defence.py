@@ -1,4 +1,5 @@
-"""Defence against floods and forged addresses: the token bucket, and Echo (RFC 9175)."""
+"""Defence against floods and forged addresses: the token bucket, Echo (RFC 9175), and the bounds of what goes to addresses
+that haven't proved to be real."""
 
 from __future__ import annotations
 
@@ -6,14 +7,13 @@ import hmac
 from collections.abc import Hashable
 from hashlib import blake2s
 
+from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.message import Message, encode_options
 from iotgw.wire.coap.peers import Peer
 from iotgw.wire.coap.timing import Policy
 
 ECHO_LIFETIME = 60.0
 """Seconds for which an Echo value is accepted: a few retransmissions of a slow device."""
-VERIFIED_LIFETIME = 600.0
-"""Seconds for which an address counts as verified after an Echo. NAT bindings live about as long."""
 _MAC_SIZE = 8
 
 
@@ -49,6 +49,18 @@ class Echo:
 
     def _mac(self, stamp: bytes, remote: Hashable) -> bytes:
         return blake2s(stamp + repr(remote).encode(), key=self._key, digest_size=_MAC_SIZE).digest()
+
+
+def bounded(response: Message, request: Message, peer: Peer, now: float) -> Message:
+    """An error for an address that may be forged: no more goes there than came from it, so its text is cut."""
+    if peer.verified > now:
+        return response
+    room = size_of(request) - size_of(Message(response.code, b"", response.options)) - len(request.token) - 1
+    if len(response.payload) <= room:
+        return response
+    is_text = response.options.get(n.CONTENT_FORMAT) is None
+    text = response.payload[: max(0, room)].decode("utf-8", "ignore") if is_text else ""
+    return Message(response.code, text.encode(), response.options)
 
 
 def size_of(message: Message) -> int:

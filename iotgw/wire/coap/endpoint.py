@@ -78,6 +78,11 @@ class Endpoint(MessageLayer):
         self._begin()
         return self.client.observe(request, remote, done, failed, watcher, policy, within, token)
 
+    def proved(self, remote: Hashable) -> None:
+        """A peer has shown that it gets what is sent to its address."""
+        now = self.clock()
+        self.client.proved(self.peers.get(remote, now), now)
+
     def _begin(self) -> None:
         if not self._is_sweeping:
             self._begin_sweeping(self.clock())

@@ -14,6 +14,7 @@ from typing import ParamSpec, Protocol
 
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.deduplication import ANY_CONTENT, REUSED, SILENCE, Remembered, content_of, reused_key
+from iotgw.wire.coap.defence import bounded
 from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.limits import EndpointCounters, EndpointLimits
 from iotgw.wire.coap.message import Decoder, FormatError, Message, encode, header
@@ -265,6 +266,8 @@ class MessageLayer:
             exchange.on_lost("the peer wants no response")
             exchange.on_acknowledged = None
         peer = exchange.peer
+        if response is not None and response.payload and response.code >= n.BAD_REQUEST:
+            response = bounded(response, exchange.request, peer, self.clock())
         if exchange.type == n.NON:
             self.settle(exchange, b"", SILENCE)
             if response is not None:

@@ -8,6 +8,10 @@ from random import Random
 
 LARGEST_BLOCK = 1024
 """Bytes (RFC 7959 §2.2)."""
+VERIFIED_LIFETIME = 600.0
+"""Seconds for which an address counts as verified after it has answered. NAT bindings live about as long."""
+PING_SIZE = 4
+"""Bytes of an empty message."""
 
 
 class Peer:
@@ -15,7 +19,7 @@ class Peer:
 
     ``serial`` names it in the tables of the message layer. Messages to it have their own sequence of Message IDs,
     starting at a random one (RFC 7252 §4.4); most peers are never sent any. ``verified`` is the time until which its
-    address counts as verified. It is not forgotten while it has ``pins``: observations,
+    address counts as verified; ``room`` is how many bytes more may be sent to find that out. It is not forgotten while it has ``pins``: observations,
     unacknowledged messages, requests to it. ``block_size`` is the largest block that it takes, where that is known.
     """
 
@@ -27,6 +31,7 @@ class Peer:
         "pins",
         "random",
         "remote",
+        "room",
         "runs",
         "serial",
         "stamp",
@@ -35,7 +40,12 @@ class Peer:
     )
 
     def __init__(
-        self, serial: int, remote: Hashable, random: Random, block_size: int = LARGEST_BLOCK
+        self,
+        serial: int,
+        remote: Hashable,
+        random: Random,
+        block_size: int = LARGEST_BLOCK,
+        verified: float = 0.0,
     ) -> None:
         self.serial = serial
         self.block_size = block_size
@@ -44,7 +54,8 @@ class Peer:
         self.mid = -1  # the last Message ID that was sent to it
         self.tokens = -1.0  # of the rate limit; negative: full
         self.stamp = 0.0  # when the tokens were counted
-        self.verified = 0.0
+        self.verified = verified
+        self.room = PING_SIZE
         self.pins = 0
         self.last = -1  # Message ID << 8 | code of the last bare reply, see `Remembered`
         self.runs: tuple[ReplyRun, ...] = ()  # what `Remembered` knows of it in few words
@@ -55,6 +66,10 @@ class Peer:
         call, self.on_next = self.on_next, None
         if call is not None:
             call()
+
+    def answered(self, now: float) -> None:
+        """The peer got what was sent to its address."""
+        self.verified = max(self.verified, now + VERIFIED_LIFETIME)
 
     def next_mid(self) -> int:
         """A Message ID for the next message to this peer."""
@@ -87,11 +102,13 @@ class Peers:
     """Remote → `Peer`, in two generations: a peer that was silent for one to two ``lifetime`` is forgotten.
 
     At most ``limit`` peers are in a generation; a flood of addresses only turns generations faster.
-    ``block_size_of(remote)`` is asked once for each new peer; see `Peer`.
+    ``block_size_of(remote)`` is asked once for each new peer; see `Peer`. ``verified`` is that of new peers: infinity where
+    whoever sends has proved itself before.
     """
 
     def __init__(self, random: Random, lifetime: float, limit: int = 200_000) -> None:
         self.block_size_of: Callable[[Hashable], int] = lambda _: LARGEST_BLOCK
+        self.verified = 0.0
         self.current: dict[Hashable, Peer] = {}
         self._older: dict[Hashable, Peer] = {}
         self._random = random
@@ -110,7 +127,8 @@ class Peers:
             peer = self._older.pop(remote, None)
             if peer is None:
                 self._serial += 1
-                peer = Peer(self._serial, remote, self._random, self.block_size_of(remote))
+                size = self.block_size_of(remote)
+                peer = Peer(self._serial, remote, self._random, size, self.verified)
             if not self.current:
                 self._turn = now + self.lifetime
             elif len(self.current) >= self._limit:

@@ -6,7 +6,7 @@ from iotgw.wire.coap import blockwise, observe, uploads
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.blockwise import Block, entity_tag, slice_response
 from iotgw.wire.coap.deduplication import ANY_CONTENT
-from iotgw.wire.coap.defence import VERIFIED_LIFETIME, Echo, size_of, wait_for_token
+from iotgw.wire.coap.defence import Echo, size_of, wait_for_token
 from iotgw.wire.coap.exchange import Exchange
 from iotgw.wire.coap.lenient import mend
 from iotgw.wire.coap.message import Message, Options, error, options
@@ -83,7 +83,7 @@ class Server:
         opts = request.options
         echo = opts.get(n.ECHO)
         if echo is not None and self._echo.is_fresh(echo, exchange.remote, now):
-            exchange.peer.verified = now + VERIFIED_LIFETIME
+            exchange.peer.answered(now)
         try:
             block1 = Block.of(opts, n.BLOCK1)
             block2 = Block.of(opts, n.BLOCK2)
@@ -142,8 +142,7 @@ class Server:
         if exchange.multicast or (code == n.BAD_OPTION and exchange.type == n.NON):
             exchange.ignore()  # rejected silently (RFC 7252 §5.4.1), so that a forged address gets nothing
             return
-        room = 3 * size_of(exchange.request) - 5 - len(exchange.token)
-        exchange.reply(error(code, reason[: max(0, room)]))
+        exchange.reply(error(code, reason))
 
     def _limit(self, exchange: Exchange, wait: float) -> None:
         self._layer.counters.limited += 1

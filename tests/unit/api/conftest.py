@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ import pytest_twisted
 import treq
 from msgspec import Struct
 from twisted.internet import reactor
+from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.web.client import Agent, HTTPConnectionPool
 
@@ -41,6 +43,7 @@ from iotgw.core.model import (
     Uplink,
 )
 from iotgw.core.own_sites import OwnSites
+from iotgw.core.ports.rates import Figures
 from iotgw.core.recorder import Recorder
 from iotgw.core.refusals import Doors
 from iotgw.core.secrets import Secret
@@ -50,6 +53,9 @@ from iotgw.devices.fleet import Fleet
 from iotgw.devices.quarantine import Quarantine, Releases
 from iotgw.integrations.presets import target_presets
 from iotgw.observe.debug import DebugLog
+from iotgw.observe.live import LiveFeed
+from iotgw.observe.rates import RateMeter
+from tests.unit.api.described import Description
 
 
 class Response(Struct):
@@ -60,6 +66,11 @@ class Response(Struct):
     @property
     def json(self) -> Any:
         return json.loads(self.text)
+
+
+class _HangUp(Protocol):
+    def connectionMade(self) -> None:
+        self.transport.loseConnection()  # type: ignore[union-attr]
 
 
 class Client:
@@ -94,10 +105,16 @@ class Client:
             timeout=120,
             allow_redirects=False,
         )
-        text = (await answer.content()).decode()
         flat = {
             name.decode().lower(): values[-1].decode() for name, values in answer.headers.getAllRawHeaders()
         }
+        media_type = flat.get("content-type", "").partition(";")[0]
+        if media_type == "text/event-stream":  # it has no end
+            answer.original.deliverBody(_HangUp())
+            text = ""
+        else:
+            text = (await answer.content()).decode()
+        description().check(method, path, answer.code, media_type)
         return Response(answer.code, flat, text)
 
     async def ok(self, method: str, path: str, value: Any = None, **more: Any) -> Any:
@@ -114,6 +131,16 @@ class CoapSettings(Struct, rename="camel", forbid_unknown_fields=True):
 class HttpSettings(Struct, rename="camel", forbid_unknown_fields=True):
     url: str
     headers: dict[str, Secret] = {}
+
+
+class Sampled:
+    """Counts as a test says."""
+
+    def __init__(self) -> None:
+        self.rows: list[Figures] = []
+
+    def samples(self) -> list[Figures]:
+        return self.rows
 
 
 LIBRARY = {
@@ -186,6 +213,9 @@ class Bench:
         self.debug = DebugLog(
             self.debug_store, lambda: self.journal.epochs, recorder, self.clock, PlainCalendar(self.clock)
         )
+        self.live = LiveFeed()
+        self.sampled = Sampled()
+        self.rates = RateMeter([self.sampled], self.live, self.clock)
         self.parts = Parts(
             registry=self.registry,
             journal=self.journal,
@@ -218,6 +248,8 @@ class Bench:
             updates=testing.MemoryUpdates(),
             files=testing.MemoryStoredFiles(),
             usage=testing.MemoryUsage(),
+            live=self.live,
+            rates=self.rates,
             debugging=self.debug,
             sites=OwnSites(["gateway.example"]),
             doors=Doors(Recorder(self.events, self.clock), self.clock),
@@ -286,6 +318,12 @@ class Bench:
         """A new token's text, and the Deferred of its being saved."""
         text, body = mint(role, tenant, expires_ms)
         return text, self.registry.create("token", "default", f"{role} {body['key']}", body)
+
+
+@cache
+def description() -> Description:
+    """What every answer has to be described by."""
+    return Description(Bench().parts)
 
 
 @pytest.fixture

@@ -72,6 +72,15 @@ async def test_failures_are_filtered(bench: Any, connect: Any) -> None:
 
 
 @inline
+async def test_dead_letters_of_one_integration_alone(bench: Any, connect: Any) -> None:
+    client = connect()
+    await furnish(bench, client)
+    found = (await client.ok("GET", "/failures?integration=out"))["items"]
+    assert [(each["kind"], each["where"]) for each in found] == [("delivery", "out")]
+    assert (await client.ok("GET", "/failures?integration=other"))["items"] == []
+
+
+@inline
 async def test_older_failures_are_on_further_pages_alone(bench: Any, connect: Any) -> None:
     client = connect()
     await furnish(bench, client)

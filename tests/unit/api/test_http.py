@@ -263,7 +263,8 @@ async def test_the_description_names_every_route_and_every_settings_struct(conne
     assert document["openapi"] == "3.1.0"
     assert "post" in document["paths"]["/api/v1/converters/{name}/test"]
     schemas = document["components"]["schemas"]
-    assert schemas["DatasourceSpec"]["properties"]["type"] == {"type": "string", "enum": ["coap"]}
+    kinds = schemas["DatasourceSpec"]["properties"]["type"]
+    assert (kinds["type"], kinds["enum"], kinds["title"]) == ("string", ["coap"], "Type")
     assert schemas["CoapSettings"]["properties"]["preSharedKey"]["writeOnly"] is True
     shown = schemas["DatasourceView"]
     assert {"routingKey", "configuration", "id", "createdAt", "status"} <= shown["properties"].keys()
@@ -290,10 +291,11 @@ async def test_metrics_show_the_accounts_by_name(bench: Any, connect: Any) -> No
         answer = await client("GET", path)
         assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
         for line in (
-            'iotgw_datasource_up{datasource="field",type="coap"} 1',
-            'iotgw_uplinks_total{datasource="field",state="failed"} 2',
-            'iotgw_deliveries_total{integration="out",outcome="delivered"} 2',
-            'iotgw_deliveries_queued_total{integration="out"} 3',
+            'iotgw_datasource_up{tenant="default",datasource="field",type="coap"} 1',
+            'iotgw_datasources{tenant="default",up="1"} 1',
+            'iotgw_uplinks{tenant="default",datasource="field",state="failed"} 2',
+            'iotgw_deliveries{tenant="default",integration="out",state="delivered"} 2',
+            'iotgw_deliveries{tenant="default",integration="out",state="queued"} 3',
             "iotgw_downlinks_open 1",
         ):
             assert line in answer.text.splitlines()
@@ -311,7 +313,7 @@ async def test_refusals_are_counted_by_listener_and_by_datasource_and_only_the_o
     await connect("")("GET", "/datasources")
     assert (await client.ok("GET", "/status"))["refusals"] == {"api": {"token": 1}}
     assert (await tenant.ok("GET", "/status"))["refusals"] == {}
-    own = 'iotgw_refusals_total{datasource="field",reason="credentials"} 3'
+    own = 'iotgw_refusals_total{tenant="acme",datasource="field",reason="credentials"} 3'
     for reader, expected in (
         (client, {own, 'iotgw_refusals_total{listener="api",reason="token"} 1'}),
         (tenant, {own}),

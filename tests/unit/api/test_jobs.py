@@ -31,7 +31,7 @@ async def test_dead_letters_are_sent_again_as_a_job(bench: Any, connect: Any) ->
     client = connect()
     body = {"name": "out", "type": "http", "configuration": {"url": "http://x"}}
     id = (await client.ok("POST", "/integrations", body))["id"]
-    wanted = {"integration": "out", "error": "400", "receivedBefore": 9}
+    wanted = {"integration": "out", "error": "400", "receivedBefore": 9, "group": "0123456789ab"}
     job = await client.ok("POST", "/jobs", {"retry": wanted})
     assert (job["kind"], job["what"]) == ("retry", {**wanted, "integration": id})
     assert (await client("POST", "/jobs", {"retry": {"integration": "nobody"}})).status == 404

@@ -17,6 +17,7 @@ from twisted.web.server import NOT_DONE_YET
 
 from iotgw.api.site import ApiSite
 from iotgw.api.visits import origin_of
+from iotgw.core.trusted_proxies import TrustedProxies
 
 
 class Echo(Resource):
@@ -235,7 +236,9 @@ def test_whoever_trickles_gives_way_to_a_new_connection_and_whoever_is_served_st
 
 
 def test_one_address_has_a_share_and_a_proxy_has_none() -> None:
-    site = ApiSite(Echo(), max_connections=8, for_devices=True, of_address=2, is_proxy="192.0.2.9".__eq__)
+    site = ApiSite(
+        Echo(), max_connections=8, for_devices=True, of_address=2, proxies=TrustedProxies(["192.0.2.9"])
+    )
     first = connect(site, "192.0.2.1")
     hold_one = connect(site, "192.0.2.1")
     hold_one.dataReceived(get("/held"))

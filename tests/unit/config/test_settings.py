@@ -31,6 +31,10 @@ def test_a_setting_takes_the_place_of_its_default(tmp_path):
         ("colour = 1", "unknown field `colour`"),
         ('[log]\nlevel = "loud"', "log.level: expected"),
         ("[store\n", "expected TOML"),
+        ('trusted-proxies = ["10.0.0.1", "nginx"]', "trusted-proxies[1]: expected an address or a network"),
+        ('proxy-header = "via"', "proxy-header: invalid enum value"),
+        ('api = "ssl:8443"\n[tls]\ncertificate = "a"\nkey = "b"', "tls: expected an `api` such as tcp:8443"),
+        ('[tls]\ncertificate = "a"', "key"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_path_value_and_expectation(tmp_path, text, said):
@@ -38,6 +42,10 @@ def test_a_wrong_setting_is_refused_with_path_value_and_expectation(tmp_path, te
         load(tmp_path, text)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_former_name_of_a_setting_still_works(tmp_path):
+    assert load(tmp_path, 'proxies = ["10.0.0.1"]').trusted_proxies == ["10.0.0.1"]
 
 
 def test_a_missing_file_is_named(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iotgw.core.plain_json import DEPTH, NotJson, decode
+from iotgw.core.plain_json import DEPTH, MARKS, NotJson, decode
 
 
 class Named(msgspec.Struct):
@@ -25,6 +26,8 @@ WRONG = {
     "lists in lists": b"[" * (DEPTH + 1) + b"]" * (DEPTH + 1),
     "objects in objects": b'{"a":' * (DEPTH + 1) + b"1" + b"}" * (DEPTH + 1),
     "a million lists that never end": b"[" * 1_000_000,
+    "half a million values": b"[" + b"1," * 500_000 + b"1]",
+    "half a million objects": b"[" + b"{}," * 500_000 + b"1]",
     "no UTF-8": b'"\xff"',
     "half of a surrogate pair": rb'"\ud800"',
     "NaN": b"NaN",
@@ -42,7 +45,7 @@ def test_what_is_wrong_is_said_by_one_error(data: bytes) -> None:
 
 
 def test_an_array_of_messages_that_are_not_read_yet_is_bounded_too() -> None:
-    with pytest.raises(NotJson, match="64 levels"):
+    with pytest.raises(NotJson, match=r"64 levels|300000 commas"):
         decode(b"[" * 1_000_000, list[msgspec.Raw])
 
 
@@ -80,3 +83,28 @@ def test_any_bytes_give_a_value_or_the_one_error(data: bytes) -> None:
     except NotJson:
         return
     msgspec.json.encode(value)
+
+
+def test_as_many_values_as_are_allowed_are_read_and_garbage_is_collected_again() -> None:
+    assert len(decode(b"[" + b"0," * (MARKS - 1) + b"0]")) == MARKS
+    assert gc.isenabled()
+    with pytest.raises(NotJson):
+        decode(b"[" + b"[1]," * 100_000 + b"}")
+    assert gc.isenabled()
+
+
+@given(
+    st.recursive(
+        st.just(1), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.just('["'), inner)
+    )
+)
+def test_the_depth_is_that_of_the_value(value: Any) -> None:
+    def depth(value: Any) -> int:
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+        return 0 if inner is None else 1 + max(map(depth, inner), default=0)
+
+    text = msgspec.json.encode([*[value] * 50])
+    decode(text, depth=1 + depth(value))
+    if isinstance(value, list | dict):
+        with pytest.raises(NotJson, match="nesting"):
+            decode(text, depth=depth(value))

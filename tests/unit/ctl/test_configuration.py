@@ -313,3 +313,19 @@ def test_two_places_that_sound_alike_get_names_of_their_own() -> None:
     secrets.entry("datasource", {"name": "a-b", "configuration": {"key": "***"}}, None)
     secrets.entry("datasource", {"name": "a_b", "configuration": {"key": "***"}}, None)
     assert secrets.names == ["IOTGW_DATASOURCE_A_B_KEY", "IOTGW_DATASOURCE_A_B_KEY_2"]
+
+
+@pytest.mark.parametrize("link", ["converters", "converters/c.js"])
+def test_an_export_writes_nothing_where_a_link_in_the_directory_leads(tmp_path: Path, link: str) -> None:
+    converter = {"converter": [{"name": "c", "type": "UPLINK", "script": "first"}]}
+    directory, outside = tmp_path / "export", tmp_path / "outside"
+    outside.mkdir()
+    (outside / "c.js").write_text("mine")
+    write(directory, files_of(converter))
+    for path in [*sorted(directory.glob(f"{link}/*")), directory / link]:
+        path.rmdir() if path.is_dir() else path.unlink()
+    (directory / link).symlink_to(outside if link == "converters" else outside / "c.js")
+    with pytest.raises(CtlError, match="leads out of it"):
+        write(directory, files_of(converter))
+    assert [path.name for path in outside.iterdir()] == ["c.js"]
+    assert (outside / "c.js").read_text() == "mine"

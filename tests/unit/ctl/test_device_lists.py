@@ -75,6 +75,7 @@ async def test_keys_go_to_a_file_that_only_its_owner_reads(run: Any, tmp_path: P
     path.write_text("name,psk.key\nd,hush-hush\n")
     assert (await run("device", "import", str(path)))[0] == 0
     await run("device", "export", str(tmp_path / "out.csv"))
+    (tmp_path / "keys.csv").touch(0o644)  # as one that was exported without keys
     await run("device", "export", str(tmp_path / "keys.csv"), "--with-keys")
     assert "hush" not in (tmp_path / "out.csv").read_text()
     assert "hush-hush" in (tmp_path / "keys.csv").read_text()

@@ -29,6 +29,7 @@ ELSEWHERE = {
     "POST /integration-presets/<name>": "see `test_presets`",
     "POST /integrations": "see `test_presets`, and `create`",
     "POST /jobs": "see `test_jobs`",
+    "GET /stream": "see `test_live`: it doesn't end",
 }
 """Operations that these commands don't reach, and why."""
 KINDS = ("datasource", "converter", "integration", "credential", "device-type", "device-group", "device")
@@ -107,7 +108,7 @@ async def test_every_operation_has_a_command(
         "converter replay mine --version 1", "converter library", "converter install json --name own",
         "try json --text x", f"try --script {tmp_path}/editor --text x", "events", "tokens", "token made", "delete token made",
         "datasource add --preset the-things-stack --name tts", "debug field", "debug", "debug field --off", "message e1-1 --debug",
-        "tenants", "tenant set north limit=100:1", "tenants north", "tenant unlimit north", "tenant set south limit=1:1", f"tenant delete south --export {tmp_path}/south --no-wait", "usage",
+        "tenants", "tenant set north limit=100:1", "tenants north", "tenant unlimit north", "tenant set south limit=1:1", f"tenant delete south --export {tmp_path}/south --no-wait", "usage", "search m", "series",
         f"file upload {tmp_path}/image", "files", "files image", "file delete image", "job devices x",
         "job downlink m-1 --payload x", "job downlinks job1", "job downlinks job1 --stop",
     ]  # fmt: skip

@@ -1,5 +1,6 @@
 """What is said of a message's delivery."""
 
+import pytest
 from msgspec import structs
 
 from iotgw.core.model import Message, State
@@ -19,6 +20,10 @@ def test_the_state_of_a_delivery():
             (d.integration, d.state, d.attempts, d.error) for d in fired(world.service.deliveries(message))
         ]
 
+    def next_try(seq):
+        message = Message(seq, None, State.CONVERTED, "", None, (world.journal.records[seq - 1],))
+        return fired(world.service.deliveries(message))[0].next_try_at
+
     world = World(
         says=lambda r: {"x": Rejected("never"), "y": Retry("later", after=99)}.get(r[0].device_name)
     )
@@ -29,6 +34,8 @@ def test_the_state_of_a_delivery():
     assert states(3) == [("one", "dead", 1, "never")]
     assert states(4) == [("one", "retrying", 1, "later")]
     assert states(5) == [("one", "queued", 0, None)]
+    assert [next_try(seq) for seq in (1, 3, 5)] == [None, None, None]
+    assert next_try(4) == pytest.approx((world.clock.seconds() + 99) * 1000, abs=2000)
     world.target.answer()
     assert states(1) == [("one", "delivered", 1, None)]
 

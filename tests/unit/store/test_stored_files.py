@@ -9,7 +9,7 @@ import stat
 import pytest
 
 from iotgw import testing
-from iotgw.core.errors import NoSpace
+from iotgw.core.errors import Conflict, NoSpace, SettingsError
 from iotgw.store import stored_files
 from iotgw.store.stored_files import FOLDER, FileStore
 from iotgw.testing.contracts import StoredFilesContract, Threaded
@@ -65,10 +65,31 @@ class TestFileStore(Threaded, StoredFilesContract):
 
     def test_a_tenant_has_so_many_bytes_and_files(self, monkeypatch):
         self.wait(self.part.begin("default", "app.bin", 900))
-        self.raises(NoSpace, lambda: self.part.begin("default", "more.bin", 101))
+        self.raises(Conflict, lambda: self.part.begin("default", "more.bin", 101))
+        self.raises(SettingsError, lambda: self.part.begin("default", "most.bin", 1001))
         self.wait(self.part.begin("acme", "app.bin", 900))
         monkeypatch.setattr(stored_files, "MOST_FILES", 1)
-        self.raises(NoSpace, lambda: self.part.begin("default", "more.bin", 1))
+        self.raises(Conflict, lambda: self.part.begin("default", "more.bin", 1))
+
+    def test_many_that_begin_at_once_have_no_more_bytes_than_one_after_another(self):
+        begun = [self.part.begin("default", f"{number}.bin", 400) for number in range(5)]
+        outcomes = []
+        for each in begun:
+            each.addCallbacks(outcomes.append, lambda failure: outcomes.append(failure.trap(Conflict)))
+            self.wait(each)
+        assert outcomes.count(Conflict) == 3
+        assert sum(file.size for file in self.part.list("default")) == 800
+        assert self.part._beginning == {}
+
+    def test_a_disk_that_others_have_filled_since_a_file_began_is_not_filled_to_the_last_byte(
+        self, monkeypatch
+    ):
+        self.wait(self.part.begin("default", "app.bin", 6, b"abc"))
+        usage = shutil.disk_usage(self.folder.parent)
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=stored_files.RESERVE + 2))
+        self.raises(NoSpace, lambda: self.part.append("default", "app.bin", 3, b"def"))
+        assert self.part.get("default", "app.bin").received == 3
+        assert self.wait(self.part.append("default", "app.bin", 3, b"de")).received == 5
 
     def test_a_full_disk_is_said_before_it_is_full(self, monkeypatch):
         usage = shutil.disk_usage(self.folder.parent)

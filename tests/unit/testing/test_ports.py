@@ -57,16 +57,20 @@ from iotgw.jobs.service import JobRun, JobService
 from iotgw.jobs.tenants import TenantJobs
 from iotgw.observe.debug import DebugLog
 from iotgw.observe.events import EventLog
+from iotgw.observe.live import LiveFeed
+from iotgw.observe.rates import RateMeter
 from iotgw.observe.trace import Trace
 from iotgw.observe.usage import DeviceMeter, UsageMeter
 from iotgw.pipeline.admission import Admission
 from iotgw.pipeline.checkpoints import RegistryCheckpoints
 from iotgw.pipeline.intake import Intake
+from iotgw.pipeline.latency import Latency
 from iotgw.pipeline.long_poll import LongPoll
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.publisher import Publisher
 from iotgw.pipeline.sources import Source, Sources
 from iotgw.store.backups import Backups
+from iotgw.store.certificate_ends import CertificateEnds
 from iotgw.store.certificates import CertificateDirectory
 from iotgw.store.sqlite.debug import DebugStore
 from iotgw.store.sqlite.devices import DeviceStore
@@ -142,7 +146,8 @@ def spine():
         reactor,
         testing.FakeSpeakers(),
     )
-    return [pipeline, intake, sources, Publisher([], lambda: None), Trace(journal, sources)]
+    latency = Latency(reactor, PlainCalendar(reactor))
+    return [pipeline, intake, sources, Publisher([], lambda: None), Trace(journal, sources), latency]
 
 
 def fleet(reactor, registry):
@@ -189,6 +194,8 @@ def rooms():
         GatewayClock().calendar,
         PlainCalendar(reactor),
         EventLog(NOWHERE / "e.db", reactor),
+        LiveFeed(),
+        RateMeter([], LiveFeed(), reactor),
         DownlinkQueue(testing.MemoryDownlinkStore(), None, None, None, reactor),
         credentials,
         credentials.of("default"),
@@ -203,6 +210,7 @@ def rooms():
         Anybody(),
         NoOwnConverters(),
         CertificateDirectory(testing.ThreadClock(), NOWHERE),
+        CertificateEnds(testing.ThreadClock(), NOWHERE),
         AsyncioThread(testing.ThreadClock()),
         JobService(registry, [], reactor, reactor),
         ReprocessJobs(testing.MemoryJournal(), testing.FakePipeline(), PlainCalendar(reactor)),

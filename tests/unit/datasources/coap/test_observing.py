@@ -158,7 +158,7 @@ async def test_uplinks_and_their_answers_are_as_before(house):
 async def test_without_a_device_there_is_nothing_to_observe(house):
     source, intake = await house.datasource("k")
     answer = await watch(house.device(source), "i/k")
-    assert answer.code == n.BAD_REQUEST and b"device" in answer.payload
+    assert answer.code == n.BAD_REQUEST
     assert not intake.sessions
 
 

@@ -83,7 +83,7 @@ def root():
 
 @pytest.fixture
 def bench(root):
-    made = Bench({"i": Box(), "": TxThingsTree(root, DEFAULT_POLICY)})
+    made = Bench({"i": Box(), "": TxThingsTree(root, DEFAULT_POLICY)}).prove()
     made.site.add(WELL_KNOWN_CORE, Discovery(made.site))
     return made
 

@@ -31,9 +31,15 @@ class Wire(DatagramProtocol):
     def __init__(self) -> None:
         self.inbox: list[Message] = []
         self.waiting: Deferred[None] | None = None
+        self.is_there = True
+        """Whether pings are answered."""
 
     def datagramReceived(self, datagram: bytes, addr: Any) -> None:
-        self.inbox.append(decode(datagram))
+        message = decode(datagram)
+        if self.is_there and (message.type, message.code) == (n.CON, n.EMPTY):
+            self.transport.write(encode(n.RST, n.EMPTY, message.mid), addr)  # a ping
+            return
+        self.inbox.append(message)
         if self.waiting is not None:
             waiting, self.waiting = self.waiting, None
             waiting.callback(None)

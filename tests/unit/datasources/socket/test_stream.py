@@ -7,6 +7,7 @@ import socket
 
 import msgspec
 import pytest
+from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransport
 
 from iotgw.core.model import Status
@@ -194,6 +195,32 @@ def test_limits_per_address_count_the_address_in_front_of_the_balancer():
     second.send(b"PROXY TCP4 203.0.113.2 198.51.100.1 1 2\r\n")
     same.send(b"PROXY TCP4 203.0.113.1 198.51.100.1 1 2\r\n")
     assert [first.is_closed, second.is_closed, same.is_closed] == [False, False, True]
+
+
+def test_only_the_balancers_that_are_trusted_may_connect():
+    field = Field(proxy_protocol=True, trusted_proxies=["10.0.0.0/24"])
+    assert field.source.buildProtocol(IPv4Address("TCP", "192.0.2.66", 1)) is None
+    device = field.connect("10.0.0.1")
+    device.send(b"PROXY TCP4 203.0.113.9 198.51.100.1 5555 10560\r\none\n")
+    assert field.intake.received[0][1]["remoteIp"] == "203.0.113.9"
+    assert field.intake.events == [
+        ("refused", "refused a connection from 192.0.2.66: it is no trusted proxy")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"proxy_protocol": True, "trusted_proxies": ["haproxy"]},
+            "trustedProxies\\[0\\]: expected an address",
+        ),
+        ({"trusted_proxies": ["10.0.0.1"]}, "expected `proxyProtocol`"),
+    ],
+)
+def test_trusted_proxies_are_networks_and_go_with_the_protocol(settings, said):
+    with pytest.raises(ValueError, match=said):
+        TcpSettings(**settings)
 
 
 def test_without_the_header_that_was_announced_the_connection_is_refused():

@@ -140,7 +140,7 @@ def test_both_may_be_missing_and_the_query_with_the_path():
 )
 def test_without_leniency_4_08_says_what_is_missing(later, reason):
     box = Box()
-    bench = Bench({"i/k": box})
+    bench = Bench({"i/k": box}).prove()
     post(bench, *KEY, JSON, block(0, True), payload=b"a" * 16)
     answer = post(bench, *later, block(1, False), payload=b"b" * 16)
     assert (answer.code, answer.payload) == (n.REQUEST_ENTITY_INCOMPLETE, reason)
@@ -148,7 +148,7 @@ def test_without_leniency_4_08_says_what_is_missing(later, reason):
 
 
 def test_4_08_names_the_blocks_that_are_missing():
-    bench = Bench({"i/k": Box()})
+    bench = Bench({"i/k": Box()}).prove()
     for number, reason in ((2, b"block 1 is missing, got block 2"), (5, b"blocks 1 to 4 are missing")):
         post(bench, *KEY, block(0, True), payload=b"a" * 16)
         answer = post(bench, *KEY, block(number, False))
@@ -159,7 +159,7 @@ def test_4_08_names_the_blocks_that_are_missing():
 
 def test_it_does_so_for_a_client_with_a_token_per_block_and_the_upload_goes_on():
     box = Box()
-    bench = Bench({"i/k": box})
+    bench = Bench({"i/k": box}).prove()
     post(bench, *KEY, block(0, True), payload=b"a" * 16, token=b"1")
     assert b"block 1 is missing" in post(bench, *KEY, block(2, False), token=b"2").payload
     assert post(bench, *KEY, block(1, False), payload=b"b", token=b"3").code == n.CHANGED

@@ -9,7 +9,7 @@ from iotgw.wire.coap.blockwise import Block
 from iotgw.wire.coap.defence import Echo
 from iotgw.wire.coap.discovery import WELL_KNOWN_CORE, Discovery, link
 from iotgw.wire.coap.limits import EndpointLimits
-from iotgw.wire.coap.message import Message, encode, options
+from iotgw.wire.coap.message import Message, encode, error, options
 from iotgw.wire.coap.timing import Policy
 from tests.unit.wire.coap.bench import OTHER, PEER, Bench, Box
 
@@ -58,11 +58,15 @@ def test_an_echo_value_is_for_one_address_and_a_minute():
     assert not echo.is_fresh(value[:4], PEER, 1000)
 
 
-def test_the_reason_in_an_error_does_not_amplify():
-    bench = Bench()
-    answer = bench.one(n.GET, "", b"", (9999, b""), token=b"")
-    assert answer.code == n.BAD_OPTION
-    assert 4 + 1 + len(answer.payload) <= 3 * (4 + 3)
+def test_an_error_is_no_larger_than_its_request_until_its_sender_has_proved_its_address():
+    bench = Bench({"i": Box(error(n.BAD_REQUEST, "expected a number, got — a text"))})
+    for path, code in (("", n.NOT_FOUND), ("i", n.BAD_REQUEST), ("i?a=an-argument", n.BAD_REQUEST)):
+        answer = bench.one(n.GET, path, token=b"")
+        assert answer.code == code
+        assert bool(answer.payload) + len(answer.payload) <= len(path) + 2
+        answer.payload.decode()
+    assert len(bench.one(n.GET, "i", b"", (9999, b""), token=b"").payload) <= 4
+    assert bench.prove().one(n.GET, "i").payload == "expected a number, got — a text".encode()
 
 
 @pytest.mark.parametrize(

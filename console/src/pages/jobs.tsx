@@ -1,0 +1,94 @@
+// Long actions: how far they are, how what they did ended, and the way to end them.
+import { useState } from "preact/hooks";
+import { del, get, part, type Problem } from "../core/api";
+import { useLoad } from "../core/load";
+import { href } from "../core/router";
+import { mayWrite } from "../core/session";
+import type { Job, List as Items } from "../core/types";
+import { command } from "../core/shell";
+import { t, word } from "../texts";
+import { Act, Ago, Empty, Failed, Page, Panel, State, Time } from "../ui/basic";
+import { Pairs } from "../ui/data";
+import { List } from "../ui/list";
+
+export function Jobs() {
+  const load = useLoad((signal) => get<Items<Job>>("/jobs", {}, signal), [], 3000);
+  return (
+    <Page title={t("jobs")} lead={t("jobs.lead")} command="iotgwctl jobs">
+      <Panel load={load} flush empty={(found) => !found.items.length && <Empty title={t("jobs.none")}>{t("jobs.none.hint")}</Empty>}>
+        {(found) => (
+          <List
+            label={t("jobs")} items={found.items} id={(job) => job.id} link={(job) => href(["jobs", job.id])}
+            columns={[
+              { key: "kind", title: t("kind"), width: "9rem", cell: (job) => word(job.kind), narrow: "main" },
+              { key: "state", title: t("state"), width: "8rem", cell: (job) => <State value={job.state} />, narrow: "side" },
+              { key: "what", title: t("what"), width: "minmax(10rem,2fr)", cell: (job) => <code>{said(job.what)}</code>, narrow: "below" },
+              { key: "done", title: t("done"), width: "8rem", cell: (job) => `${job.done.toLocaleString()} / ${job.total?.toLocaleString() ?? "…"}`, end: true },
+              { key: "at", title: t("started"), width: "8rem", cell: (job) => <Ago ms={job.createdAt} />, narrow: "below" },
+            ]}
+          />
+        )}
+      </Panel>
+    </Page>
+  );
+}
+
+const said = (what: Record<string, unknown>) =>
+  Object.entries(what)
+    .filter(([, given]) => given !== null && given !== "" && given !== 0)
+    .map(([name, given]) => `${name}=${typeof given === "string" ? given : JSON.stringify(given)}`)
+    .join(" ");
+
+export function JobPage({ name: id }: { name: string }) {
+  const [over, setOver] = useState(false);
+  const load = useLoad((signal) => get<Job>(`/jobs/${part(id)}`, {}, signal), [id], over ? 0 : 700);
+  const job = load.data;
+  const [problem, setProblem] = useState<Problem>();
+  if (job && !over && !["waiting", "running"].includes(job.state)) setOver(true);
+  const seeMessages = job?.kind === "reprocess";
+  return (
+    <Page
+      title={job ? t("job.of", { kind: word(job.kind) }) : t("job")} back={{ href: "#/jobs", text: t("jobs") }} command={command(["job", "show", id])}
+      lead={job && <><State value={job.state} /> <code>{said(job.what)}</code></>}
+      actions={job && !over && <Act may={mayWrite.value} onClick={() => void del(`/jobs/${part(id)}`).then(load.reload, setProblem)}>{t("cancel")}</Act>}
+    >
+      {problem && <Failed error={problem} />}
+      <Panel load={load}>
+        {(is) => (
+          <>
+            <progress max={is.total ?? undefined} value={is.total === null ? undefined : is.done} aria-label={t("progress")} />
+            <p class="big" role="status">
+              {is.total === null ? t("job.counting") : t("job.done", { done: is.done, total: is.total })}
+            </p>
+            {is.problem && <p class="error-text">{is.problem}</p>}
+            <div class="tiles">
+              {Object.entries(is.counts).map(([state, n]) => (
+                <div class="tile" key={state}>
+                  <b class="number">{n.toLocaleString()}</b>
+                  <State value={state} />
+                </div>
+              ))}
+            </div>
+            <Pairs
+              items={[
+                ...Object.entries(is.before).map(([name, n]): [string, string] => [t("job.before", { what: word(name) }), n.toLocaleString()]),
+                ...Object.entries(is.after).map(([name, n]): [string, string] => [t("job.after", { what: word(name) }), n.toLocaleString()]),
+                [t("started"), <Time key="s" ms={is.createdAt} />],
+                [t("ended"), is.endedAt ? <Time key="e" ms={is.endedAt} /> : "–"],
+                [t("by"), is.by],
+              ]}
+            />
+            {seeMessages && over && (
+              <p>
+                <a class="button" href={href(["messages"])}>{t("nav.messages")}</a> <a class="button" href={href(["failures"])}>{t("nav.failures")}</a>
+              </p>
+            )}
+            {is.kind === "retry" && over && typeof is.what.integration === "string" && (
+              <a class="button" href={href(["integrations", is.what.integration])}>{is.what.integration}</a>
+            )}
+          </>
+        )}
+      </Panel>
+    </Page>
+  );
+}

@@ -1,0 +1,190 @@
+// The gateway at a glance: what comes in, what converts it, where it goes.
+import { useRef, useState } from "preact/hooks";
+import { get } from "../core/api";
+import { duration, number, size } from "../core/format";
+import { useLoad } from "../core/load";
+import { href } from "../core/router";
+import { useStream } from "../core/stream";
+import type { Datasource, Group, List as Items, Series, Status } from "../core/types";
+import { t } from "../texts";
+import { Box, Empty, Notice, Page, Panel, State } from "../ui/basic";
+import { Spark } from "../ui/data";
+import { Icon } from "../ui/icons";
+import { GroupRow, merged } from "./failures";
+import { LinkState } from "./messages";
+import { Rates } from "../core/rates";
+
+export function Overview() {
+  const status = useLoad((signal) => get<Status>("/status", {}, signal), [], 5000);
+  const sources = useLoad((signal) => get<Items<Datasource & { converters: Record<string, string> }>>("/datasources", { limit: 1000 }, signal), [], 15_000);
+  const failures = useLoad((signal) => get<Items<Group>>("/failures", {}, signal), [], 10_000);
+  const into = useLoad((signal) => get<Series>("/series", { kind: "datasource", step: 60, }, signal), [], 15_000);
+  const out = useLoad((signal) => get<Series>("/series", { kind: "integration", step: 60 }, signal), [], 15_000);
+  const rates = useRef(new Rates());
+  const [, tick] = useState(0);
+  const link = useStream({ topics: "stats" }, (events) => {
+    for (const each of events) if (each.event === "stats") rates.current.take(each.data);
+    tick((n) => n + 1);
+  });
+  const is = status.data;
+  const points = (series: Series | undefined, name: string, key: string) => series?.items.find((each) => each.name === name)?.points[key] ?? [];
+  const converterOf = (name: string) => sources.data?.items.find((each) => each.name === name);
+  const converters = [...new Set(sources.data?.items.flatMap((each) => [each.converter, ...Object.values(each.converters)]).filter(Boolean) ?? [])];
+  const trouble = (where: string) => failures.data?.items.filter((each) => each.kind === "conversion" && each.where === where).length ?? 0;
+  return (
+    <Page title={t("nav.overview")} wide command="iotgwctl status" actions={<LinkState link={link} live />}>
+      {is && !is.ready && <Notice kind="bad">{t("overview.notready", { why: is.notReadyBecause ?? "" })}</Notice>}
+      {is?.paused ? <Notice kind="warn">{t("overview.paused")}</Notice> : null}
+      {is && is.journal.problem && <Notice kind="bad">{is.journal.problem}</Notice>}
+      <Panel
+        load={status} flush
+        empty={(found) => !found.datasources.length && !found.integrations.length && (
+          <Empty icon="datasources" title={t("overview.empty")}>
+            <p>{t("overview.empty.hint")}</p>
+            <a class="button primary" href="#/connect">
+              <Icon name="plus" /> {t("connect.first")}
+            </a>
+          </Empty>
+        )}
+      >
+        {(found) => (
+          <>
+            <div class="figures">
+              <Figure title={t("overview.received")} value={number(found.journal.received)} />
+              <Figure title={t("overview.converted")} value={number(found.journal.converted)} />
+              <Figure title={t("overview.filtered")} value={number(found.journal.filtered)} />
+              <Figure title={t("overview.failed")} value={number(found.journal.failed)} kind={found.journal.failed ? "bad" : ""} href="#/failures" />
+              <Figure title={t("overview.waiting")} value={number(found.journal.waiting)} />
+              <Figure title={t("overview.stored")} value={size(found.journal.bytes)} />
+              <Balance journal={found.journal} />
+            </div>
+            <div class="flow">
+              <section aria-labelledby="flow-in">
+                <h2 id="flow-in">
+                  <Icon name="datasources" /> {t("nav.datasources")}
+                  <a href="#/connect" class="icon-button" title={t("gallery.source")}>
+                    <Icon name="plus" />
+                    <span class="hidden">{t("gallery.source")}</span>
+                  </a>
+                </h2>
+                {found.datasources.map((each) => (
+                  <a class="node" key={each.id} href={href(["datasources", each.name])}>
+                    <header>
+                      <strong>{each.name}</strong>
+                      <State value={each.state} />
+                    </header>
+                    <Spark points={points(into.data, each.name, "received")} label={t("overview.hour", { what: each.name })} />
+                    <dl>
+                      <Count name={t("rate")} value={`${rates.current.of(each.id, "received")}/s`} />
+                      <Count name={t("overview.received")} value={number(each.counts.received)} />
+                      <Count name={t("overview.failed")} value={number(each.counts.failed)} kind={each.counts.failed ? "bad" : ""} />
+                      {each.pending > 0 && <Count name={t("overview.waiting")} value={number(each.pending)} />}
+                    </dl>
+                  </a>
+                ))}
+                {!found.datasources.length && <Empty title={t("datasources.none")} />}
+              </section>
+              <section aria-labelledby="flow-through">
+                <h2 id="flow-through">
+                  <Icon name="converters" /> {t("nav.converters")}
+                </h2>
+                {converters.map((name) => {
+                  const users = sources.data?.items.filter((each) => each.converter === name || Object.values(each.converters).includes(name)).map((each) => each.name) ?? [];
+                  const groups = trouble(name);
+                  return (
+                    <a class="node" key={name} href={href(["converters", name])}>
+                      <header>
+                        <strong>{name}</strong>
+                        {groups > 0 ? <State value="failed" text={t("overview.groups", { n: groups })} /> : <State value="ok" />}
+                      </header>
+                      <span class="dim">{t("overview.from", { names: users.join(", ") })}</span>
+                    </a>
+                  );
+                })}
+                {found.datasources.filter((each) => !converterOf(each.name)?.converter && !Object.keys(converterOf(each.name)?.converters ?? {}).length).map((each) => (
+                  <div class="node quiet" key={each.id}>
+                    <span class="dim">{t("overview.stored.only", { name: each.name })}</span>
+                  </div>
+                ))}
+              </section>
+              <section aria-labelledby="flow-out">
+                <h2 id="flow-out">
+                  <Icon name="integrations" /> {t("nav.integrations")}
+                  <a href="#/connect/target" class="icon-button" title={t("gallery.to")}>
+                    <Icon name="plus" />
+                    <span class="hidden">{t("gallery.to")}</span>
+                  </a>
+                </h2>
+                {found.integrations.map((each) => (
+                  <a class={`node ${each.state === "unavailable" ? "bad" : ""}`} key={each.id} href={href(["integrations", each.name])}>
+                    <header>
+                      <strong>{each.name}</strong>
+                      <State value={each.state} />
+                    </header>
+                    <Spark points={points(out.data, each.name, "delivered")} label={t("overview.hour.out", { what: each.name })} kind={each.state === "unavailable" ? "bad" : ""} />
+                    <dl>
+                      <Count name={t("rate")} value={`${rates.current.of(each.id, "delivered")}/s`} />
+                      <Count name={t("overview.delivered")} value={number(each.delivered)} />
+                      <Count name={t("overview.backlog")} value={number(each.waiting)} kind={each.state === "unavailable" && each.waiting ? "bad" : ""} />
+                      {each.oldestAge !== null && each.oldestAge > 5 && <Count name={t("overview.oldest")} value={duration(each.oldestAge)} />}
+                      {each.dead > 0 && <Count name={t("overview.dead")} value={number(each.dead)} kind="bad" />}
+                      <Count name={t("accounts")} value={each.balanced ? "✓" : "≠"} kind={each.balanced ? "good" : "bad"} title={each.balanced ? t("accounts.balanced") : t("accounts.unbalanced")} />
+                    </dl>
+                    {each.lastError && each.state === "unavailable" && <span class="error-text">{each.lastError}</span>}
+                  </a>
+                ))}
+                {!found.integrations.length && (
+                  <Empty title={t("integrations.none")}>
+                    <a class="button" href="#/connect/target">
+                      <Icon name="plus" /> {t("gallery.to")}
+                    </a>
+                  </Empty>
+                )}
+              </section>
+            </div>
+          </>
+        )}
+      </Panel>
+      {failures.data && failures.data.items.length > 0 && (
+        <Box title={t("overview.failures")} flush tools={<a href="#/failures">{t("all")}</a>}>
+          <ul class="groups">
+            {merged(failures.data.items).slice(0, 5).map((group) => (
+              <GroupRow key={group.id} group={group} />
+            ))}
+          </ul>
+        </Box>
+      )}
+    </Page>
+  );
+}
+
+function Figure({ title, value, kind = "", href: to }: { title: string; value: string; kind?: string; href?: string }) {
+  const body = (
+    <>
+      <b class="number">{value}</b>
+      <span>{title}</span>
+    </>
+  );
+  return to ? <a class={`figure ${kind}`} href={to}>{body}</a> : <div class={`figure ${kind}`}>{body}</div>;
+}
+
+function Balance({ journal }: { journal: Status["journal"] }) {
+  const holds = journal.received === journal.converted + journal.filtered + journal.failed + journal.waiting;
+  return (
+    <div class={`figure balance ${holds ? "good" : "warn"}`} title={t("overview.identity")}>
+      <b>
+        <Icon name={holds ? "check" : "clock"} />
+      </b>
+      <span>{holds ? t("overview.balanced") : t("overview.moving")}</span>
+    </div>
+  );
+}
+
+function Count({ name, value, kind = "", title }: { name: string; value: string; kind?: string; title?: string }) {
+  return (
+    <div class={kind} title={title}>
+      <dt>{name}</dt>
+      <dd class="number">{value}</dd>
+    </div>
+  );
+}
