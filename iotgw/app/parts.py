@@ -91,6 +91,7 @@ from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.sources import Sources
 from iotgw.store.backups import Backups
 from iotgw.store.certificates import CertificateDirectory
+from iotgw.store.space import JournalLimits
 from iotgw.store.sqlite.debug import DebugStore
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
@@ -98,7 +99,6 @@ from iotgw.store.sqlite.entries import DeviceEntries
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.kept import KeptRows
 from iotgw.store.sqlite.registry import Registry
-from iotgw.store.sqlite.trim import JournalLimits
 from iotgw.store.sqlite.usage import UsageStore
 from iotgw.store.stored_files import FileStore
 

@@ -41,7 +41,7 @@ from iotgw.store.manifest import (
 )  # fmt: skip
 from iotgw.store.sqlite.database import connect_reader
 from iotgw.store.sqlite.moment import Between, Moment
-from iotgw.store.sqlite.worker import StoreThread
+from iotgw.store.worker import StoreThread
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 PART = ".iotgw-part"

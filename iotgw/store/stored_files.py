@@ -26,7 +26,7 @@ from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.ports.stored_files import IStoredFiles, StoredFile
 from iotgw.core.specs import Resource
-from iotgw.store.sqlite.worker import StoreThread
+from iotgw.store.worker import StoreThread
 
 FOLDER = "device-files"
 """In the data directory. Nothing else may be in it: what belongs to no file is removed."""

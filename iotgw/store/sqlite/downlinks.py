@@ -20,7 +20,7 @@ from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.core.times import DateMs
 from iotgw.store.sqlite import damage
 from iotgw.store.sqlite.database import connect, upgrade
-from iotgw.store.sqlite.worker import StoreThread
+from iotgw.store.worker import StoreThread
 
 KEEP_MS = 30 * 86_400_000
 """Milliseconds that finished items are kept, as a record of what was sent."""

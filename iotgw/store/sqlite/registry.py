@@ -23,7 +23,7 @@ from iotgw.core.specs import Deletion, Resource
 from iotgw.store.secrets import Sealer
 from iotgw.store.sqlite import damage
 from iotgw.store.sqlite import database as sqlite
-from iotgw.store.sqlite.worker import StoreThread
+from iotgw.store.worker import StoreThread
 
 T = TypeVar("T")
 _INSERT = (
