@@ -100,7 +100,9 @@ class Readers:
 
     def ask(self, query: Query[T]) -> Deferred[T]:
         """Run a user's query, which may take long. Fails with Unavailable if closed."""
-        return _closed() if self._threads is None else self._threads[1].call(query)
+        if self._threads is None:
+            return _closed()
+        return self._threads[1].call(lambda reader: reader.asked(lambda: query(reader)))
 
     @property
     def unreadable(self) -> dict[str, int]:

@@ -66,6 +66,9 @@ class JournalReads(Protocol):
     def carefully(self, query: Callable[[], T]) -> T:
         """Run a query of a stream record by record, with a stand-in for each record that can't be read."""
 
+    def asked(self, query: Callable[[], T]) -> T:
+        """Run a user's query; raises Unavailable where the database is away."""
+
     def unless_damaged(self, query: Callable[[], T]) -> T:
         """Run a user's query; raises Unavailable where damage keeps it from an answer."""
 
