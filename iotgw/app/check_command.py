@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -101,7 +102,12 @@ async def check(
     document: ResourcesDocument, settings: Settings, directory: Path, reactor: IReactor
 ) -> CheckedConfiguration:
     """Check a document with an empty gateway's parts, whose data is in ``directory``."""
-    gateway = build(settings, directory, reactor, PlainCalendar(reactor))
+    embedded = msgspec.structs.replace(
+        settings.store, url=""
+    )  # nobody writes to a database by checking a file
+    gateway = build(
+        msgspec.structs.replace(settings, store=embedded), directory, reactor, PlainCalendar(reactor)
+    )
     await gateway.registry.start()
     await gateway.events.start()
     await gateway.converters.start()

@@ -13,6 +13,7 @@ from iotgw.api.parts import Parts
 from iotgw.api.site import OWN_PATHS, ApiSite
 from iotgw.app.integrations import RegisteredIntegrations
 from iotgw.app.pause import Pause
+from iotgw.app.storage import StoredParts, storage
 from iotgw.config.settings import IntegrationsSection, Settings
 from iotgw.connect.endpoint import Connector
 from iotgw.connect.proxy import ENVIRONMENT, of_environment
@@ -91,14 +92,11 @@ from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.sources import Sources
 from iotgw.store.backups import Backups
 from iotgw.store.certificates import CertificateDirectory
-from iotgw.store.space import JournalLimits
+from iotgw.store.journal import GroupCommitJournal
+from iotgw.store.registry import StoredRegistry
 from iotgw.store.sqlite.debug import DebugStore
 from iotgw.store.sqlite.devices import DeviceStore
-from iotgw.store.sqlite.downlinks import DownlinkStore
-from iotgw.store.sqlite.entries import DeviceEntries
-from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.kept import KeptRows
-from iotgw.store.sqlite.registry import Registry
 from iotgw.store.sqlite.usage import UsageStore
 from iotgw.store.stored_files import FileStore
 
@@ -138,14 +136,15 @@ INTEGRATIONS = (
 class Gateway(Struct, frozen=True, kw_only=True):
     """The parts that are started and stopped, and those that the API uses."""
 
-    registry: Registry
+    storage: StoredParts
+    registry: StoredRegistry
     credentials: Credentials
     speakers: Speakers
     events: EventLog
     devices: DeviceStore
     fleet: Fleet
     releases: Releases
-    journal: Journal
+    journal: GroupCommitJournal
     downlinks: DownlinkQueue
     kept: KeptRows
     converters: ConverterService
@@ -171,9 +170,8 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     """Every part of one gateway. Each gets only parts that were made before it, so none needs to be completed
     later."""
     store = settings.store
-    registry = Registry(reactor, data_dir, calendar)
-    limits = JournalLimits(int(store.max_age * 1000), store.max_bytes)
-    journal = Journal(reactor, data_dir / "journal.db", limits, max_pending=store.max_pending)
+    stored = storage(store, data_dir, reactor, calendar)
+    registry, journal = stored.registry, stored.journal
     devices = DeviceStore(reactor, data_dir)
     credentials = Credentials(registry, calendar.now_ms)
     events = EventLog(data_dir / "events.db", reactor)
@@ -181,7 +179,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     sources = Sources()
     speakers = Speakers(devices, credentials, sources, registry)
     fleet = Fleet(
-        DeviceEntries(registry), devices, speakers, registry, reactor, calendar,
+        stored.entries, devices, speakers, registry, reactor, calendar,
         partial(_device_changed, recorder, journal, calendar),
     )  # fmt: skip
     quarantine = Quarantine(fleet, recorder)
@@ -214,10 +212,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         calendar=calendar,
     )
     changed = partial(_downlink_changed, events, journal)
-    store_of_downlinks = DownlinkStore(data_dir, reactor, calendar)
-    downlinks = DownlinkQueue(
-        store_of_downlinks, reach.encode, reach.find, changed, reactor, calendar, speakers
-    )
+    downlinks = DownlinkQueue(stored.items, reach.encode, reach.find, changed, reactor, calendar, speakers)
     kept = KeptRows(data_dir, reactor)
     doors = Doors(recorder, reactor)
     sites = OwnSites(settings.hosts, settings.proxies)
@@ -259,14 +254,10 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         meter=device_meter, debug=debug,
     )  # fmt: skip
     releases = Releases(quarantine, fleet, journal, pipeline, recorder, reactor)
-    writers = [
-        journal.between_commits,
-        registry.between_commits,
-        store_of_downlinks.between_commits,
-        kept.between_commits,
-        usage_store.between_commits,
-    ]
-    backups = Backups(reactor, data_dir, data_dir / store.backup_directory, writers, recorder, calendar)
+    writers = [*stored.writers, kept.between_commits, usage_store.between_commits]
+    backups = Backups(
+        reactor, data_dir, data_dir / store.backup_directory, writers, recorder, calendar, stored.elsewhere
+    )
     pause = Pause(data_dir, delivery, downlinks, recorder)
     files = FileStore(data_dir, registry, reactor, calendar, store.max_files)
     updates = FirmwareJobs(
@@ -281,7 +272,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     ]
     jobs = JobService(registry, kinds, reactor, calendar)
     return Gateway(
-        registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, fleet=fleet, releases=releases, journal=journal,
+        storage=stored, registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, fleet=fleet, releases=releases, journal=journal,
         downlinks=downlinks, kept=kept, converters=converters, delivery=delivery,
         integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar, str(data_dir)),
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, backups=backups, pause=pause,
@@ -303,7 +294,7 @@ def way_out(section: IntegrationsSection, reactor: IReactor) -> Connector:
     return Connector(reactor, section.forbid, section.allow, proxy, no_proxy, section.proxy_names)
 
 
-def _downlink_changed(events: EventLog, journal: Journal, event: Event, item: Item) -> None:
+def _downlink_changed(events: EventLog, journal: GroupCommitJournal, event: Event, item: Item) -> None:
     """A downlink's state is an event, and a record for integrations that want events."""
     events.emit(event)
     body = msgspec.json.encode({"deviceName": item.device, "event": event.type, "downlink": item.view()})
@@ -323,7 +314,7 @@ SAID: dict[tuple[Trouble, bool], tuple[str, Severity, str]] = {
 
 def _device_changed(
     recorder: Recorder,
-    journal: Journal,
+    journal: GroupCommitJournal,
     calendar: ICalendar,
     watch: DeviceWatch,
     what: Trouble,
@@ -343,7 +334,7 @@ def _device_changed(
 
 def _device_updated(
     recorder: Recorder,
-    journal: Journal,
+    journal: GroupCommitJournal,
     calendar: ICalendar,
     tenant: str,
     job: str,

@@ -27,6 +27,8 @@ DEFAULTS = {
 """What holds unless the URL says otherwise: of several hosts, the one that takes writes; a host that is dead is noticed in 10 s."""
 
 
+NOT_REPLICATED = ("01000", "57P01")
+"""SQLSTATEs of a notice that says that a commit is not replicated: its wait was cancelled, or the server shuts down."""
 _OF_THE_SERVER = ("08", "25", "40", "53", "55", "57", "58", "XX")
 """Classes of SQLSTATEs that say nothing of a value: connection, transaction, resources, operator, system."""
 

@@ -17,7 +17,7 @@ from psycopg.types.numeric import Int8
 from twisted.logger import Logger
 
 from iotgw.core.errors import Unavailable
-from iotgw.store.postgres.connection import Address, Connection, sql
+from iotgw.store.postgres.connection import NOT_REPLICATED, Address, Connection, sql
 from iotgw.store.postgres.partition import Fenced, Ownership, retake
 from iotgw.store.postgres.statements import BEAT
 
@@ -25,8 +25,6 @@ PAUSE = 0.2
 """Seconds between attempts to find out what became of a commit."""
 READ_ONLY = "25006"
 """The SQLSTATE of a server that takes no writes."""
-_WARNINGS = ("01000", "57P01")
-"""SQLSTATEs of a notice that says that a commit is not replicated: its wait was cancelled, or the server shuts down."""
 
 
 class CannotTell(Unavailable):
@@ -65,7 +63,7 @@ class FencedConnection:
         self._cursor = connection.cursor(binary=True)
 
     def _noticed(self, diagnostic: psycopg.errors.Diagnostic) -> None:
-        if diagnostic.sqlstate in _WARNINGS:
+        if diagnostic.sqlstate in NOT_REPLICATED:
             self._is_unreplicated = True
             self._log.warn("the database: {message}", message=diagnostic.message_primary)
 

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.store.group import Group
 from iotgw.store.journal import GroupCommitJournal
-from iotgw.store.postgres.node import PART, Node
+from iotgw.store.postgres.node import PART, DatabaseNode
 from iotgw.store.postgres.reader import PartitionReader
 from iotgw.store.postgres.writer import Hears, PartitionWriter
 from iotgw.store.space import JournalLimits
@@ -28,7 +28,7 @@ class PostgresJournal(GroupCommitJournal):
     def __init__(
         self,
         reactor: IThreadedClock,
-        node: Node,
+        node: DatabaseNode,
         limits: JournalLimits | None = None,
         *,
         max_pending: int = 20_000,

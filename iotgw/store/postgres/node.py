@@ -26,7 +26,7 @@ class OtherKey(IotgwError):
     """The secrets in the database are sealed with another key."""
 
 
-class Node:
+class DatabaseNode:
     """Connects, upgrades the schema, checks that ``key_file`` is the key of this database, and takes the partition. ``lease`` in seconds."""
 
     def __init__(

@@ -45,7 +45,7 @@ _OF_PARKED = """SELECT DISTINCT uplink AS seq FROM parked WHERE part = %(part)s 
 _error = msgspec.json.Decoder(ConversionError).decode
 
 
-class Scan(Struct, frozen=True):
+class PartitionScan(Struct, frozen=True):
     """A way through the partition. ``source`` gives positions; ``sift`` is what the rows of these must meet. ``is_pick``: along an index that has
     few. ``values`` are those of both texts."""
 
@@ -55,7 +55,7 @@ class Scan(Struct, frozen=True):
     is_pick: bool = False
 
 
-class Leg(Struct, frozen=True):
+class ScanLeg(Struct, frozen=True):
     """Positions that fit, newest first, and the one down to which everything was looked at; ``cost`` in positions of a walk."""
 
     seqs: list[int]
@@ -123,13 +123,13 @@ class PartitionSearch:
             return DateMs(found[0][0])
         return query.since.date_ms if query.since is not None else DateMs(0)
 
-    def run(self, scan: Scan, low: int, high: int, limit: int, piece: int) -> Leg:
+    def run(self, scan: PartitionScan, low: int, high: int, limit: int, piece: int) -> ScanLeg:
         """Look at positions low <= position < high: so many of them, or at so many candidates."""
         if not scan.is_pick:
             first = max(low, high - piece)
             seqs = self._sifted(scan, f"u.seq IN ({scan.source})", limit, low=first, high=high)
             looked_to = seqs[-1] if len(seqs) == limit else first
-            return Leg(seqs, looked_to, high - looked_to)
+            return ScanLeg(seqs, looked_to, high - looked_to)
         most = max(limit, min(PICKED, piece // LOOK_UP))
         bounds = {"low": low, "high": high, "most": most}
         candidates = [
@@ -139,13 +139,13 @@ class PartitionSearch:
         looked_to = candidates[-1] if len(candidates) == most else low
         seqs = self._sifted(scan, "u.seq = ANY(%(candidates)s::bigint[])", limit, candidates=candidates)
         looked_to = max(looked_to, seqs[-1]) if len(seqs) == limit else looked_to
-        return Leg(seqs, looked_to, len(candidates) * LOOK_UP)
+        return ScanLeg(seqs, looked_to, len(candidates) * LOOK_UP)
 
-    def _sifted(self, scan: Scan, which: str, limit: int, **more: Any) -> list[int]:
+    def _sifted(self, scan: PartitionScan, which: str, limit: int, **more: Any) -> list[int]:
         query = f"SELECT u.seq {_FROM} AND {which} AND {scan.sift} ORDER BY u.seq DESC LIMIT %(limit)s"
         return [seq for (seq,) in self._rows(query, **scan.values, **more, limit=limit)]
 
-    def scans(self, query: MessageQuery) -> list[Scan]:
+    def scans(self, query: MessageQuery) -> list[PartitionScan]:
         """The scans that together find all messages of a query: one, or several whose findings belong together."""
         values: dict[str, Any] = {
             "tenant": self.number(query.tenant),
@@ -168,23 +168,23 @@ class PartitionSearch:
         if query.parked is not None:
             numbers = [self.number(each) for each in query.parked.integrations]
             values |= {"integrations": numbers, "parked": list(query.parked.states)}
-            return [Scan(_OF_PARKED, text, values, True)]
+            return [PartitionScan(_OF_PARKED, text, values, True)]
         if query.records is not None and not query.records:
             return []
         if query.device is not None or query.records is not None or query.has_output:
             return self._of_outputs(query, text, values)
         if query.state is State.FAILED:
-            return [Scan(_OF_STATE, text, {**values, "picked": int(State.FAILED)}, True)]
+            return [PartitionScan(_OF_STATE, text, {**values, "picked": int(State.FAILED)}, True)]
         if query.datasource is not None and query.state is None:
-            return [Scan(_OF_DATASOURCE, text, values, True)]
+            return [PartitionScan(_OF_DATASOURCE, text, values, True)]
         everything = "SELECT seq FROM uplink WHERE part = %(part)s AND seq >= %(low)s AND seq < %(high)s"
-        return [Scan(everything, text, values)]
+        return [PartitionScan(everything, text, values)]
 
-    def _of_outputs(self, query: MessageQuery, sift: str, values: dict[str, Any]) -> list[Scan]:
+    def _of_outputs(self, query: MessageQuery, sift: str, values: dict[str, Any]) -> list[PartitionScan]:
         unconverted = (State.FAILED, State.FILTERED)
         named = f"{sift} AND position(%(named)s::bytea in u.metadata) > 0"
         without = [
-            Scan(_OF_STATE, named, {**values, "picked": int(state), "named": query.name_value}, True)
+            PartitionScan(_OF_STATE, named, {**values, "picked": int(state), "named": query.name_value}, True)
             for state in unconverted
             if query.or_named and query.state in (None, state)
         ]
@@ -203,7 +203,7 @@ class PartitionSearch:
                 " AND EXISTS (SELECT 1 FROM unnest(%(firsts)s::bigint[], %(lasts)s::bigint[]) AS r(first, last) "
                 "WHERE telemetry.seq BETWEEN r.first AND r.last)"
             )
-        return [Scan(source, sift, values), *without]
+        return [PartitionScan(source, sift, values), *without]
 
     def _messages(self, seqs: Sequence[int]) -> list[Message]:
         """The messages at these positions, newest first. Missing ones are left out."""

@@ -22,7 +22,7 @@ from iotgw.store.names import NameTable
 from iotgw.store.postgres.committer import PartitionCommitter
 from iotgw.store.postgres.connection import is_away
 from iotgw.store.postgres.fenced import CannotTell, FencedConnection
-from iotgw.store.postgres.node import Node
+from iotgw.store.postgres.node import DatabaseNode
 from iotgw.store.postgres.partition import Fenced
 from iotgw.store.postgres.positions import PartitionEpochs, PartitionPositions
 from iotgw.store.postgres.trim import PartitionTrimmer
@@ -60,7 +60,12 @@ class PartitionWriter:
     _log = Logger()
 
     def __init__(
-        self, reactor: IReactorThreads, node: Node, limits: JournalLimits, names: NameTable, hears: Hears
+        self,
+        reactor: IReactorThreads,
+        node: DatabaseNode,
+        limits: JournalLimits,
+        names: NameTable,
+        hears: Hears,
     ) -> None:
         self._reactor = reactor
         self._node = node
@@ -218,6 +223,8 @@ class PartitionWriter:
             self._log.warn("the state of the clock could not be written: {error}", error=error)
 
     def _trim(self, now_ms: int) -> bool:
+        if self._database.connection.closed:  # the next commit connects anew
+            return False
         try:
             more = self._trimmer.step(now_ms)
         except (psycopg.Error, CannotTell, Fenced) as error:

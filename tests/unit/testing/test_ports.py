@@ -61,6 +61,12 @@ from iotgw.pipeline.publisher import Publisher
 from iotgw.pipeline.sources import Source, Sources
 from iotgw.store.backups import Backups
 from iotgw.store.certificates import CertificateDirectory
+from iotgw.store.postgres.connection import Address
+from iotgw.store.postgres.downlinks import PostgresItems
+from iotgw.store.postgres.entries import PostgresEntries
+from iotgw.store.postgres.journal import PostgresJournal
+from iotgw.store.postgres.node import DatabaseNode
+from iotgw.store.postgres.registry import PostgresRegistry
 from iotgw.store.sqlite.debug import DebugStore
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
@@ -75,6 +81,7 @@ from iotgw.testing.journal import Silent
 from iotgw.testing.ports import PORTS, verify_ports
 
 NOWHERE = Path("/nonexistent")
+DATABASE = Address("postgresql://192.0.2.1/none")
 BROKER = {"host": "192.0.2.1"}
 EVENT_HUB = "Endpoint=sb://192.0.2.1/;SharedAccessKeyName=n;SharedAccessKey=k=;EntityPath=hub"
 SQS = {
@@ -154,6 +161,10 @@ def rooms():
     types = Types("none", reactor, [])
     return [
         Journal(reactor, NOWHERE / "j.db"),
+        PostgresJournal(reactor, DatabaseNode(reactor, DATABASE, NOWHERE)),
+        PostgresRegistry(reactor, DATABASE, NOWHERE),
+        PostgresEntries(PostgresRegistry(reactor, DATABASE, NOWHERE)),
+        PostgresItems(DATABASE, reactor),
         Registry(reactor, NOWHERE),
         DeviceStore(reactor, NOWHERE),
         DeviceEntries(Registry(reactor, NOWHERE)),

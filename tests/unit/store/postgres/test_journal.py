@@ -3,7 +3,7 @@
 import pytest
 
 from iotgw.store.postgres.journal import PostgresJournal
-from iotgw.store.postgres.node import Node
+from iotgw.store.postgres.node import DatabaseNode
 from iotgw.testing.contracts import DiskJournalContract, Threaded
 
 pytestmark = pytest.mark.interop
@@ -15,7 +15,7 @@ class TestPostgresJournal(Threaded, DiskJournalContract):
         self.address, self.key = address, tmp_path / "secret.key"
 
     def open(self):
-        node = Node(self.clock, self.address, self.key)
+        node = DatabaseNode(self.clock, self.address, self.key)
         self.wait(node.start())
         journal = PostgresJournal(self.clock, node)
         self.wait(journal.start(self.listener))
