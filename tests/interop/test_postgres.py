@@ -17,25 +17,24 @@ pytestmark = pytest.mark.interop
 CONVERTER = "json"
 
 
-@pytest.fixture(scope="module")
-def postgres():
-    with Postgres() as server:
-        yield server
-
-
 class Node:
     """A gateway on a database, with a device over HTTP and one over CoAP, and a target."""
 
-    def __init__(self, postgres, folder, database=None):
-        self.postgres, self.folder = postgres, folder
-        self.database = database or postgres.new_database()
+    def __init__(self, postgres, folder, standby=None):
+        self.postgres, self.folder, self.standby = postgres, folder, standby
+        self.database = postgres.new_database()
         self.sink = HttpSink(folder / "sink")
         self.coap_port = free_udp_port()
         self.gateway = Gateway(folder / "gateway", settings=self.settings())
 
     def settings(self):
         file = self.postgres.password_file(self.folder)
-        return f'[store]\nurl = "{self.postgres.dsn(self.database)}"\npassword-file = "{file}"\n'
+        url = self.postgres.dsn(self.database)
+        if self.standby is not None:
+            url = url.replace(
+                f":{self.postgres.port}/", f":{self.postgres.port},127.0.0.1:{self.standby.port}/"
+            )
+        return f'[store]\nurl = "{url}"\npassword-file = "{file}"\n'
 
     def configure(self):
         gateway = self.gateway
@@ -47,7 +46,8 @@ class Node:
     def stored(self):
         """The numbers in the journal, by device."""
         found = {"http": set(), "coap": set()}
-        with self.postgres.connect(self.database) as connection:
+        server = self.postgres if self.postgres.server.alive else self.standby
+        with server.connect(self.database) as connection:
             for (payload,) in connection.execute("SELECT payload FROM iotgw.uplink"):
                 document = json.loads(payload)
                 found[document["deviceName"]].add(document["n"])
@@ -102,8 +102,12 @@ def more(*senders):
     )
 
 
-def test_nothing_acknowledged_is_lost_by_kills_of_the_gateway_and_a_crash_of_the_server(tmp_path, postgres):
-    node = Node(postgres, tmp_path)
+def test_nothing_acknowledged_is_lost_by_kills_of_the_gateway_and_a_crash_of_the_server(tmp_path):
+    with Postgres() as postgres:
+        kill_and_crash(Node(postgres, tmp_path), postgres)
+
+
+def kill_and_crash(node, postgres):
     with node.sink, node.gateway.start():
         node.configure()
         device = Device(node.coap_port, "i/dev", body("coap"), window=8)
@@ -130,3 +134,20 @@ def test_nothing_acknowledged_is_lost_by_kills_of_the_gateway_and_a_crash_of_the
             lambda: set(node.delivered()["http"]) == node.stored()["http"], what="all of HTTP's to arrive"
         )
         assert node.gateway.stop() in (0, -signal.SIGTERM)
+
+
+def test_nothing_acknowledged_is_lost_when_the_primary_dies_and_its_standby_takes_over(tmp_path):
+    with Postgres() as primary, Postgres(primary=primary) as standby:
+        primary.wait_for_standbys()
+        node = Node(primary, tmp_path, standby)
+        with node.sink, node.gateway.start():
+            node.configure()
+            with Posting(node.gateway) as posting:
+                more(posting)
+                primary.stop(signal.SIGQUIT)
+                standby.promote()
+                more(posting)
+            stored = node.stored()
+            assert posting.answered - stored["http"] == set()
+            wait_until(lambda: set(node.delivered()["http"]) == node.stored()["http"], what="all to arrive")
+            assert node.gateway.stop() in (0, -signal.SIGTERM)

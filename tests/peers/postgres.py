@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 
+from .patience import HANGS
 from .process import Process, find, free_port, missing
 
 PLACES = (
@@ -30,9 +31,10 @@ def programs():
 
 
 class Postgres:
-    """``port`` on 127.0.0.1; the superuser is ``iotgw``. Its files go with it. ``settings`` are lines of postgresql.conf."""
+    """``port`` on 127.0.0.1; the superuser is ``iotgw``. Its files go with it. ``settings`` are lines of postgresql.conf. A standby is one that
+    has a ``primary``."""
 
-    def __init__(self, *settings):
+    def __init__(self, *settings, primary=None):
         self.folder = Path(tempfile.mkdtemp(prefix="iotgw-postgres-"))
         self.port = free_port()
         self.data = self.folder / "data"
@@ -42,6 +44,7 @@ class Postgres:
             self._whose = [find("setpriv"), "--reuid", NOBODY, "--regid", NOBODY, "--clear-groups", "--"]
         self._bin = programs()
         self._settings = settings
+        self._primary = primary
         self.server = Process(
             [*self._whose, self._bin / "postgres", "-D", self.data], Path(f"{self.folder}.log"), cwd="/"
         )
@@ -55,19 +58,22 @@ class Postgres:
     def run(self, program, *args):
         """Run one of PostgreSQL's programs as the server's user."""
         command = [str(each) for each in (*self._whose, self._bin / program, *args)]
-        return subprocess.run(command, check=True, capture_output=True, cwd="/", timeout=60)
+        env = {**os.environ, "PGPASSWORD": PASSWORD}
+        return subprocess.run(command, check=True, capture_output=True, cwd="/", timeout=HANGS, env=env)
 
     def start(self):
-        if not self.data.exists():
+        own = (f"port = {self.port}", f"unix_socket_directories = '{self.folder}'", *self._settings)
+        if not self.data.exists() and self._primary is not None:
+            self.run("pg_basebackup", "-D", self.data, "-h", "127.0.0.1", "-p", self._primary.port, "-U", "iotgw", "-R", "-X", "stream",
+                     "-c", "fast")  # fmt: skip
+            self.configure(*own)
+        elif not self.data.exists():
             (self.folder / "password").write_text(PASSWORD)
             if os.getuid() == 0:
                 os.chown(self.folder / "password", NOBODY, NOBODY)
             self.run("initdb", "-D", self.data, "-U", "iotgw", "-A", "scram-sha-256", "--pwfile",
                      self.folder / "password", "--no-sync", "-E", "UTF8", "--locale=C")  # fmt: skip
-            self.configure(
-                "listen_addresses = '127.0.0.1'", f"port = {self.port}", f"unix_socket_directories = '{self.folder}'",
-                "shared_buffers = 16MB", *self._settings,
-            )  # fmt: skip
+            self.configure("listen_addresses = '127.0.0.1'", "shared_buffers = 16MB", *own)
         self.server.start()
         return self
 
@@ -89,6 +95,17 @@ class Postgres:
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder, ignore_errors=True)
         Path(f"{self.folder}.log").unlink(missing_ok=True)
+
+    def promote(self):
+        """Make a standby the primary."""
+        with self.connect("postgres") as connection:
+            assert connection.execute("SELECT pg_promote()").fetchone() == (True,)
+
+    def wait_for_standbys(self):
+        """From now on, each commit waits until a standby has it."""
+        with self.connect("postgres") as connection:
+            connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            connection.execute("SELECT pg_reload_conf()")
 
     # --- for tests ---
 

@@ -7,8 +7,11 @@ other, but for a warning: it counts once a later commit was replicated, as that 
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -156,6 +159,11 @@ class FencedConnection:
     def close(self) -> None:
         """Let go of the connection, and with it of the lock."""
         self.connection.close()
+
+    def abandon(self) -> None:
+        """From another thread: end the connection under whoever waits for it, as a server that stands still answers nobody."""
+        with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(self.connection.fileno())) as line:
+            line.shutdown(socket.SHUT_RDWR)
 
     def fetch(self, query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
         """The rows of a query on this connection."""

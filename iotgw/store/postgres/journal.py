@@ -60,7 +60,8 @@ class PostgresJournal(GroupCommitJournal):
         return stopping
 
     def _hand_over(self) -> None:
-        self._since = self._reactor.seconds()
+        if self._writing is None:
+            self._since = self._reactor.seconds()
         super()._hand_over()
 
     def _tend(self) -> None:

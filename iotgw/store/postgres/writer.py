@@ -103,6 +103,7 @@ class PartitionWriter:
     def give_up(self) -> None:
         """Wait no longer for a database that is away: what is in doubt is reported as not stored."""
         self._given_up.set()
+        self._database.abandon()
 
     def stop(self, stopped: Callable[[], None]) -> None:
         """See `GroupWriter.stop`."""

@@ -11,7 +11,7 @@ from iotgw.core.model import Counters, Outcome, Progress, State
 from iotgw.core.times import DateMs
 from iotgw.store.postgres import schema
 from iotgw.store.postgres.connection import Address
-from iotgw.store.postgres.journal import PostgresJournal
+from iotgw.store.postgres.journal import PATIENCE, PostgresJournal
 from iotgw.store.postgres.node import DatabaseNode, OtherKey
 from iotgw.store.postgres.partition import Taken, take
 from iotgw.testing import ThreadClock
@@ -99,6 +99,24 @@ def test_a_cancelled_wait_for_the_standby_is_no_success(world, postgres):
         )  # the commit that has to be replicated before it counts
         assert [stored.uplink.payload for stored, _ in world.listener.entries] == [b"before"]
     world.until(lambda: len(world.listener.entries) == 2)
+
+
+def test_a_journal_stops_although_its_standby_stands_still(world, postgres):
+    world.store(b"before")
+    with without_its_standby(postgres):
+        wait_until(lambda: world.asked("SHOW synchronous_standby_names") == [("nobody",)])
+        world.append(b"x")
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = current_database()"
+        world.until(lambda: world.asked(waits) == [(1,)])
+        for _ in range(4):
+            world.advanced()
+        assert not world.part.room
+        assert "does not answer" in world.part.problem
+        stopped = world.part.stop()
+        world.clock.advance(PATIENCE)
+        world.wait(stopped)
+        world._opened = None
+    assert len(world.listener.lost) == 1
 
 
 def test_a_commit_in_doubt_counts_once_and_nothing_acknowledged_is_missing(world):
