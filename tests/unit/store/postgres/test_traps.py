@@ -119,6 +119,25 @@ def test_a_journal_stops_although_its_standby_stands_still(world, postgres):
     assert len(world.listener.lost) == 1
 
 
+def test_a_commit_whose_answer_was_lost_counts_once(world, postgres):
+    """The session is ended after the commit, while it waits for its standby."""
+    (seq,) = world.store(b"a")
+    with without_its_standby(postgres):
+        wait_until(lambda: world.asked("SHOW synchronous_standby_names") == [("nobody",)])
+        outcome = Outcome(seq, State.CONVERTED, "c/1", (output(),), received_ms=DateMs(1))
+        world.part.settle("ds1", seq, [outcome])
+        waits = "SELECT min(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = current_database()"
+        world.until(lambda: world.asked(waits) != [(None,)])
+        before = world.asked(waits)
+        world.writers("pg_terminate_backend")
+        world.until(lambda: world.asked(waits) not in ([(None,)], before))  # another session, which knows
+        assert world.listener.outcomes == []
+    world.until(lambda: world.listener.outcomes)
+    assert world.listener.outcomes == [outcome]
+    assert world.asked("SELECT count(*) FROM iotgw.telemetry") == [(1,)]
+    assert world.asked("SELECT count FROM iotgw.tally WHERE state = 1") == [(1,)]
+
+
 def test_a_commit_in_doubt_counts_once_and_nothing_acknowledged_is_missing(world):
     """The writer's session is ended again and again, at random moments, some of them between a commit and its answer."""
     over = threading.Event()
