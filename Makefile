@@ -45,7 +45,7 @@ deb: $(VENV)/.dist
 	$(BIN)/python tools/deb.py
 
 # the newest versions that setup.cfg allows, with their hashes, for each Python that it allows; the second file has the extras, too
-EXTRAS := google kafka opc-ua pgp rabbitmq websockets zstd
+EXTRAS := google kafka opc-ua pgp postgres rabbitmq websockets zstd
 COMPILE = $(BIN)/uv pip compile setup.cfg --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --no-annotate --custom-compile-command "make lock"
 lock: $(VENV)/.dist

@@ -27,7 +27,7 @@ from iotgw.datasources.coap.datasource import describe_udp
 from iotgw.datasources.coap.uplink import UplinkResource
 from iotgw.pipeline.intake import Intake
 from iotgw.pipeline.replies import Replies
-from iotgw.store.sqlite.group import Group
+from iotgw.store.group import Group
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.endpoint import Endpoint
 from iotgw.wire.coap.message import encode, options, uri_options

@@ -20,7 +20,8 @@ from iotgw.core.model import (
     State,
     Uplink,
 )
-from iotgw.store.sqlite.journal import Journal, JournalLimits
+from iotgw.store.space import JournalLimits
+from iotgw.store.sqlite.journal import Journal
 
 BATCH = 500
 DAYS = 7

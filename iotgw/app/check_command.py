@@ -102,7 +102,8 @@ async def check(
     document: ResourcesDocument, settings: Settings, directory: Path, reactor: IReactor
 ) -> CheckedConfiguration:
     """Check a document with an empty gateway's parts, whose data is in ``directory``."""
-    gateway = build(replace(settings, backup={}), directory, reactor, PlainCalendar(reactor))
+    embedded = replace(settings.store, url="")  # nobody writes to a database by checking a file
+    gateway = build(replace(settings, store=embedded, backup={}), directory, reactor, PlainCalendar(reactor))
     await gateway.registry.start()
     await gateway.events.start()
     await gateway.converters.start()

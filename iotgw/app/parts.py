@@ -14,6 +14,7 @@ from iotgw.api.site import OWN_PATHS, ApiSite
 from iotgw.app.backup_plans import plans_of
 from iotgw.app.integrations import RegisteredIntegrations
 from iotgw.app.pause import Pause
+from iotgw.app.storage import StoredParts, storage
 from iotgw.backups.plans import BackupPlans
 from iotgw.config.settings import IntegrationsSection, Settings
 from iotgw.connect.endpoint import Connector
@@ -99,15 +100,12 @@ from iotgw.pipeline.sources import Sources
 from iotgw.store.backups import Backups
 from iotgw.store.certificate_ends import CertificateEnds
 from iotgw.store.certificates import CertificateDirectory
+from iotgw.store.forgotten import ForgottenMessages
+from iotgw.store.journal import GroupCommitJournal
+from iotgw.store.registry import StoredRegistry
 from iotgw.store.sqlite.debug import DebugStore
 from iotgw.store.sqlite.devices import DeviceStore
-from iotgw.store.sqlite.downlinks import DownlinkStore
-from iotgw.store.sqlite.entries import DeviceEntries
-from iotgw.store.sqlite.erasing import ForgottenMessages
-from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.kept import KeptRows
-from iotgw.store.sqlite.registry import Registry
-from iotgw.store.sqlite.trim import JournalLimits
 from iotgw.store.sqlite.usage import UsageStore
 from iotgw.store.stored_files import FileStore
 
@@ -147,14 +145,15 @@ INTEGRATIONS = (
 class Gateway(Struct, frozen=True, kw_only=True):
     """The parts that are started and stopped, and those that the API uses."""
 
-    registry: Registry
+    storage: StoredParts
+    registry: StoredRegistry
     credentials: Credentials
     speakers: Speakers
     events: EventLog
     devices: DeviceStore
     fleet: Fleet
     releases: Releases
-    journal: Journal
+    journal: GroupCommitJournal
     downlinks: DownlinkQueue
     kept: KeptRows
     converters: ConverterService
@@ -183,9 +182,8 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     """Every part of one gateway. Each gets only parts that were made before it, so none needs to be completed
     later."""
     store = settings.store
-    registry = Registry(reactor, data_dir, calendar)
-    limits = JournalLimits(int(store.max_age * 1000), store.max_bytes)
-    journal = Journal(reactor, data_dir / "journal.db", limits, max_pending=store.max_pending)
+    stored = storage(store, data_dir, reactor, calendar)
+    registry, journal = stored.registry, stored.journal
     devices = DeviceStore(reactor, data_dir)
     credentials = Credentials(registry, calendar.now_ms)
     live = LiveFeed()
@@ -194,7 +192,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     sources = Sources()
     speakers = Speakers(devices, credentials, sources, registry)
     fleet = Fleet(
-        DeviceEntries(registry), devices, speakers, registry, reactor, calendar,
+        stored.entries, devices, speakers, registry, reactor, calendar,
         partial(_device_changed, recorder, journal, calendar),
     )  # fmt: skip
     quarantine = Quarantine(fleet, recorder)
@@ -227,10 +225,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         calendar=calendar,
     )
     changed = partial(_downlink_changed, events, journal)
-    store_of_downlinks = DownlinkStore(data_dir, reactor, calendar)
-    downlinks = DownlinkQueue(
-        store_of_downlinks, reach.encode, reach.find, changed, reactor, calendar, speakers
-    )
+    downlinks = DownlinkQueue(stored.items, reach.encode, reach.find, changed, reactor, calendar, speakers)
     kept = KeptRows(data_dir, reactor)
     certificates = CertificateDirectory(reactor, data_dir / settings.certificates)
     doors, sites, mounts = _served(settings, sources, recorder, reactor)
@@ -264,14 +259,10 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         meter=device_meter, debug=debug, live=live,
     )  # fmt: skip
     releases = Releases(quarantine, fleet, journal, pipeline, recorder, reactor)
-    writers = [
-        journal.between_commits,
-        registry.between_commits,
-        store_of_downlinks.between_commits,
-        kept.between_commits,
-        usage_store.between_commits,
-    ]
-    backups = Backups(reactor, data_dir, data_dir / store.backup_directory, writers, recorder, calendar)
+    writers = [*stored.writers, kept.between_commits, usage_store.between_commits]
+    backups = Backups(
+        reactor, data_dir, data_dir / store.backup_directory, writers, recorder, calendar, stored.elsewhere
+    )
     backup_plans = plans_of(settings, data_dir, backups, kept, recorder, reactor, connector, calendar)
     pause = Pause(data_dir, delivery, downlinks, recorder)
     files = FileStore(data_dir, registry, reactor, calendar, store.max_files)
@@ -286,12 +277,12 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         updates,
         TenantJobs(
             registry, journal, fleet, devices, speakers, quarantine, releases, downlinks, downlinks, files,
-            [ForgottenMessages(journal.erase, reactor), store_of_downlinks, usage, debug_store, events], reactor,
+            [ForgottenMessages(journal.erase, reactor), stored.items, usage, debug_store, events], reactor,
         ),
     ]  # fmt: skip
     jobs = JobService(registry, kinds, reactor, calendar)
     return Gateway(
-        registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, fleet=fleet, releases=releases, journal=journal,
+        storage=stored, registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, fleet=fleet, releases=releases, journal=journal,
         downlinks=downlinks, kept=kept, converters=converters, delivery=delivery,
         integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar, str(data_dir)),
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, certificates=certificates, backups=backups, backup_plans=backup_plans, pause=pause,
@@ -333,7 +324,7 @@ def way_out(section: IntegrationsSection, reactor: IReactor) -> Connector:
     return Connector(reactor, section.forbid, section.allow, proxy, no_proxy, section.proxy_names)
 
 
-def _downlink_changed(events: EventLog, journal: Journal, event: Event, item: Item) -> None:
+def _downlink_changed(events: EventLog, journal: GroupCommitJournal, event: Event, item: Item) -> None:
     """A downlink's state is an event, and a record for integrations that want events."""
     events.emit(event)
     body = msgspec.json.encode({"deviceName": item.device, "event": event.type, "downlink": item.view()})
@@ -353,7 +344,7 @@ SAID: dict[tuple[Trouble, bool], tuple[str, Severity, str]] = {
 
 def _device_changed(
     recorder: Recorder,
-    journal: Journal,
+    journal: GroupCommitJournal,
     calendar: ICalendar,
     watch: DeviceWatch,
     what: Trouble,
@@ -373,7 +364,7 @@ def _device_changed(
 
 def _device_updated(
     recorder: Recorder,
-    journal: Journal,
+    journal: GroupCommitJournal,
     calendar: ICalendar,
     tenant: str,
     job: str,

@@ -10,12 +10,12 @@ from twisted.logger import Logger
 from iotgw.core.errors import SettingsError
 from iotgw.core.secrets import resealed
 from iotgw.core.types import Types
-from iotgw.store.sqlite.registry import Registry
+from iotgw.store.registry import StoredRegistry
 
 _log = Logger()
 
 
-async def seal_what_is_plain(registry: Registry, types: Mapping[str, Types[Any]]) -> None:
+async def seal_what_is_plain(registry: StoredRegistry, types: Mapping[str, Types[Any]]) -> None:
     """Seal each secret that is stored as plain text. ``types`` are those of each kind of resource."""
     sealed = 0
     for kind, of_kind in types.items():

@@ -69,6 +69,7 @@ def children(
     journal, pipeline = gateway.journal, gateway.pipeline
     lost_logs = LostLogs(data_dir, gateway.recorder)
     yield PartService("lost-logs", lost_logs.look)
+    yield PartService("storage", gateway.storage.begin, gateway.storage.end)
     yield PartService("registry", gateway.registry.start, gateway.registry.stop)
     types: dict[str, Types[Any]] = {
         "datasource": gateway.api.datasource_types,

@@ -44,11 +44,11 @@ def makeService(options: Options) -> IService:
 
     from iotgw.app.clock import run_on  # noqa: PLC0415
     from iotgw.app.services import IotgwService  # noqa: PLC0415 (takes half a second; see above)
+    from iotgw.app.storage import kept_time  # noqa: PLC0415
     from iotgw.core.clock import GatewayClock, boot_id  # noqa: PLC0415
     from iotgw.core.ports.reactor import IReactor  # noqa: PLC0415
     from iotgw.store.lock import DataDirectoryLock  # noqa: PLC0415
     from iotgw.store.restore import expect_finished  # noqa: PLC0415
-    from iotgw.store.sqlite.clock import kept_clock  # noqa: PLC0415
 
     keep_to_ourselves()
     lock = DataDirectoryLock(options.data_dir)
@@ -57,9 +57,12 @@ def makeService(options: Options) -> IService:
         expect_finished(options.data_dir)
     except (IotgwError, OSError) as error:
         raise SystemExit(f"iotgw: {error}") from error
-    clock = GatewayClock(kept_clock(options.data_dir / "journal.db"), boot_id())
+    clock = GatewayClock(kept_time(options.loaded.store, options.data_dir), boot_id())
     run_on(reactor, clock)
     alsoProvides(reactor, IReactor)  # as every reactor of Twisted's does on Linux
-    return IotgwService(
-        options.loaded, options.data_dir, options.config, lock, options.hangups, IReactor(reactor), clock
-    )
+    try:
+        return IotgwService(
+            options.loaded, options.data_dir, options.config, lock, options.hangups, IReactor(reactor), clock
+        )
+    except IotgwError as error:
+        raise SystemExit(f"iotgw: {error}") from error

@@ -31,8 +31,21 @@ class Section(Struct, frozen=True, kw_only=True, rename="kebab", forbid_unknown_
 
 
 class StoreSection(Section, frozen=True, kw_only=True):
-    """The journal on disk."""
+    """What the gateway stores, and how much of it."""
 
+    url: Annotated[
+        str,
+        Meta(
+            description="Empty: everything is in files of the data directory. `postgresql://iotgw@db1,db2/iotgw` puts the journal, the registry "
+            "and downlinks into PostgreSQL ([PostgreSQL](postgresql.md))."
+        ),
+    ] = ""
+    password_file: Annotated[
+        str,
+        Meta(
+            description="A file with the database's password and nothing else; relative to the data directory. Empty for none."
+        ),
+    ] = ""
     max_age: Annotated[
         Seconds,
         Meta(description="Messages older than this are trimmed. A week outlasts a long weekend's outage."),

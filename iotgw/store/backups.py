@@ -43,7 +43,7 @@ from iotgw.store.manifest import (
 )  # fmt: skip
 from iotgw.store.sqlite.database import connect_reader
 from iotgw.store.sqlite.moment import Between, Moment
-from iotgw.store.sqlite.worker import StoreThread
+from iotgw.store.worker import StoreThread
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 PART = ".iotgw-part"
@@ -67,7 +67,8 @@ class _Damaged(Conflict):
 
 @implementer(IBackups)
 class Backups:
-    """An `IBackups` of ``data_dir`` in ``folder``. ``writers`` stand still for the moment that is copied."""
+    """An `IBackups` of ``data_dir`` in ``folder``. ``writers`` stand still for the moment that is copied.
+    ``elsewhere`` says where the data is that these backups would lack: then there are none."""
 
     def __init__(
         self,
@@ -77,6 +78,7 @@ class Backups:
         writers: Sequence[Between],
         recorder: Recorder,
         dates: IDates,
+        elsewhere: str = "",
     ) -> None:
         self._reactor = reactor
         self._data_dir = data_dir
@@ -84,6 +86,7 @@ class Backups:
         self._writers = writers
         self._recorder = recorder
         self._dates = dates
+        self._elsewhere = elsewhere
         self._worker: StoreThread | None = None
         self._is_taking = False
         self._is_stopping = False
@@ -109,6 +112,8 @@ class Backups:
         """See `IBackups.take`."""
         if self._worker is None:
             return fail(Unavailable("the gateway stops"))
+        if self._elsewhere:
+            return fail(Conflict(self._elsewhere))
         if NAME.fullmatch(name) is None:
             return fail(SettingsError("name", "expected letters, digits and ._- only, at most 100, no path"))
         if self._is_taking:

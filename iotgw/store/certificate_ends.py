@@ -14,7 +14,7 @@ from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.ports.files import ICertificateEnds
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.store.certificates import LARGEST, OTHERS
-from iotgw.store.sqlite.worker import StoreThread
+from iotgw.store.worker import StoreThread
 
 AGAIN = 60.0
 """Seconds until the directory is read again."""

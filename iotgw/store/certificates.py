@@ -20,7 +20,7 @@ from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.names import unfit
 from iotgw.core.ports.files import IOperatorFiles
 from iotgw.core.ports.reactor import IThreadedClock
-from iotgw.store.sqlite.worker import StoreThread
+from iotgw.store.worker import StoreThread
 
 LARGEST = 512 << 10
 """Bytes of a file; the authorities that a system trusts are half of it."""

@@ -27,7 +27,7 @@ from iotgw.core.ports.registry import IRegistry
 from iotgw.core.ports.stored_files import IStoredFiles, StoredFile
 from iotgw.core.specs import Resource
 from iotgw.store.manifest import DEVICE_FILES
-from iotgw.store.sqlite.worker import StoreThread
+from iotgw.store.worker import StoreThread
 
 FOLDER = DEVICE_FILES
 """In the data directory. Nothing else may be in it: what belongs to no file is removed."""

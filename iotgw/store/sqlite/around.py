@@ -13,9 +13,9 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from iotgw.core.model import ConversionError, Outcome, State, TelemetryRecord
+from iotgw.store.group import Group, SettledUplinks
 from iotgw.store.sqlite.commit import Committer
 from iotgw.store.sqlite.damage import Tell, is_damage
-from iotgw.store.sqlite.group import Group, SettledUplinks
 from iotgw.store.sqlite.rebuild import rebuild_parked
 from iotgw.store.sqlite.uplinks_anew import rebuild_uplinks
 

@@ -10,15 +10,15 @@ import sqlite3
 from collections import Counter
 
 import msgspec
-from msgspec import Struct
 
 from iotgw.core.model import DEFAULT_TENANT, Outcome, State, TelemetryRecord
 from iotgw.core.times import DateMs
+from iotgw.store.group import Advance, Group, SettledUplinks
+from iotgw.store.names import NameTable
 from iotgw.store.sqlite.database import ManyRows, as_array
 from iotgw.store.sqlite.epoch_table import EpochTable
-from iotgw.store.sqlite.group import Advance, Group, SettledUplinks
-from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.positions import Positions
+from iotgw.store.writing import Committed
 
 KEPT = 4
 """The state of uplinks that ended as FILTERED without a row of their own. It occurs in the tally only."""
@@ -45,14 +45,6 @@ def check_json(text: bytes) -> None:
     """Raise UnicodeDecodeError if a value could not be read back as JSON."""
     if not text.isascii():
         text.decode()
-
-
-class Committed(Struct, frozen=True):
-    """What a commit made durable, as the listener is told."""
-
-    outcomes: list[Outcome]
-    records: list[TelemetryRecord]
-    head: int
 
 
 class _Draft:
@@ -109,7 +101,8 @@ class Committer:
                 self.forget(integration)
             for integration, advance in group.progress.items():
                 self.advance(integration, advance)
-            self._names.write(connection)
+            for pair in self._names.unsaved:
+                connection.execute("INSERT OR IGNORE INTO name VALUES (?, ?)", pair)
             connection.execute("COMMIT")
         except Exception:
             if connection.in_transaction:

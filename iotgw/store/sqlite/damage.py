@@ -34,6 +34,11 @@ def is_damage(error: Exception) -> bool:
     return code & 0xFF in _DAMAGES or code in _UNREADABLE
 
 
+def is_disk_fault(error: Exception) -> bool:
+    """Whether a commit failed because of the disk and may succeed later. If not, one of its values is at fault."""
+    return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
+
+
 Tell = Callable[[str, int, int, str], None]
 """``tell(table, first, last, what)``: what damage did to rows between these positions, as a sentence."""
 

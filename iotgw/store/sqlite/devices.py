@@ -30,7 +30,7 @@ from iotgw.store.sqlite import damage
 from iotgw.store.sqlite.database import as_array
 from iotgw.store.sqlite.device import DeviceState
 from iotgw.store.sqlite.device_rows import Changes, DeviceRows, Owners, Troubles
-from iotgw.store.sqlite.worker import StoreThread
+from iotgw.store.worker import StoreThread
 
 FLUSH_SECONDS = 5.0
 FLUSH_DEVICES = 10_000

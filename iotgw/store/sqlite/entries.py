@@ -10,8 +10,9 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from iotgw.core.device_entry import DeviceEntry, DeviceSpec
+from iotgw.core.device_entry import DeviceEntry
 from iotgw.core.ports.devices import IDeviceEntries
+from iotgw.store.entry_bodies import EntryBodies
 from iotgw.store.sqlite import database as sqlite
 from iotgw.store.sqlite.registry import Registry
 
@@ -24,22 +25,6 @@ FROM (SELECT * FROM device WHERE (tenant, name) > (?, ?) ORDER BY tenant, name L
 _ROWS = sqlite.ManyRows("device", "tenant, name, revision, created_ms, updated_ms, body", verb="REPLACE")
 _Row = tuple[str, str, int, int, int, msgspec.Raw]
 _rows = msgspec.json.Decoder(list[_Row]).decode
-_json = msgspec.json.Encoder().encode
-
-
-class _Stored(
-    DeviceSpec, frozen=True, kw_only=True, gc=False, omit_defaults=True, forbid_unknown_fields=False
-):
-    """A spec as it is stored: what is as by default is left out, and so is the name, which is a column."""
-
-    name: str = ""
-
-    def __post_init__(self) -> None:
-        """It was checked when it was saved."""
-
-
-_stored = msgspec.json.Decoder(_Stored).decode
-_FIELDS = DeviceSpec.__struct_fields__
 
 
 @implementer(IDeviceEntries)
@@ -60,9 +45,10 @@ class DeviceEntries:
 
         def change(connection: sqlite3.Connection) -> None:
             values: list[object] = []
+            bodies = EntryBodies()
             for entry in saved:
                 values += (
-                    entry.tenant, entry.name, entry.revision, entry.created_ms, entry.updated_ms, _body(entry.spec),
+                    entry.tenant, entry.name, entry.revision, entry.created_ms, entry.updated_ms, bodies.encode(entry.spec),
                 )  # fmt: skip
             _ROWS.write(connection, values)
             connection.executemany("DELETE FROM device WHERE tenant = ? AND name = ?", gone)
@@ -70,37 +56,23 @@ class DeviceEntries:
         return self._registry.transaction(change)
 
     def _load(self, connection: sqlite3.Connection) -> list[DeviceEntry]:
-        found: list[DeviceEntry] = []
-        words: dict[str, str] = {}
-        """One text object for each type and group, which many devices share."""
+        found, bodies = list[DeviceEntry](), EntryBodies()
         place = ("", "")
         while True:
             rows = _rows(connection.execute(_LOAD, (*place, PIECE)).fetchone()[0])
             for row in rows:
-                if (entry := self._entry(row, words)) is not None:
+                if (entry := self._entry(row, bodies)) is not None:
                     found.append(entry)
             if len(rows) < PIECE:
                 return found
             place = (rows[-1][0], rows[-1][1])
 
-    def _entry(self, row: _Row, words: dict[str, str]) -> DeviceEntry | None:
+    def _entry(self, row: _Row, bodies: EntryBodies) -> DeviceEntry | None:
         tenant, name, revision, created_ms, updated_ms, body = row
         try:
-            said = _stored(body)
+            return bodies.entry(tenant, name, revision, created_ms, updated_ms, body)
         except msgspec.MsgspecError as error:
             self._log.error(
                 "device {name} of {tenant} can't be read: {error}", name=name, tenant=tenant, error=error
             )
             return None
-        fields = {field: getattr(said, field) for field in _FIELDS}
-        fields["name"] = name
-        fields["type"] = words.setdefault(said.type, said.type)
-        fields["groups"] = tuple([words.setdefault(group, group) for group in said.groups])
-        return DeviceEntry(
-            words.setdefault(tenant, tenant), DeviceSpec(**fields), revision, created_ms, updated_ms
-        )
-
-
-def _body(spec: DeviceSpec) -> bytes:
-    fields = {field: getattr(spec, field) for field in _FIELDS if field != "name"}
-    return _json(_Stored(**fields))

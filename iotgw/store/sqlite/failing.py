@@ -10,8 +10,8 @@ from iotgw.core.failures import FailureGroup, FoundFailures, conversion_group, g
 from iotgw.core.message_query import MessageQuery
 from iotgw.core.model import ConversionError, DeliveryState
 from iotgw.core.times import DateMs
+from iotgw.store.names import NameTable
 from iotgw.store.sqlite.database import as_array
-from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.scans import LOOK_UP, Ask, Scans, highest, lowest
 
 FAILURES = 3000

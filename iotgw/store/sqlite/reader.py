@@ -16,15 +16,17 @@ from typing import Any, Literal, TypeVar
 import msgspec
 from msgspec import Struct
 
+from iotgw.core.errors import Unavailable
 from iotgw.core.model import DeliveryState, Parked, State, StoredUplink, TelemetryRecord
 from iotgw.core.ports.journal import Flow, Held
 from iotgw.core.stream import WEIGHT
 from iotgw.core.times import DateMs, SteadyMs
+from iotgw.store.names import NameTable
 from iotgw.store.sqlite.commit import KEPT
+from iotgw.store.sqlite.damage import is_damage
 from iotgw.store.sqlite.database import connect_reader
 from iotgw.store.sqlite.failing import FailureSearch
 from iotgw.store.sqlite.flow import flow
-from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.rows import RECORD, UPLINK, RecordRow, UplinkRow
 from iotgw.store.sqlite.salvage import salvaged, unreadable_record, unreadable_row, unreadable_uplink
 from iotgw.store.sqlite.search import MessageSearch
@@ -223,11 +225,30 @@ class JournalReader:
         return int(found[0]) if found else head + 1
 
     def flow(self, since_ms: SteadyMs, until_ms: SteadyMs, step_ms: int, last: tuple[int, int]) -> list[Flow]:
-        """How much there was, step by step."""
+        """See `JournalReads.flow`."""
         return flow(self._row, since_ms, until_ms, step_ms, last)
 
+    def asked(self, query: Callable[[], T]) -> T:
+        """See `JournalReads.asked`: a file is never away."""
+        return query()
+
+    def unless_damaged(self, query: Callable[[], T]) -> T:
+        """See `JournalReads.unless_damaged`."""
+        try:
+            return query()
+        except sqlite3.Error as error:
+            if is_damage(error):
+                raise Unavailable(f"the journal is damaged where this is looked for: {error}") from error
+            raise
+
     def stats(self) -> dict[str, Any]:
-        """Counts, sizes, ages and positions, for the API."""
+        """See `JournalReads.stats`."""
+        try:
+            return self._stats()
+        except (sqlite3.Error, MemoryError) as error:
+            return {"unknown": str(error)}
+
+    def _stats(self) -> dict[str, Any]:
         one = self._connection.execute
         totals = dict.fromkeys(State, 0)
         datasources: dict[str, dict[str, int]] = {}

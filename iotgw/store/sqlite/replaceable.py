@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.store.sqlite import damage
 from iotgw.store.sqlite.database import connect, upgrade
-from iotgw.store.sqlite.worker import StoreThread
+from iotgw.store.worker import StoreThread
 
 
 class ReplaceableDatabase:

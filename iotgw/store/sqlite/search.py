@@ -12,9 +12,9 @@ from iotgw.core.errors import Unavailable
 from iotgw.core.message_query import FoundMessages, MessageQuery
 from iotgw.core.model import ConversionError, Message, State
 from iotgw.core.times import DateMs
+from iotgw.store.names import NameTable
 from iotgw.store.sqlite.damage import is_damage
 from iotgw.store.sqlite.database import as_array
-from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.rows import RECORD, UPLINK, RecordRow, UplinkRow
 from iotgw.store.sqlite.scans import KEPT_TO, ROW, Ask, Scan, Scans, highest, lowest
 

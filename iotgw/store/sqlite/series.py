@@ -10,8 +10,8 @@ from iotgw.core.message_query import MessageQuery
 from iotgw.core.model import Kind
 from iotgw.core.series import Bucket, FoundSeries, SeriesQuery, SeriesValue, readings
 from iotgw.core.times import DateMs
+from iotgw.store.names import NameTable
 from iotgw.store.sqlite.database import as_array
-from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.rows import RECORD, RecordRow
 from iotgw.store.sqlite.scans import Ask, highest, lowest
 

@@ -18,42 +18,21 @@ from twisted.internet.interfaces import IReactorThreads
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from iotgw.core.epochs import Epoch
 from iotgw.core.model import Counters, State
 from iotgw.core.ports.journal import Entries
-from iotgw.store.sqlite import clock, damage, unfit, uplinks_anew
+from iotgw.store import unfit
+from iotgw.store.group import Group
+from iotgw.store.names import NameTable
+from iotgw.store.space import JournalLimits, Space
+from iotgw.store.sqlite import clock, damage, uplinks_anew
 from iotgw.store.sqlite import database as sqlite
 from iotgw.store.sqlite.around import WorkAround
-from iotgw.store.sqlite.commit import Committed, Committer
+from iotgw.store.sqlite.commit import Committer
 from iotgw.store.sqlite.epoch_table import EpochTable
 from iotgw.store.sqlite.erasing import erase_some
-from iotgw.store.sqlite.group import Group
-from iotgw.store.sqlite.names import NameTable
 from iotgw.store.sqlite.positions import Positions
-from iotgw.store.sqlite.trim import JournalLimits, Space, Trimmer
-
-
-class Opened(Struct, frozen=True):
-    """What a journal holds when it is opened."""
-
-    epochs: list[Epoch]
-    epoch: Epoch
-    last_uplink: int
-    head: int
-    conversion_cursors: dict[str, int]
-    unconverted: list[str]
-    counts: dict[str, dict[str, int]]
-    integrations: dict[str, tuple[int, Counters]]
-
-
-class CommitReport(Struct, frozen=True):
-    """How a commit ended. ``problem`` is empty if the group is durable. The uplinks in ``unfit`` can never be
-    stored."""
-
-    group: Group
-    committed: Committed | None
-    problem: str = ""
-    unfit: Entries = []
+from iotgw.store.sqlite.trim import Trimmer
+from iotgw.store.writing import CommitReport, Committed, Opened
 
 
 class _Order(Struct, frozen=True):
@@ -124,7 +103,7 @@ class Writer:
         self._orders.put(function)
 
     def erase(self, tenant: str, after: int, erased: Callable[[tuple[int, int] | Failure], None]) -> None:
-        """Take out a piece of a tenant's messages (`iotgw.store.sqlite.erasing`). ``erased`` is called in the reactor's thread."""
+        """See `GroupWriter.erase`."""
         self._orders.put(lambda: self._erase(tenant, after, erased))
 
     def stop(self, stopped: Callable[[], None]) -> None:
@@ -169,7 +148,7 @@ class Writer:
         sqlite.upgrade(connection, "journal")
         names = self._names
         uplinks_anew.tidy_up(connection)
-        names.load(connection)
+        names.load(connection.execute("SELECT id, text FROM name"))
         positions = self._positions(connection)
         epochs = EpochTable(connection, positions)
         self._committer = Committer(connection, names, positions, epochs)
@@ -210,7 +189,8 @@ class Writer:
             if self._connection.in_transaction:
                 self._connection.execute("COMMIT")
             nobody = self._names[""]
-            self._names.write(self._connection)  # each a transaction of its own
+            for pair in self._names.unsaved:  # each a transaction of its own
+                self._connection.execute("INSERT OR IGNORE INTO name VALUES (?, ?)", pair)
             self._names.saved()
             done: tuple[int, int] | Failure = erase_some(self._connection, tenant, after, nobody)
         except sqlite3.Error:
@@ -237,7 +217,7 @@ class Writer:
                     self._around.mend(group, now_ms)
                     self._trimmer.unused = self._around.unused
                     committed = self._committer.commit(group, now_ms)
-                elif unfit.is_disk_fault(error):
+                elif damage.is_disk_fault(error):
                     raise
                 else:
                     self._log.warn("a record can't be stored and was rejected: {error}", error=error)
@@ -257,7 +237,7 @@ class Writer:
         try:
             return self._committer.commit(group, now_ms)
         except Exception as error:
-            if unfit.is_disk_fault(error):
+            if damage.is_disk_fault(error):
                 raise
             self._log.failure("outcomes and progress can't be stored and were dropped")
             group.results, group.progress = [], {}

@@ -6,8 +6,8 @@ from iotgw.core.specs import IntegrationSpec, QueueSpec, RetrySpec
 from iotgw.core.types import Types
 from iotgw.core.verdict import Unavailable
 from iotgw.delivery.service import DeliveryService
+from iotgw.store.space import JournalLimits
 from iotgw.store.sqlite.journal import Journal
-from iotgw.store.sqlite.trim import JournalLimits
 from iotgw.testing.contracts.journal_world import HeardJournal
 
 AWAY = Unavailable("no route to host")

@@ -72,11 +72,17 @@ from iotgw.pipeline.sources import Source, Sources
 from iotgw.store.backups import Backups
 from iotgw.store.certificate_ends import CertificateEnds
 from iotgw.store.certificates import CertificateDirectory
+from iotgw.store.forgotten import ForgottenMessages
+from iotgw.store.postgres.connection import Address
+from iotgw.store.postgres.downlinks import PostgresItems
+from iotgw.store.postgres.entries import PostgresEntries
+from iotgw.store.postgres.journal import PostgresJournal
+from iotgw.store.postgres.node import DatabaseNode
+from iotgw.store.postgres.registry import PostgresRegistry
 from iotgw.store.sqlite.debug import DebugStore
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.entries import DeviceEntries
-from iotgw.store.sqlite.erasing import ForgottenMessages
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.kept import KeptRows
 from iotgw.store.sqlite.registry import Registry
@@ -87,6 +93,7 @@ from iotgw.testing.journal import Silent
 from iotgw.testing.ports import PORTS, verify_ports
 
 NOWHERE = Path("/nonexistent")
+DATABASE = Address("postgresql://192.0.2.1/none")
 BROKER = {"host": "192.0.2.1"}
 EVENT_HUB = "Endpoint=sb://192.0.2.1/;SharedAccessKeyName=n;SharedAccessKey=k=;EntityPath=hub"
 SQS = {
@@ -177,6 +184,10 @@ def rooms():
     types = Types("none", reactor, [])
     return [
         Journal(reactor, NOWHERE / "j.db"),
+        PostgresJournal(reactor, DatabaseNode(reactor, DATABASE, NOWHERE)),
+        PostgresRegistry(reactor, DATABASE, NOWHERE),
+        PostgresEntries(PostgresRegistry(reactor, DATABASE, NOWHERE)),
+        PostgresItems(DATABASE, reactor),
         Registry(reactor, NOWHERE),
         DeviceStore(reactor, NOWHERE),
         DeviceEntries(Registry(reactor, NOWHERE)),

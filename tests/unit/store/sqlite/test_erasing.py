@@ -2,8 +2,8 @@
 
 import pytest
 
+from iotgw.store.forgotten import ForgottenMessages
 from iotgw.store.sqlite import erasing
-from iotgw.store.sqlite.erasing import ForgottenMessages
 from iotgw.store.sqlite.journal import Journal
 from iotgw.testing import ThreadClock
 from tests.unit.store.sqlite.world import World

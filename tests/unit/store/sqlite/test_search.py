@@ -7,7 +7,8 @@ import pytest
 from iotgw.core.errors import Unavailable
 from iotgw.core.message_query import MessageQuery
 from iotgw.core.model import Outcome, State
-from iotgw.store.sqlite import answers, scans, search
+from iotgw.store import answers
+from iotgw.store.sqlite import scans, search
 from iotgw.store.sqlite.journal import Journal
 from iotgw.testing.threads import ThreadClock
 from tests.unit.store.sqlite.damaging import zero

@@ -5,8 +5,8 @@ from contextlib import closing
 
 import pytest
 
+from iotgw.store.space import JournalLimits
 from iotgw.store.sqlite.journal import Journal
-from iotgw.store.sqlite.trim import JournalLimits
 from iotgw.testing.threads import ThreadClock
 from tests.unit.store.sqlite.damaging import zero
 from tests.unit.store.sqlite.world import World

@@ -1,9 +1,10 @@
 import pytest
 
 from iotgw.core.model import Outcome, State
+from iotgw.store.space import JournalLimits
 from iotgw.store.sqlite import database as sqlite
 from iotgw.store.sqlite.commit import MARK_MS
-from iotgw.store.sqlite.trim import GRACE_MS, JournalLimits
+from iotgw.store.sqlite.trim import GRACE_MS
 from tests.unit.store.sqlite.world import World, output
 
 DAY = 86_400.0

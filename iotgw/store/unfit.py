@@ -7,18 +7,11 @@ so that they can't hold up the rest, nor return with the next attempt.
 
 from __future__ import annotations
 
-import sqlite3
-
 from msgspec.structs import replace
 
 from iotgw.core.model import ConversionError, Outcome, Output, State, TelemetryRecord, Uplink
 from iotgw.core.ports.journal import Entries
-from iotgw.store.sqlite.group import Advance, Group, SettledUplinks
-
-
-def is_disk_fault(error: Exception) -> bool:
-    """Whether a commit failed because of the disk and may succeed later. If not, one of its values is at fault."""
-    return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
+from iotgw.store.group import Advance, Group, SettledUplinks
 
 
 def take_out(group: Group) -> Entries:

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
-from iotgw.core.errors import Unavailable
 from iotgw.core.failures import FailureGroup, FoundFailures
 from iotgw.core.message_query import LOOK, FoundMessages, MessageQuery
 from iotgw.core.model import Counters, Message, State
 from iotgw.core.ports.journal import Flow, Held
 from iotgw.core.series import FoundSeries, SeriesQuery
 from iotgw.core.times import DateMs, SteadyMs
-from iotgw.store.sqlite.damage import is_damage
-from iotgw.store.sqlite.reader import JournalReader
-from iotgw.store.sqlite.readers import Readers
-from iotgw.store.sqlite.writer import Opened
+from iotgw.store.readers import Readers
+from iotgw.store.reading import JournalReads
+from iotgw.store.writing import Opened
 
 T = TypeVar("T")
 
 
 class JournalAnswers:
-    """A part of `Journal`."""
+    """A part of `iotgw.store.journal.GroupCommitJournal`."""
 
     head: int
     last_uplink: int
@@ -55,7 +51,7 @@ class JournalAnswers:
 
     def latest_keys(self, datasource: str, limit: int) -> Deferred[list[tuple[str, int]]]:
         """See `IUplinkStream.latest_keys`."""
-        return self._readers.ask(JournalReader.latest_keys, datasource, limit)
+        return self._readers.ask(lambda reader: reader.latest_keys(datasource, limit))
 
     def message(self, seq: int) -> Deferred[Message | None]:
         """See `IJournal.message`."""
@@ -77,7 +73,7 @@ class JournalAnswers:
 
     def quarantined(self, after: int, limit: int) -> Deferred[list[Held]]:
         """See `IMessages.quarantined`."""
-        return self._readers.ask(JournalReader.quarantined, after, limit)
+        return self._readers.ask(lambda reader: reader.quarantined(after, limit))
 
     def series(self, query: SeriesQuery, before: int, limit: int) -> Deferred[FoundSeries]:
         """See `IMessages.series`."""
@@ -100,17 +96,10 @@ class JournalAnswers:
         """See `IMessages.dead_deliveries`."""
         return self._ask_unless_damaged(lambda reader: reader.failing.deliveries(query, integrations))
 
-    def _ask_unless_damaged(self, query: Callable[[JournalReader], T]) -> Deferred[T]:
-        def damaged(failure: Failure) -> NoReturn:
-            failure.trap(sqlite3.Error)
-            if isinstance(failure.value, sqlite3.Error) and is_damage(failure.value):
-                raise Unavailable(
-                    f"the journal is damaged where this is looked for: {failure.getErrorMessage()}"
-                )
-            failure.raiseException()
-
-        return self._readers.ask(query).addErrback(damaged)
+    def _ask_unless_damaged(self, query: Callable[[JournalReads], T]) -> Deferred[T]:
+        return self._readers.ask(lambda reader: reader.unless_damaged(lambda: query(reader)))
 
     def time_to_seq(self, ts_ms: DateMs, moment_ms: SteadyMs) -> Deferred[int]:
         """See `IJournal.time_to_seq`."""
-        return self._readers.ask(JournalReader.time_to_seq, ts_ms, moment_ms, self.head)
+        head = self.head
+        return self._readers.ask(lambda reader: reader.time_to_seq(ts_ms, moment_ms, head))

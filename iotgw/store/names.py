@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
+from collections.abc import Iterable
 
 
 class NameTable(dict[str, int]):
@@ -15,12 +15,13 @@ class NameTable(dict[str, int]):
     def __init__(self) -> None:
         super().__init__()
         self.texts: dict[int, str] = {}
-        self._unsaved: list[object] = []
+        self.unsaved: list[tuple[int, str]] = []
+        """To be written with the next commit; then call `saved`."""
         self._last = 0
 
-    def load(self, connection: sqlite3.Connection) -> None:
-        """Read the names in the database."""
-        for number, text in connection.execute("SELECT id, text FROM name"):
+    def load(self, rows: Iterable[tuple[int, str]]) -> None:
+        """Take over the names in the database: numbers and texts."""
+        for number, text in rows:
             self[text] = number
             self.texts[number] = text
             self._last = max(self._last, number)
@@ -30,19 +31,10 @@ class NameTable(dict[str, int]):
         self._last = number = self._last + 1
         self.texts[number] = text
         self[text] = number
-        self._unsaved += (number, text)
+        self.unsaved.append((number, text))
         return number
-
-    def write(self, connection: sqlite3.Connection) -> None:
-        """Insert new names. Call `saved` after the commit."""
-        rows = len(self._unsaved) // 2
-        if rows:
-            for start in range(0, rows * 2, 2):
-                connection.execute(
-                    "INSERT OR IGNORE INTO name VALUES (?, ?)", self._unsaved[start : start + 2]
-                )
 
     def saved(self) -> None:
         """The new names are committed."""
-        if self._unsaved:
-            self._unsaved = []
+        if self.unsaved:
+            self.unsaved = []

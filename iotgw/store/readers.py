@@ -5,49 +5,43 @@ A search through millions of messages takes a second, and deliveries and convers
 
 from __future__ import annotations
 
-import sqlite3
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, fail, gatherResults
 from twisted.internet.interfaces import IReactorThreads, IReactorTime
-from twisted.python.failure import Failure
 
 from iotgw.core.errors import Unavailable
-from iotgw.store.sqlite.names import NameTable
-from iotgw.store.sqlite.reader import JournalReader
-from iotgw.store.sqlite.retries import ReadRetries
-from iotgw.store.sqlite.worker import StoreThread
+from iotgw.store.reading import JournalReads
+from iotgw.store.retries import ReadRetries
+from iotgw.store.worker import StoreThread
 
-P = ParamSpec("P")
 T = TypeVar("T")
 SENTENCES = 20
 """How many are kept of what is known to be damaged."""
-Query = Callable[Concatenate[JournalReader, P], T]
-"""A method of `JournalReader`."""
+Query = Callable[[JournalReads], T]
 
 
 class _Thread:
-    """A `JournalReader` with its thread."""
+    """A reader with its thread."""
 
     def __init__(self, reactor: IReactorThreads, name: str) -> None:
         self._worker = StoreThread(reactor, name)
-        self._reader: JournalReader
+        self._reader: JournalReads
 
-    def open(self, path: Path, names: NameTable) -> Deferred[None]:
-        def opened(reader: JournalReader) -> None:
+    def open(self, make: Callable[[], JournalReads]) -> Deferred[None]:
+        def opened(reader: JournalReads) -> None:
             self._reader = reader
 
-        return self._worker.call(JournalReader, path, names).addCallback(opened)
+        return self._worker.call(make).addCallback(opened)
 
-    def call(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        return self._worker.call(query, self._reader, *args, **kwargs)
+    def call(self, query: Query[T]) -> Deferred[T]:
+        return self._worker.call(query, self._reader)
 
-    def carefully(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+    def carefully(self, query: Query[T]) -> Deferred[T]:
         reader = self._reader
-        return self._worker.call(reader.carefully, lambda: query(reader, *args, **kwargs))
+        return self._worker.call(reader.carefully, lambda: query(reader))
 
     @property
     def unreadable(self) -> dict[str, set[int]]:
@@ -69,32 +63,32 @@ class Readers:
         self.damage: deque[str] = deque(maxlen=SENTENCES)
         """What else is known to be damaged, as sentences."""
 
-    def open(self, reactor: IReactorThreads, path: Path, names: NameTable) -> Deferred[None]:
-        """Start. Fires when queries can be answered."""
+    def open(self, reactor: IReactorThreads, make: Callable[[], JournalReads]) -> Deferred[None]:
+        """Start, with what ``make`` opens in each thread. Fires when queries can be answered."""
         threads = _Thread(reactor, "journal-streams"), _Thread(reactor, "journal-queries")
 
         def opened(_: object) -> None:
             self._threads = threads
 
-        return gatherResults([thread.open(path, names) for thread in threads]).addCallback(opened)
+        return gatherResults([thread.open(make) for thread in threads]).addCallback(opened)
 
-    def stream(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+    def stream(self, query: Query[T]) -> Deferred[T]:
         """Run a consumer's query: short, and one of many. It is repeated until something can be read; records that
-        still can't be read are replaced by stand-ins, as in `JournalReader.carefully`. Fails with Unavailable if
+        still can't be read are replaced by stand-ins, as in `JournalReads.carefully`. Fails with Unavailable if
         closed, and only then."""
 
         def read() -> Deferred[T]:
-            return _closed() if self._threads is None else self._threads[0].call(query, *args, **kwargs)
+            return _closed() if self._threads is None else self._threads[0].call(query)
 
         def carefully() -> Deferred[T]:
-            return _closed() if self._threads is None else self._threads[0].carefully(query, *args, **kwargs)
+            return _closed() if self._threads is None else self._threads[0].carefully(query)
 
         return self._retries.run(read, carefully)
 
-    def stream_later(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+    def stream_later(self, query: Query[T]) -> Deferred[T]:
         """Like `stream`, but run when `let_go` is called."""
         done: Deferred[T] = Deferred()
-        self._crowd.append(lambda: self.stream(query, *args, **kwargs).chainDeferred(done))
+        self._crowd.append(lambda: self.stream(query).chainDeferred(done))
         return done
 
     def let_go(self) -> None:
@@ -104,9 +98,11 @@ class Readers:
             for read in crowd:
                 read()
 
-    def ask(self, query: Query[P, T], *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+    def ask(self, query: Query[T]) -> Deferred[T]:
         """Run a user's query, which may take long. Fails with Unavailable if closed."""
-        return _closed() if self._threads is None else self._threads[1].call(query, *args, **kwargs)
+        if self._threads is None:
+            return _closed()
+        return self._threads[1].call(lambda reader: reader.asked(lambda: query(reader)))
 
     @property
     def unreadable(self) -> dict[str, int]:
@@ -125,14 +121,8 @@ class Readers:
         return [*([f"the journal can't be read: {problem}"] if problem else []), *lost, *self.damage]
 
     def stats(self) -> Deferred[dict[str, Any]]:
-        """Like `JournalReader.stats`, plus what is known of damage. If the figures can't be read, says that
-        instead."""
-
-        def damaged(failure: Failure) -> dict[str, Any]:
-            failure.trap(sqlite3.Error, MemoryError)
-            return {"unknown": failure.getErrorMessage()}
-
-        figures = self.ask(JournalReader.stats).addErrback(damaged)
+        """As `JournalReads.stats`, plus what is known of damage."""
+        figures = self.ask(lambda reader: reader.stats())
         return figures.addCallback(lambda found: {**found, "unreadable": self.unreadable})
 
     def close(self) -> Deferred[None]:

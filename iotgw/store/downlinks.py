@@ -1,0 +1,184 @@
+"""Downlink items in a database. Changes that arrive during a write are written together in the next one."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from iotgw.core.clock import PlainCalendar
+from iotgw.core.downlink_item import Item, ItemState
+from iotgw.core.ports.clock import ICalendar
+from iotgw.core.ports.downlinks import IDownlinkStore, JobItems
+from iotgw.core.ports.reactor import IThreadedClock
+from iotgw.core.ports.tenants import IForgetsTenants
+from iotgw.core.times import DateMs
+from iotgw.store.worker import StoreThread
+
+T = TypeVar("T")
+Encoded = tuple[Item, bytes]
+"""An item, and what is stored of it."""
+KEEP_MS = 30 * 86_400_000
+"""Milliseconds that finished items are kept, as a record of what was sent."""
+
+
+@implementer(IDownlinkStore, IForgetsTenants)
+class ItemStore:
+    """What the stores of all databases have in common. ``calendar`` tells how old an item is. A subclass does what runs in the thread.
+
+    Many methods: those of the port, and what each does in the thread.
+    """
+
+    def __init__(self, reactor: IThreadedClock, calendar: ICalendar | None = None) -> None:
+        self._decode = msgspec.json.Decoder(Item).decode
+        self._encode = msgspec.json.Encoder().encode
+        self._reactor = reactor
+        self._calendar: ICalendar = calendar or PlainCalendar(reactor)
+        self._worker: StoreThread  # a thread does not outlast the fork of a daemon: made in `start`
+        self._pending: dict[str, Encoded] = {}
+        self._waiting: list[Deferred[None]] = []
+        self._writing = False
+
+    def start(self) -> Deferred[None]:
+        """See `IDownlinkStore.start`."""
+        self._worker = StoreThread(self._reactor, "downlinks")
+        return self._worker.call(self._open)
+
+    def stop(self) -> Deferred[None]:
+        """See `IDownlinkStore.stop`."""
+        return self.flushed().addCallback(lambda _: self._worker.call(self._close))
+
+    def between_commits(self, function: Callable[[], None]) -> None:
+        """Run a function in the thread when nothing is half written."""
+        self._worker.run(function)
+
+    def save(self, items: list[Item]) -> Deferred[None]:
+        """See `IDownlinkStore.save`."""
+        self._pending.update({item.id: (item, self._encode(item)) for item in items})
+        done: Deferred[None] = Deferred()
+        self._waiting.append(done)
+        self._write()
+        return done
+
+    def forget(self, id: str) -> None:
+        """See `IDownlinkStore.forget`."""
+        self._pending.pop(id, None)
+
+    def flushed(self) -> Deferred[None]:
+        """See `IDownlinkStore.flushed`."""
+        return self.save([]) if self._writing or self._pending else succeed(None)
+
+    def open_items(self) -> Deferred[list[Item]]:
+        """See `IDownlinkStore.open_items`."""
+        return self._worker.call(self._open_items)
+
+    def last_seq(self) -> Deferred[int]:
+        """See `IDownlinkStore.last_seq`."""
+        return self._worker.call(self._last_seq)
+
+    def get(self, id: str) -> Deferred[Item | None]:
+        """See `IDownlinkStore.get`."""
+        found = self._after_writes(lambda: self._of_id(id))
+        return found.addCallback(lambda items: items[0] if items else None)
+
+    def of_network(self, tenant: str, network: str) -> Deferred[Item | None]:
+        """See `IDownlinkStore.of_network`."""
+        found = self._after_writes(lambda: self._of_network(tenant, network) if network else [])
+        return found.addCallback(lambda items: items[0] if items else None)
+
+    def of_device(self, tenant: str, device: str, limit: int) -> Deferred[list[Item]]:
+        """See `IDownlinkStore.of_device`."""
+        return self._after_writes(lambda: self._of_device(tenant, device, limit))
+
+    def of_job(
+        self, tenant: str, job: str, state: ItemState | None, after: int, limit: int
+    ) -> Deferred[JobItems]:
+        """See `IDownlinkStore.of_job`."""
+        return self._after_writes(lambda: self._of_job(tenant, job, state, after, limit))
+
+    def forget_tenant(self, tenant: str) -> Deferred[int]:
+        """See `IForgetsTenants.forget_tenant`. Open items are the queue's, and are withdrawn before."""
+        return self._after_writes(lambda: self._forget_tenant(tenant))
+
+    def _after_writes(self, read: Callable[[], T]) -> Deferred[T]:
+        return self.flushed().addBoth(lambda _: self._worker.call(read))
+
+    # --- in the reactor's thread ---
+
+    def _write(self) -> None:
+        if self._writing:
+            return
+        self._writing = True
+        rows, self._pending = list(self._pending.values()), {}
+        waiting, self._waiting = self._waiting, []
+        self._worker.call(self._commit, rows).addCallbacks(
+            self._written, self._not_written, callbackArgs=(waiting,), errbackArgs=(waiting, rows)
+        )
+
+    def _written(self, _: None, waiting: list[Deferred[None]]) -> None:
+        self._writing = False
+        if self._pending or self._waiting:
+            self._write()
+        for done in waiting:
+            done.callback(None)
+
+    def _not_written(self, failure: Failure, waiting: list[Deferred[None]], rows: list[Encoded]) -> None:
+        """Keep rows pending that could not be written. They go with the next change, unless a newer version of them
+        does."""
+        self._writing = False
+        for row in rows:
+            self._pending.setdefault(row[0].id, row)
+        for done in waiting:
+            done.errback(failure)
+        if self._waiting:  # changes that came meanwhile are written by another attempt
+            self._write()
+
+    # --- in the worker's thread ---
+
+    def _is_old(self, date_ms: int) -> bool:
+        return self._calendar.moment_ms(DateMs(date_ms)) < self._reactor.seconds() * 1000 - KEEP_MS
+
+    @abstractmethod
+    def _open(self) -> None:
+        """Open the database, and delete what is old."""
+
+    @abstractmethod
+    def _close(self) -> None:
+        """Close it, and stop the thread."""
+
+    @abstractmethod
+    def _commit(self, items: list[Encoded]) -> None:
+        """Write these items, durably."""
+
+    @abstractmethod
+    def _forget_tenant(self, tenant: str) -> int:
+        """Delete a tenant's items; how many these were."""
+
+    @abstractmethod
+    def _last_seq(self) -> int:
+        """See `IDownlinkStore.last_seq`."""
+
+    @abstractmethod
+    def _open_items(self) -> list[Item]:
+        """See `IDownlinkStore.open_items`."""
+
+    @abstractmethod
+    def _of_id(self, id: str) -> list[Item]:
+        """The item with this id, if there is one."""
+
+    @abstractmethod
+    def _of_network(self, tenant: str, network: str) -> list[Item]:
+        """The latest item with this name of a network, if there is one."""
+
+    @abstractmethod
+    def _of_device(self, tenant: str, device: str, limit: int) -> list[Item]:
+        """See `IDownlinkStore.of_device`."""
+
+    @abstractmethod
+    def _of_job(self, tenant: str, job: str, state: ItemState | None, after: int, limit: int) -> JobItems:
+        """See `IDownlinkStore.of_job`."""

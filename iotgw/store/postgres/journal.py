@@ -1,0 +1,96 @@
+"""The journal in a partition of PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+
+from iotgw.core.ports.reactor import IThreadedClock
+from iotgw.store.group import Group
+from iotgw.store.journal import GroupCommitJournal
+from iotgw.store.postgres.node import PART, DatabaseNode
+from iotgw.store.postgres.reader import PartitionReader
+from iotgw.store.postgres.writer import Hears, PartitionWriter
+from iotgw.store.space import JournalLimits
+from iotgw.store.telling import tell
+
+PATIENCE = 3.0
+"""Seconds that a commit may take before nothing more is accepted. What is in it waits until the database says what became of it."""
+
+
+class PostgresJournal(GroupCommitJournal):
+    """An `IJournal` in the partition that ``node`` owns. ``lost`` is called, once, when another gateway has taken it over: then this process
+    can't store anything any more, and has to end."""
+
+    _writer: PartitionWriter
+
+    def __init__(
+        self,
+        reactor: IThreadedClock,
+        node: DatabaseNode,
+        limits: JournalLimits | None = None,
+        *,
+        max_pending: int = 20_000,
+        max_pending_bytes: int = 32 << 20,
+        lost: Callable[[], None] = lambda: None,
+    ) -> None:
+        super().__init__(reactor, max_pending, max_pending_bytes)
+        self._node = node
+        self._lost = lost
+        self._is_lost = False
+        self._since = 0.0
+        hears = Hears(self._reported, self._spaced, self._troubled, self._fenced)
+        self._writer = PartitionWriter(reactor, node, limits or JournalLimits(), self._names, hears)
+
+    def _new_reader(self) -> PartitionReader:
+        return PartitionReader(self._node.address, PART, self._names)
+
+    def stop(self) -> Deferred[None]:
+        """See `IJournal.stop`. A commit that the database doesn't answer is given up after a while."""
+        stopping = super().stop()
+        if not stopping.called:
+            giving_up = self._reactor.callLater(PATIENCE, self._writer.give_up)
+
+            def stopped(result: None) -> None:
+                if giving_up.active():
+                    giving_up.cancel()
+
+            stopping.addCallback(stopped)
+        return stopping
+
+    def _hand_over(self) -> None:
+        if self._writing is None:
+            self._since = self._reactor.seconds()
+        super()._hand_over()
+
+    def _tend(self) -> None:
+        """As always, and look whether the database still answers."""
+        if self._writing is not None and self._reactor.seconds() - self._since > PATIENCE:
+            self._troubled("the database does not answer")
+        super()._tend()
+
+    def _troubled(self, problem: str) -> None:
+        """What is under way is in doubt. Nothing more is accepted, and what waits is refused, as it certainly isn't stored."""
+        if not problem or self._is_lost:
+            return
+        if not self._problem:
+            self._log.error("the journal can't be written: {problem}", problem=problem)
+        self._problem = problem
+        self.room = False
+        self._refuse_waiting()
+
+    def _refuse_waiting(self) -> None:
+        waiting = self._pending.entries
+        if waiting:
+            kept, self._pending = self._pending, Group()
+            kept.keep_for(self._pending)
+            tell(self._listener.refused, waiting, self._problem)
+
+    def _fenced(self, problem: str) -> None:
+        self._problem = f"the partition is lost: {problem}"
+        self.room = False
+        if not self._is_lost:
+            self._is_lost = True
+            self._log.critical("{problem}; this gateway ends", problem=self._problem)
+            self._lost()

@@ -1,0 +1,266 @@
+"""The writer of a partition: one thread, one connection, one group after another."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any
+
+import msgspec
+import psycopg
+from msgspec import Struct
+from twisted.internet.interfaces import IReactorThreads
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from iotgw.core.model import Counters, State
+from iotgw.core.ports.journal import Entries
+from iotgw.store import unfit
+from iotgw.store.group import Group
+from iotgw.store.names import NameTable
+from iotgw.store.postgres.committer import PartitionCommitter
+from iotgw.store.postgres.connection import is_away
+from iotgw.store.postgres.erasing import erase_some
+from iotgw.store.postgres.fenced import CannotTell, FencedConnection
+from iotgw.store.postgres.node import DatabaseNode
+from iotgw.store.postgres.partition import Fenced
+from iotgw.store.postgres.positions import PartitionEpochs, PartitionPositions
+from iotgw.store.postgres.trim import PartitionTrimmer
+from iotgw.store.space import JournalLimits, Space
+from iotgw.store.writing import CommitReport, Committed, Opened
+
+CLOCK = "clock"
+"""Of the table ``fact``: the state of the gateway's clock."""
+KEEP = "INSERT INTO fact VALUES (%s, %s) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+
+
+class Hears(Struct, frozen=True):
+    """Who hears of the writer, in the reactor's thread: of commits, of the space that is left, of a database that doesn't answer (with an empty text
+    when it does again), and of the loss of the partition."""
+
+    report: Callable[[CommitReport], None]
+    space: Callable[[Space], None]
+    trouble: Callable[[str], None]
+    fenced: Callable[[str], None]
+
+
+class _Order(Struct, frozen=True):
+    """What the thread has to do. Without a group: what isn't urgent."""
+
+    now_ms: int
+    group: Group | None = None
+
+
+class PartitionWriter:
+    """Commits groups to the partition that ``node`` owns.
+
+    Many methods: those of the port, and what each does in the thread.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: IReactorThreads,
+        node: DatabaseNode,
+        limits: JournalLimits,
+        names: NameTable,
+        hears: Hears,
+    ) -> None:
+        self._reactor = reactor
+        self._node = node
+        self._limits = limits
+        self._names = names
+        self._hears = hears
+        self._space = Space()
+        self._orders: SimpleQueue[_Order | Callable[[], None]] = SimpleQueue()
+        self._given_up = threading.Event()
+        self._is_open_for_orders = True
+        self._database: FencedConnection
+        self._committer: PartitionCommitter
+        self._trimmer: PartitionTrimmer
+        self._positions: PartitionPositions
+
+    def start(self, opened: Callable[[Opened | Failure], None]) -> None:
+        """See `GroupWriter.start`."""
+        threading.Thread(target=self._run, args=(opened,), name="journal-writer", daemon=True).start()
+
+    def write(self, group: Group, now_ms: int, probe: bool = False) -> None:
+        """See `GroupWriter.write`. An attempt is the probe."""
+        self._orders.put(_Order(now_ms, group))
+
+    def tend(self, now_ms: int) -> None:
+        """See `GroupWriter.tend`."""
+        self._orders.put(_Order(now_ms))
+
+    def hold(self, integration: str, age_ms: int) -> None:
+        """See `GroupWriter.hold`."""
+        self._orders.put(lambda: self._trimmer.holds.__setitem__(self._names[integration], age_ms))
+
+    def keep_clock(self, state: str) -> None:
+        """See `GroupWriter.keep_clock`."""
+        self._orders.put(lambda: self._keep_clock(state))
+
+    def erase(self, tenant: str, after: int, erased: Callable[[tuple[int, int] | Failure], None]) -> None:
+        """See `GroupWriter.erase`."""
+        self._orders.put(lambda: self._erase(tenant, after, erased))
+
+    def give_up(self) -> None:
+        """Wait no longer for a database that is away: what is in doubt is reported as not stored."""
+        self._given_up.set()
+        self._database.abandon()
+
+    def stop(self, stopped: Callable[[], None]) -> None:
+        """See `GroupWriter.stop`."""
+        self._orders.put(lambda: self._close(stopped))
+
+    # --- in the thread ---
+
+    def _run(self, opened: Callable[[Opened | Failure], None]) -> None:
+        try:
+            result: Opened | Failure = self._open()
+        except Exception:  # handed to whoever asked
+            result = Failure()
+        self._reactor.callFromThread(opened, result)
+        if isinstance(result, Failure):
+            return
+        while self._is_open_for_orders:
+            order = self._orders.get()
+            if not isinstance(order, _Order):
+                order()
+            elif order.group is None:
+                self._tend(order.now_ms)
+            else:
+                self._commit(order.group, order.now_ms)
+                self._trim(order.now_ms)
+            del order  # nothing of the last group stays while the thread waits
+
+    def _open(self) -> Opened:
+        connection, mine = self._node.hand_over()
+        self._database = FencedConnection(
+            self._node.address, connection, mine, self._in_trouble, self._given_up.is_set
+        )
+        part, names = mine.part, self._names
+        rows = connection.execute("SELECT id, text FROM name WHERE part = %s", (part,)).fetchall()
+        names.load((number, text.decode()) for number, text in rows)
+        positions = self._positions = PartitionPositions(connection, part)
+        epochs = PartitionEpochs(connection, part, positions)
+        self._committer = PartitionCommitter(self._database, names, positions, epochs)
+        self._trimmer = PartitionTrimmer(self._database, positions, self._limits)
+        texts = names.texts
+        integrations = connection.execute(
+            "SELECT id, cursor, counters FROM integration WHERE part = %s", (part,)
+        )
+        return Opened(
+            epochs.earlier,
+            epochs.current,
+            positions.uplink,
+            positions.telemetry,
+            {texts[number]: cursor for number, cursor in positions.converted.items()},
+            [
+                texts[number]
+                for number, last in positions.received.items()
+                if positions.converted.get(number, 0) < last
+            ],
+            _counts(
+                connection.execute("SELECT datasource, state, count FROM tally WHERE part = %s", (part,)),
+                texts,
+            ),
+            {
+                texts[number]: (cursor, msgspec.json.decode(counters, type=Counters))
+                for number, cursor, counters in integrations
+            },
+        )
+
+    def _close(self, stopped: Callable[[], None]) -> None:
+        self._is_open_for_orders = False
+        self._database.close()
+        self._reactor.callFromThread(stopped)
+
+    def _commit(self, group: Group, now_ms: int) -> None:
+        bad: Entries = []
+        try:
+            try:
+                committed = self._committer.commit(group, now_ms)
+            except Exception as error:
+                if is_away(error) or isinstance(error, Fenced | CannotTell):
+                    raise
+                self._log.warn("a record can't be stored and was rejected: {error}", error=error)
+                bad = unfit.take_out(group)
+                committed = self._commit_mended(group, now_ms)
+        except Exception as error:  # whatever it was, the journal carries on and reports it
+            if isinstance(error, Fenced):
+                self._reactor.callFromThread(self._hears.fenced, str(error))
+            elif not isinstance(error, psycopg.Error | CannotTell):
+                self._log.failure("a group could not be committed")
+            done = CommitReport(group, None, str(error).strip() or type(error).__name__, bad)
+        else:
+            done = CommitReport(group, committed, unfit=bad)
+        self._reactor.callFromThread(self._hears.report, done)
+
+    def _commit_mended(self, group: Group, now_ms: int) -> Committed:
+        """The last resort against a record that would be retried for ever: store only the uplinks. Their cursors don't
+        move, so they are converted and delivered again after a restart."""
+        try:
+            return self._committer.commit(group, now_ms)
+        except Exception as error:
+            if is_away(error) or isinstance(error, Fenced | CannotTell):
+                raise
+            self._log.failure("outcomes and progress can't be stored and were dropped")
+            group.results, group.progress = [], {}
+            return self._committer.commit(group, now_ms)
+
+    def _tend(self, now_ms: int) -> None:
+        try:
+            self._committer.rest(now_ms)
+        except Fenced as error:
+            self._reactor.callFromThread(self._hears.fenced, str(error))
+            return
+        except (psycopg.Error, CannotTell) as error:
+            self._log.warn("the database: {error}", error=error)
+            return
+        while self._trim(now_ms) and self._orders.empty():
+            pass
+
+    def _keep_clock(self, state: str) -> None:
+        try:
+            self._database.fetch(f"{KEEP} RETURNING 1", (CLOCK, state.encode()))
+        except psycopg.Error as error:
+            self._log.warn("the state of the clock could not be written: {error}", error=error)
+
+    def _erase(self, tenant: str, after: int, erased: Callable[[tuple[int, int] | Failure], None]) -> None:
+        try:
+            done: tuple[int, int] | Failure = erase_some(
+                self._database, self._positions, self._names, tenant, after
+            )
+        except (psycopg.Error, CannotTell, Fenced):
+            done = Failure()
+        self._reactor.callFromThread(erased, done)
+
+    def _trim(self, now_ms: int) -> bool:
+        if self._database.connection.closed:  # the next commit connects anew
+            return False
+        try:
+            more = self._trimmer.step(now_ms)
+        except (psycopg.Error, CannotTell, Fenced) as error:
+            self._log.warn("the journal could not be trimmed: {error}", error=error)
+            return False
+        if self._trimmer.space != self._space:
+            self._space = self._trimmer.space
+            self._reactor.callFromThread(self._hears.space, self._space)
+        return more
+
+    def _in_trouble(self, problem: str) -> None:
+        self._reactor.callFromThread(self._hears.trouble, problem)
+
+
+def _counts(rows: Any, texts: dict[int, str]) -> dict[str, dict[str, int]]:
+    """Datasource → number of its uplinks in each state."""
+    words = {State.RECEIVED: "received", State.CONVERTED: "converted", State.FAILED: "failed"}
+    found: dict[str, dict[str, int]] = {}
+    for number, state, count in rows:
+        word = words.get(state, "filtered")  # or kept, which is filtered too
+        counts = found.setdefault(texts[number], {})
+        counts[word] = counts.get(word, 0) + count
+    return found

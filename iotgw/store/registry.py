@@ -1,0 +1,292 @@
+"""What users configured: kept in memory for reading, and written through to a database in a thread."""
+
+from __future__ import annotations
+
+import secrets
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+from twisted.internet.defer import Deferred, DeferredLock, fail, succeed
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from iotgw.core.clock import PlainCalendar
+from iotgw.core.errors import Conflict, NotFound, Unavailable
+from iotgw.core.ports.clock import IDates
+from iotgw.core.ports.reactor import IThreadedClock
+from iotgw.core.ports.registry import IRegistry, Watcher
+from iotgw.core.specs import Deletion, Resource
+from iotgw.store.secrets import Sealer
+from iotgw.store.worker import StoreThread
+
+T = TypeVar("T")
+
+
+@implementer(IRegistry)
+class StoredRegistry:
+    """What the registries of all databases have in common. ``dates`` are the dates that changes get. Changes run one after another, and each
+    is checked against the result of the one before. A subclass does what runs in the thread.
+
+    Many methods: those of the port, and for each change one that runs in the thread.
+    """
+
+    _log = Logger()
+
+    def __init__(self, reactor: IThreadedClock, dates: IDates | None = None) -> None:
+        self._reactor = reactor
+        self._dates: IDates = dates or PlainCalendar(reactor)
+        self._worker: StoreThread | None = None
+        self._sealer: Sealer
+        self._changes = DeferredLock()
+        self._by_id: dict[str, dict[str, Resource]] = {}
+        """Kind → id → resource."""
+        self._by_name: dict[tuple[str, str], dict[str, Resource]] = {}
+        """Kind and name → tenant → resource."""
+        self._sorted: dict[str, list[Resource]] = {}
+        """Kind → its resources by name. Made when asked for, and dropped at the next change."""
+        self._watchers: dict[str, list[Watcher]] = {}
+
+    # --- start and stop ---
+
+    def start(self) -> Deferred[None]:
+        """Read everything. Fires when the registry can be used."""
+        self._worker = StoreThread(self._reactor, "registry")
+
+        def loaded(resources: list[Resource]) -> None:
+            for resource in resources:
+                self._remember(resource)
+
+        return self._worker.call(self._open).addCallback(loaded)
+
+    def stop(self) -> Deferred[None]:
+        """Close, after the changes that are under way."""
+        worker, self._worker = self._worker, None
+        if worker is None:
+            return succeed(None)
+
+        def close() -> Deferred[None]:
+            done = worker.call(self._close)
+            worker.stop()
+            return done
+
+        return self._changes.run(close)
+
+    # --- in the thread
+
+    @abstractmethod
+    def _open(self) -> list[Resource]:
+        """Open the database, and make the `_sealer`; returns all that is in it."""
+
+    @abstractmethod
+    def _close(self) -> None:
+        """Close the database."""
+
+    @abstractmethod
+    def _insert(self, new: Resource, body: bytes) -> None:
+        """Store a new resource, durably."""
+
+    @abstractmethod
+    def _update(self, old: Resource, new: Resource, body: bytes) -> None:
+        """Store what a resource has become, durably."""
+
+    @abstractmethod
+    def _retire(self, old: Resource, new: Resource, deletion: bytes) -> None:
+        """Store that a resource is being deleted, durably."""
+
+    @abstractmethod
+    def _remove(self, old: Resource) -> None:
+        """Delete a resource, durably."""
+
+    @abstractmethod
+    def _settle(self) -> None:
+        """See to it that what was replaced is on the disk no more, as far as that can be done."""
+
+    # --- changes that are none of the port's
+
+    def rewrite(self, kind: str, id: str, body: dict[str, Any]) -> Deferred[Resource]:
+        """Store a resource's body in another form that says the same. It stays at its revision."""
+
+        def change() -> Deferred[Resource]:
+            old = self._current(kind, id, None)
+            return self._store(old, msgspec.structs.replace(old, body=body))
+
+        return self._change(change)
+
+    def settle(self) -> Deferred[None]:
+        """Move what was written into the database's own file, so that what it replaced is on the disk no more."""
+        assert self._worker is not None
+        return self._worker.call(self._settle)
+
+    def between_commits(self, function: Callable[[], None]) -> None:
+        """Run a function in the thread when nothing is half written."""
+        if self._worker is None:
+            raise Unavailable("the gateway stops: the registry is closed")
+        self._worker.run(function)
+
+    # --- reading ---
+
+    def list(self, kind: str, tenant: str | None = None) -> list[Resource]:
+        """See `IRegistry.list`."""
+        found = self._sorted.get(kind)
+        if found is None:
+            found = sorted(self._by_id.get(kind, {}).values(), key=lambda one: (one.name, one.tenant))
+            self._sorted[kind] = found
+        return [resource for resource in found if tenant in (None, resource.tenant)]
+
+    def get(self, kind: str, id_or_name: str, tenant: str | None = None) -> Resource:
+        """See `IRegistry.get`. Without a tenant a name is found when only one tenant has it."""
+        found = self._by_id.get(kind, {}).get(id_or_name)
+        if found is not None and tenant in (None, found.tenant):
+            return found
+        named = self._by_name.get((kind, id_or_name), {})
+        if tenant in named:
+            return named[tenant]
+        if tenant is None and len(named) == 1:
+            return next(iter(named.values()))
+        raise NotFound(f"there is no {kind} {id_or_name!r}")
+
+    def watch(self, kind: str, callback: Watcher) -> None:
+        """See `IRegistry.watch`."""
+        self._watchers.setdefault(kind, []).append(callback)
+
+    # --- writing ---
+
+    def create(self, kind: str, tenant: str, name: str, body: dict[str, Any]) -> Deferred[Resource]:
+        """See `IRegistry.create`."""
+
+        def change() -> Deferred[Resource]:
+            self._check_name(kind, tenant, name)
+            now = self._now_ms()
+            id = secrets.token_hex(8)
+            return self._store(None, Resource(kind, id, tenant, name, 1, now, now, body))
+
+        return self._change(change)
+
+    def replace(
+        self,
+        kind: str,
+        id: str,
+        body: dict[str, Any],
+        name: str | None = None,
+        revision: int | None = None,
+    ) -> Deferred[Resource]:
+        """See `IRegistry.replace`."""
+
+        def change() -> Deferred[Resource]:
+            old = self._current(kind, id, revision)
+            if old.deletion is not None:
+                raise Conflict(f"{kind} {old.name!r} is being deleted")
+            if name is not None and name != old.name:
+                self._check_name(kind, old.tenant, name)
+            new = msgspec.structs.replace(
+                old,
+                body=body,
+                name=old.name if name is None else name,
+                revision=old.revision + 1,
+                updated_ms=self._now_ms(),
+            )
+            return self._store(old, new)
+
+        return self._change(change)
+
+    def retire(
+        self, kind: str, id: str, deletion: Deletion, revision: int | None = None
+    ) -> Deferred[Resource]:
+        """See `IRegistry.retire`."""
+
+        def change() -> Deferred[Resource]:
+            old = self._current(kind, id, revision)
+            decided = deletion
+            if old.deletion is not None:
+                backlog = "drop" if old.deletion.backlog == "drop" else deletion.backlog
+                decided = msgspec.structs.replace(old.deletion, backlog=backlog)
+            new = msgspec.structs.replace(
+                old, deletion=decided, revision=old.revision + 1, updated_ms=self._now_ms()
+            )
+            encoded = msgspec.json.encode(decided)
+            return self._written(lambda: self._retire(old, new, encoded), old, new)
+
+        return self._change(change)
+
+    def delete(self, kind: str, id: str, revision: int | None = None) -> Deferred[None]:
+        """See `IRegistry.delete`."""
+
+        def change() -> Deferred[None]:
+            old = self._current(kind, id, revision)
+            assert self._worker is not None
+            done = self._worker.call(self._remove, old)
+            return done.addCallback(lambda _: self._changed(old, None))
+
+        return self._change(change)
+
+    def seal(self, secret: str) -> str:
+        """See `IRegistry.seal`."""
+        return self._sealer.seal(secret)
+
+    def unseal(self, sealed: str) -> str:
+        """See `IRegistry.unseal`. Raises `iotgw.store.secrets.CannotUnseal`."""
+        return self._sealer.unseal(sealed)
+
+    # --- one change ---
+
+    def _change(self, change: Callable[[], Deferred[T]]) -> Deferred[T]:
+        if self._worker is None:
+            return fail(Unavailable("the gateway stops: the registry is closed"))
+        return self._changes.run(change)
+
+    def _store(self, old: Resource | None, new: Resource) -> Deferred[Resource]:
+        body = msgspec.json.encode(new.body)
+        # Keep what a restart would read, which shares nothing with the caller's objects.
+        new = msgspec.structs.replace(new, body=msgspec.json.decode(body))
+        if old is None:
+            return self._written(lambda: self._insert(new, body), old, new)
+        return self._written(lambda: self._update(old, new, body), old, new)
+
+    def _written(self, write: Callable[[], None], old: Resource | None, new: Resource) -> Deferred[Resource]:
+        assert self._worker is not None
+
+        def stored(_: None) -> Resource:
+            self._changed(old, new)
+            return new
+
+        return self._worker.call(write).addCallback(stored)
+
+    def _changed(self, old: Resource | None, new: Resource | None) -> None:
+        if old is not None:
+            del self._by_id[old.kind][old.id]
+            named = self._by_name[old.kind, old.name]
+            del named[old.tenant]
+            if not named:
+                del self._by_name[old.kind, old.name]
+        if new is not None:
+            self._remember(new)
+        kind = new.kind if new is not None else old.kind if old is not None else ""
+        self._sorted.pop(kind, None)
+        for watcher in list(self._watchers.get(kind, ())):
+            try:
+                watcher(old, new)
+            except Exception:  # a watcher's fault isn't the fault of whoever made the change
+                self._log.failure("a watcher of {kind} failed", kind=kind)
+
+    def _remember(self, resource: Resource) -> None:
+        self._by_id.setdefault(resource.kind, {})[resource.id] = resource
+        self._by_name.setdefault((resource.kind, resource.name), {})[resource.tenant] = resource
+
+    def _current(self, kind: str, id: str, revision: int | None) -> Resource:
+        found = self._by_id.get(kind, {}).get(id)
+        if found is None:
+            raise NotFound(f"there is no {kind} {id!r}")
+        if revision is not None and revision != found.revision:
+            raise Conflict(f"{kind} {found.name!r}: expected revision {found.revision}, got {revision}")
+        return found
+
+    def _check_name(self, kind: str, tenant: str, name: str) -> None:
+        other = self._by_name.get((kind, name), {}).get(tenant)
+        if other is not None:
+            more = ", which is still being deleted" if other.deletion is not None else ""
+            raise Conflict(f"there is already a {kind} {name!r}{more}")
+
+    def _now_ms(self) -> int:
+        return int(self._dates.seconds() * 1000)
