@@ -44,6 +44,7 @@ NAVIGATION = {
         "docs/configuration.md",
         "docs/limits.md",
         "docs/storage.md",
+        "docs/postgresql.md",
         *_there("docs/nodes.md"),
         "docs/faults.md",
         "docs/security.md",
