@@ -30,7 +30,9 @@ class TestPostgresJournal(Threaded, DiskJournalContract):
 
     def test_all_of_a_tenant_goes_and_nothing_of_others(self, monkeypatch):
         monkeypatch.setattr(erasing, "PIECE", 3)
-        soon = SimpleNamespace(callLater=lambda seconds, function, *args: self.clock.callFromThread(function, *args))
+        soon = SimpleNamespace(
+            callLater=lambda seconds, function, *args: self.clock.callFromThread(function, *args)
+        )
         seqs = []
         for tenant in ["north", "south"] * 7:
             seqs += self.store(b"x", tenant=tenant, datasource=f"of {tenant}")
