@@ -19,8 +19,8 @@ from iotgw.core.errors import ProtocolError
 
 DEEPEST = 16
 """Levels of messages."""
-MOST = 6_000
-"""Fields of one message with all that are in it."""
+MOST = 2_000
+"""Fields of one message with all that are in it: an uplink that 60 gateways heard has about 1,300."""
 Kind = Literal["text", "bytes", "uint", "int", "bool", "float", "double", "time", "map", "struct"]
 """``time``: google.protobuf.Timestamp. ``map``: of texts. ``struct``: google.protobuf.Struct."""
 Table = Mapping[int, "Field"]
@@ -145,16 +145,19 @@ def _fields(data: bytes, left: list[int]) -> Iterator[tuple[int, int | bytes]]:
         left[0] -= 1
         if left[0] < 0:
             raise ProtocolError(f"protobuf: expected at most {MOST} fields")
-        tag, at = _varint(data, at)
+        tag, at = (data[at], at + 1) if data[at] < 0x80 else _varint(data, at)
         number, wire = tag >> 3, tag & 7
         if not number:
             raise ProtocolError("protobuf: expected the number of a field")
         if wire == 0:
-            value, at = _varint(data, at)
+            if at < end and data[at] < 0x80:
+                value, at = data[at], at + 1
+            else:
+                value, at = _varint(data, at)
             yield number, value
             continue
         if wire == 2:
-            size, at = _varint(data, at)
+            size, at = (data[at], at + 1) if at < end and data[at] < 0x80 else _varint(data, at)
         elif wire in (1, 5):
             size = 8 if wire == 1 else 4
         else:

@@ -58,7 +58,8 @@ def broker_decoders() -> list[Decoder]:
         Decoder("amqp value", amqp_values.value, [b"\xa1\x05hello", b"\x80" + bytes(8), b"\x41", b"\xb0\0\0\0\1x"], (ProtocolError,)),
         Decoder("rabbitmq", _rabbit, RABBIT, weight=10, longest=8192),
         Decoder("websocket", _websocket, WEBSOCKET, weight=10, longest=websocket.ONE_READ),
-        Decoder("chirpstack's protobuf", _protobuf, PROTOBUF, weight=4, longest=2048),
+        Decoder("chirpstack's protobuf", _protobuf_uplink, PROTOBUF, weight=4),
+        Decoder("chirpstack's protobuf events", _protobuf_event, PROTOBUF, weight=4),
     ]  # fmt: skip
 
 
@@ -197,10 +198,15 @@ _field = protobuf.field
 _DEVICE = _field(1, b"t") + _field(3, b"a") + _field(7, b"0102030405060708")
 _OBJECT = _field(1, _field(1, b"t") + _field(2, b"\x11" + struct.pack("<d", 21.5)))
 PROTOBUF = [
-    _field(2, _field(1, 1_700_000_000) + _field(2, 5)) + _field(3, _DEVICE) + _field(7, 3) + _field(9, b"\x01\x02") + _field(10, _OBJECT),
+    _field(2, _field(1, 1_700_000_000) + _field(2, 5)) + _field(3, _DEVICE) + _field(7, 3) + _field(8, 2) + _field(10, b"\x01\x02") + _field(11, _OBJECT),
     _field(3, _DEVICE) + _field(5, b"description") + _field(6, _field(1, b"k") + _field(2, b"v")),
 ]  # fmt: skip
 
 
-def _protobuf(data: bytes) -> int:
-    return sum(chirpstack_protobuf.read(data, event) is not None for event in chirpstack_protobuf.EVENTS)
+def _protobuf_uplink(data: bytes) -> bool:
+    return chirpstack_protobuf.read(data, "up") is not None
+
+
+def _protobuf_event(data: bytes) -> bool:
+    event = [*chirpstack_protobuf.EVENTS][len(data) % len(chirpstack_protobuf.EVENTS)]
+    return chirpstack_protobuf.read(data, event) is not None

@@ -32,7 +32,7 @@ from iotgw.wire import proxy
 
 MOST_UNSENT = 256 << 10
 """Bytes of replies that wait for a device that doesn't read; beyond, its connection is cut."""
-ONE_READ = 8 << 10
+ONE_READ = 4 << 10
 """Bytes of a connection that are read before others have their turn: 8,000 messages of one byte are some milliseconds' work."""
 UNSETTLED = 512
 """Messages of a connection that may be on their way to the disk: what others send needn't wait for more than these."""
