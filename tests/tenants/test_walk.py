@@ -12,8 +12,8 @@ from tests.tenants.house import House, spawn
 from tests.tenants.lamp import MARK, OTHER, TENANT, first_tenant, furnish
 from tests.tenants.walk import Walk
 
-MOVING = ("target", "oldestAge", "retryIn", "iotgw_deliveries_oldest")
-"""Figures of an integration that move by themselves: ages, waits, and idle connections."""
+MOVING = ("target", "oldestAge", "retryIn", "iotgw_deliveries_oldest", "iotgw_date_seconds")
+"""Figures that move by themselves: an integration's ages, waits and idle connections, and the date."""
 
 
 class World:
