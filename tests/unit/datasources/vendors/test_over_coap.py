@@ -76,9 +76,9 @@ async def test_a_downlink_rides_in_the_acknowledgement_as_hexadecimal_text(field
 @ensureDeferred
 async def test_what_is_no_frame_is_kept_and_answered_with_4_00(field):
     device, intake, _ = await field.vendor("dragino-coap")
-    reply = await device.post("", b"hello")
+    reply = await device.post("", b"hello" * 20)
     assert reply.code == n.BAD_REQUEST and b"expected a Dragino frame" in reply.payload
-    assert intake.rejected[0][0] == b"hello"
+    assert intake.rejected[0][0] == b"hello" * 20
 
 
 @ensureDeferred
