@@ -67,7 +67,8 @@ class Lwm2mThermometer:
         except ProtocolError:
             return Reaction()
         if not message.code:
-            return Reaction()
+            is_ping = message.type == n.CON and self._fault != "silence"  # RFC 7252 §4.3
+            return Reaction(encode(n.RST, n.EMPTY, message.mid)) if is_ping else Reaction()
         if message.code < n.CREATED:
             return Reaction() if self._fault == "silence" else self._asked(message)
         acknowledged = encode(n.ACK, n.EMPTY, message.mid) if message.type == n.CON else b""

@@ -113,6 +113,13 @@ def created(made: Lwm2mThermometer) -> bytes:
     return made.received(encode(n.ACK, n.CREATED, register.mid, register.token, where), 0).send
 
 
+def test_it_answers_a_ping_and_a_silent_one_does_not() -> None:
+    ping = encode(n.CON, n.EMPTY, 77)
+    answer = decode(Lwm2mThermometer(random.Random(1)).received(ping, 0).send)
+    assert (answer.type, answer.code, answer.mid) == (n.RST, n.EMPTY, 77)
+    assert not Lwm2mThermometer(random.Random(1), fault="silence").received(ping, 0).send
+
+
 def test_a_silent_device_answers_nothing() -> None:
     made = device(fault="silence")
     assert created(made)

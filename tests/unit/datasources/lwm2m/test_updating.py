@@ -269,11 +269,15 @@ class Simulated(DatagramProtocol):
 async def test_the_simulator_s_device_is_updated(field, image, method):
     source = await field.start(firmware={"host": "127.0.0.1"})
     made = Simulated(source._shares[0].port.address[:2])
+    until = reactor.seconds() + PATIENCE
     while not source.has(made.device.identity):
+        assert reactor.seconds() < until, "the device did not register"
         await deferLater(reactor, 0.001, lambda: None)
     states = [UpdateState(made.device.identity)]
     update = source.update(UpdateOrder("job1", image, method=method), states[0], states.append)
+    until = reactor.seconds() + PATIENCE
     while not update.is_closed:
+        assert reactor.seconds() < until, states[-1]
         update.due = 0.0
         await deferLater(reactor, 0.001, update.look)
     assert (states[-1].phase, states[-1].result) == ("updated", "updated successfully")
