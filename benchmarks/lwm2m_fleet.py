@@ -144,6 +144,8 @@ class Fleet:
                 if each is not None and (not message.code or message.code < n.BAD_REQUEST):
                     acknowledged.add(number)
                     self.waits.append(time.monotonic() - each.began)
+            elif not message.code and message.type == n.CON:
+                self._send(number, encode(n.RST, n.EMPTY, message.mid))  # a ping: RFC 7252 §4.3
             elif 0 < message.code < n.CREATED:
                 self._answer(number, message)
 
