@@ -35,15 +35,21 @@ def route(
     """A predicate for the records of ``tenant`` that the route lets through.
 
     Datasources are given by id or by name, device types and device names by shell-style patterns.
-    ``datasource_name`` maps a datasource's id to its present name; it is asked each time, as names change."""
+    ``datasource_name`` maps a datasource's id to its present name. It is asked until a datasource is one of those that are meant. From then on
+    it is, so that what waits isn't passed by when it is renamed or deleted."""
     sources = frozenset(spec.datasources)
     of_type, of_name = _pattern(spec.device_types), _pattern(spec.device_names)
     telemetry, attributes = "telemetry" in spec.wants, "attributes" in spec.wants
     events = "events" in spec.wants
     whole = telemetry and attributes
+    meant = set(sources)
 
     def from_source(datasource: str) -> bool:
-        return datasource in sources or datasource_name(datasource) in sources
+        if datasource not in meant:
+            if datasource_name(datasource) not in sources:
+                return False
+            meant.add(datasource)
+        return True
 
     def match_all(record: TelemetryRecord) -> bool:
         return record.tenant == tenant and (events or record.kind is not EVENT)
