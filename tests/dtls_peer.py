@@ -14,7 +14,8 @@ from iotgw.core.credential import Grant
 from iotgw.dtls.layer import DtlsLayer
 from iotgw.dtls.profiles import ListenerProfiles
 from iotgw.dtls.settings import DtlsSettings
-from iotgw.wire.dtls.record import fill, split
+from iotgw.wire.dtls.hello import is_client_hello
+from iotgw.wire.dtls.record import HANDSHAKE, fill, split
 
 CCM8 = "PSK-AES128-CCM8"
 GCM = "PSK-AES128-GCM-SHA256"
@@ -110,7 +111,14 @@ class Client:
             try:
                 stream += self.conn.bio_read(65536)
             except SSL.WantReadError:
-                return fill(split(stream), self.mtu)
+                return self._datagrams(split(stream))
+
+    def _datagrams(self, records):
+        """As from a socket: a ClientHello that is late goes again, in a datagram of its own, before the next flight."""
+        datagrams, flight = [], []
+        for record in records:
+            (datagrams if record[0] == HANDSHAKE and is_client_hello(record) else flight).append(record)
+        return datagrams + fill(flight, self.mtu)
 
     def _step(self):
         try:

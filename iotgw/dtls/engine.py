@@ -16,7 +16,7 @@ from iotgw.dtls.identity import Identity
 from iotgw.dtls.profile import Profile
 from iotgw.dtls.trial import KeyTrial
 from iotgw.wire.dtls.hello import LARGEST_RECORD
-from iotgw.wire.dtls.record import HEADER_SIZE, fill, is_one_record, split
+from iotgw.wire.dtls.record import HEADER_SIZE, fill, is_one_record, renumber, sequence_number, split
 
 _STREAM = 65536
 _LEAST_SIZE = 256  # of a datagram, for OpenSSL
@@ -66,10 +66,15 @@ class OpenSslEngine:
 
     ``claimed`` is who the peer says it is, proved only when `done`: then it is ``identity``. ``mtu`` is the
     most plaintext that one datagram takes. ``problem`` is why a callback refused the peer.
+
+    The first flight is numbered from the ClientHello's record on (RFC 6347 §4.2.1). OpenSSL counts from 1, whose place
+    in the peer's replay window the HelloVerifyRequest for a repeated ClientHello has taken.
     """
 
     __slots__ = (
+        "_ahead",
         "_conn",
+        "_hello",
         "_limit",
         "_most",
         "_profile",
@@ -99,10 +104,13 @@ class OpenSslEngine:
         self.cipher = self.problem = ""
         self.mtu = 0
         self._trial: KeyTrial | None = None
+        self._hello: int | None = None  # its number, until our first flight
+        self._ahead = 0  # of OpenSSL's numbers
 
     def start(self, hello: bytes) -> None:
         """See `IEngine.start`."""
         self._trial = self._profile.trial(hello)
+        self._hello = sequence_number(hello)
         self._conn.bio_write(hello)
         try:
             # Moves OpenSSL past the cookie exchange, which was ours: its cookie callback agrees to all.
@@ -144,6 +152,10 @@ class OpenSslEngine:
                 stream += self._conn.bio_read(_STREAM)
         if not stream:
             return []
+        if self._hello is not None:
+            self._ahead, self._hello = max(0, self._hello - sequence_number(stream)), None
+        if self._ahead:
+            stream = renumber(stream, self._ahead)
         if self._trial is not None:
             self._trial.sent(stream)
         return [stream] if is_one_record(stream) else fill(split(stream), self._size)

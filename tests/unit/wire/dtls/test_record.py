@@ -73,3 +73,13 @@ def test_one_record_or_more():
 def test_an_alert_in_the_clear():
     # The bytes of RFC 5246 §7.2 in a DTLS 1.2 record: fatal, protocol_version.
     assert record.alert(70, 1).hex() == "15fefd000000000000000100020246"
+
+
+def test_only_records_in_the_clear_are_numbered_anew():
+    stream = make(3, epoch=0, sequence=1) + make(4, epoch=1, sequence=1) + make(5, epoch=0, sequence=2)
+    wanted = make(3, epoch=0, sequence=6) + make(4, epoch=1, sequence=1) + make(5, epoch=0, sequence=7)
+    assert record.renumber(stream, 5) == wanted
+
+
+def test_numbers_of_48_bits_wrap():
+    assert record.sequence_number(record.renumber(make(0, epoch=0, sequence=3), 2**48 - 1)) == 2
