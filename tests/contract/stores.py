@@ -2,16 +2,25 @@
 
 import pytest
 
+from iotgw.observe.event_file import EventFile
+from iotgw.observe.events import EventLog
 from iotgw.store.postgres import schema
+from iotgw.store.postgres.devices import PostgresDevices
 from iotgw.store.postgres.downlinks import PostgresItems
 from iotgw.store.postgres.entries import PostgresEntries
+from iotgw.store.postgres.events import PostgresEvents
 from iotgw.store.postgres.journal import PostgresJournal
+from iotgw.store.postgres.kept import PostgresKept
 from iotgw.store.postgres.node import DatabaseNode
 from iotgw.store.postgres.registry import PostgresRegistry
+from iotgw.store.postgres.usage import PostgresUsage
+from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.entries import DeviceEntries
 from iotgw.store.sqlite.journal import Journal
+from iotgw.store.sqlite.kept import KeptRows
 from iotgw.store.sqlite.registry import Registry
+from iotgw.store.sqlite.usage import UsageStore
 from iotgw.testing.contracts import Threaded
 
 
@@ -33,6 +42,18 @@ class OnSqlite:
 
     def items(self, clock):
         return DownlinkStore(self.folder, clock)
+
+    def devices(self, clock):
+        return DeviceStore(clock, self.folder)
+
+    def kept(self, clock):
+        return KeptRows(self.folder, clock)
+
+    def events(self, clock):
+        return EventLog(EventFile(self.folder / "events.db"), clock, capacity=200)
+
+    def usage(self, clock):
+        return UsageStore(self.folder, clock)
 
 
 class OnPostgres:
@@ -57,6 +78,18 @@ class OnPostgres:
 
     def items(self, clock):
         return PostgresItems(self.address, clock)
+
+    def devices(self, clock):
+        return PostgresDevices(clock, self.address)
+
+    def kept(self, clock):
+        return PostgresKept(self.address, clock)
+
+    def events(self, clock):
+        return EventLog(PostgresEvents(self.address), clock, capacity=200)
+
+    def usage(self, clock):
+        return PostgresUsage(self.address, clock)
 
 
 class Stored(Threaded):

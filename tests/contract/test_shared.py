@@ -1,6 +1,14 @@
 """What is stored beside the journal, in either database, passes the suites of any store of it."""
 
-from iotgw.testing.contracts import DeviceEntriesContract, DownlinkStoreContract, RegistryContract
+from iotgw.testing.contracts import (
+    DeviceEntriesContract,
+    DevicesContract,
+    DownlinkStoreContract,
+    EventsContract,
+    KeptContract,
+    RegistryContract,
+    UsageStoreContract,
+)
 from tests.contract.stores import Stored
 
 
@@ -21,3 +29,19 @@ class TestEntries(Stored, DeviceEntriesContract):
 
 class TestItems(Stored, DownlinkStoreContract):
     kind = "items"
+
+
+class TestDevices(Stored, DevicesContract):
+    kind = "devices"
+
+
+class TestKept(Stored, KeptContract):
+    kind = "kept"
+
+
+class TestEvents(Stored, EventsContract):
+    kind = "events"
+
+
+class TestUsage(Stored, UsageStoreContract):
+    kind = "usage"

@@ -20,6 +20,7 @@ from iotgw.core.shared import SharedResources
 from iotgw.core.types import Types
 from iotgw.datasources.http.datasource import HttpSourceType
 from iotgw.datasources.http.mounts import HttpMounts
+from iotgw.observe.event_file import EventFile
 from iotgw.observe.events import EventLog
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.sources import Sources
@@ -37,7 +38,7 @@ class House:
         self.folder = folder
         self.registry = Registry(reactor, folder)
         self.journal = Journal(reactor, folder / "journal.db")
-        self.events = EventLog(folder / "events.db", reactor)
+        self.events = EventLog(EventFile(folder / "events.db"), reactor)
         self.devices = DeviceStore(reactor, folder)
         self.converters = testing.FakeConverters(by_script)
         self.versions = ConverterVersions(self.registry, self.converters, LIBRARY)

@@ -56,6 +56,7 @@ from iotgw.jobs.retry import RetryJobs
 from iotgw.jobs.service import JobRun, JobService
 from iotgw.jobs.tenants import TenantJobs
 from iotgw.observe.debug import DebugLog
+from iotgw.observe.event_file import EventFile
 from iotgw.observe.events import EventLog
 from iotgw.observe.live import LiveFeed
 from iotgw.observe.rates import RateMeter
@@ -74,11 +75,15 @@ from iotgw.store.certificate_ends import CertificateEnds
 from iotgw.store.certificates import CertificateDirectory
 from iotgw.store.forgotten import ForgottenMessages
 from iotgw.store.postgres.connection import Address
+from iotgw.store.postgres.devices import PostgresDevices
 from iotgw.store.postgres.downlinks import PostgresItems
 from iotgw.store.postgres.entries import PostgresEntries
+from iotgw.store.postgres.events import PostgresEvents
 from iotgw.store.postgres.journal import PostgresJournal
+from iotgw.store.postgres.kept import PostgresKept
 from iotgw.store.postgres.node import DatabaseNode
 from iotgw.store.postgres.registry import PostgresRegistry
+from iotgw.store.postgres.usage import PostgresUsage
 from iotgw.store.sqlite.debug import DebugStore
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
@@ -188,6 +193,10 @@ def rooms():
         PostgresRegistry(reactor, DATABASE, NOWHERE),
         PostgresEntries(PostgresRegistry(reactor, DATABASE, NOWHERE)),
         PostgresItems(DATABASE, reactor),
+        PostgresDevices(reactor, DATABASE),
+        PostgresKept(DATABASE, reactor),
+        PostgresEvents(DATABASE),
+        PostgresUsage(DATABASE, reactor),
         Registry(reactor, NOWHERE),
         DeviceStore(reactor, NOWHERE),
         DeviceEntries(Registry(reactor, NOWHERE)),
@@ -204,7 +213,8 @@ def rooms():
         UsageMeter(testing.MemoryUsage(), [], DeviceMeter(), reactor, PlainCalendar(reactor)),
         GatewayClock().calendar,
         PlainCalendar(reactor),
-        EventLog(NOWHERE / "e.db", reactor),
+        EventFile(NOWHERE / "e.db"),
+        EventLog(EventFile(NOWHERE / "e.db"), reactor),
         LiveFeed(),
         RateMeter([], LiveFeed(), reactor),
         DownlinkQueue(testing.MemoryDownlinkStore(), None, None, None, reactor),
