@@ -15,17 +15,18 @@ from iotgw.core.ports.devices import IDeviceEntries
 from iotgw.core.ports.events import IEventRows
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.usage import IUsageStore
-from iotgw.observe.event_file import EventFile
 from iotgw.store.devices import DeviceStateStore
 from iotgw.store.downlinks import ItemStore
 from iotgw.store.journal import GroupCommitJournal
 from iotgw.store.kept import KeptStore
+from iotgw.store.migration.copies import FILES
 from iotgw.store.registry import StoredRegistry
 from iotgw.store.space import JournalLimits
 from iotgw.store.sqlite.clock import kept_clock
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.entries import DeviceEntries
+from iotgw.store.sqlite.events import EventFile
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.kept import KeptRows
 from iotgw.store.sqlite.moment import Between
@@ -33,7 +34,6 @@ from iotgw.store.sqlite.registry import Registry
 from iotgw.store.sqlite.usage import UsageStore
 
 ELSEWHERE = "the gateway's data is in PostgreSQL: back it up there (docs/postgresql.md)"
-EMBEDDED = ("journal.db", "registry.db")
 
 
 class StoredParts(Struct, frozen=True, kw_only=True):
@@ -101,10 +101,11 @@ def _in_postgres(
         raise SettingsError(
             "store.url", f"expected the extra iotgw[postgres] to be installed, got: {error}"
         ) from error
-    for name in EMBEDDED:
+    for name in FILES:
         if (data_dir / name).exists():
             raise SettingsError(
-                "store.url", f"expected a data directory without {name}: what is in it would be ignored"
+                "store.url",
+                f"expected a data directory without {name}, whose content would be ignored: `iotgwctl store migrate` copies it into the database",
             )
     address = Address(section.url, password_file(section, data_dir))
     address.check()

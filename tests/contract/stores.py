@@ -2,7 +2,6 @@
 
 import pytest
 
-from iotgw.observe.event_file import EventFile
 from iotgw.observe.events import EventLog
 from iotgw.store.postgres import schema
 from iotgw.store.postgres.devices import PostgresDevices
@@ -17,6 +16,7 @@ from iotgw.store.postgres.usage import PostgresUsage
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.entries import DeviceEntries
+from iotgw.store.sqlite.events import EventFile
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.kept import KeptRows
 from iotgw.store.sqlite.registry import Registry
@@ -29,7 +29,7 @@ class OnSqlite:
 
     def __init__(self, folder):
         self.folder = folder
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
 
     def journal(self, clock):
         return Journal(clock, self.folder / "journal.db")

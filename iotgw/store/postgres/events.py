@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from zope.interface import implementer
@@ -19,16 +19,19 @@ _DELETE = """DELETE FROM event WHERE id IN (SELECT id FROM event WHERE node = %s
 
 @implementer(IEventRows)
 class PostgresEvents:
-    """Events of ``node`` in the database at ``address``. `iotgw.store.postgres.node` has made the schema."""
+    """Events in the database at ``address``. `iotgw.store.postgres.node` has made the schema. ``node`` gives the name of the node that writes; it
+    is asked for when it is opened."""
 
-    def __init__(self, address: Address, node: str = "") -> None:
+    def __init__(self, address: Address, node: Callable[[], str] = lambda: "") -> None:
         self._session = DatabaseSession(address)
-        self._node = node
+        self._name = node
+        self._node = ""
         self._last = 0
         """The number of the last event that is written for certain."""
 
     def open(self) -> Mapping[str, int]:
         """See `IEventRows.open`."""
+        self._node = self._name()
 
         def read(db: Connection) -> tuple[int, dict[str, int]]:
             row = db.execute(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -48,18 +48,23 @@ _TABLES = ("usage_device", "usage_hour", "usage_day")
 
 @implementer(IUsageStore)
 class PostgresUsage:
-    """Usage of ``node`` in the database at ``address``; all nodes' usage takes about ``max_bytes`` at most: beyond, the oldest days of devices go
+    """Usage in the database at ``address``; ``node`` gives the name of the node that adds to it. All nodes' usage takes about ``max_bytes`` at most: beyond, the oldest days of devices go
     first, then the oldest hours. `iotgw.store.postgres.node` has made the schema."""
 
     put_aside = ""
 
     def __init__(
-        self, address: Address, reactor: IThreadedClock, max_bytes: int = 256 << 20, node: str = ""
+        self,
+        address: Address,
+        reactor: IThreadedClock,
+        max_bytes: int = 256 << 20,
+        node: Callable[[], str] = lambda: "",
     ) -> None:
         self._session = DatabaseSession(address)
         self._reactor = reactor
         self._max_rows = max_bytes // ROW_BYTES
-        self._node = node
+        self._name = node
+        self._node = ""
         self._worker: StoreThread  # a thread does not outlast the fork of a daemon: made in `start`
         self._batch = 0
         self._trimmed_at = 0
@@ -90,6 +95,7 @@ class PostgresUsage:
     # --- in the worker's thread ---
 
     def _open(self) -> None:
+        self._node = self._name()
         found = self._session.run(
             lambda db: db.execute("SELECT no FROM usage_batch WHERE node = %s", (self._node,)).fetchone()
         )

@@ -24,6 +24,8 @@ from iotgw.store.device_state import DeviceState, overlaid, replaces
 from iotgw.store.devices import Changes, Owners, Troubles
 from iotgw.store.sqlite import database as sqlite
 
+SMALL_PAGE = 1024
+"""Devices report in any order, so each of them dirties a page; small pages make that cheap."""
 CHUNK = 256
 SHAPES = 100_000
 """How many devices' shapes are remembered, at 0.3 KB each."""
@@ -81,8 +83,7 @@ class DeviceRows:
 
     def __init__(self, path: Path) -> None:
         private.make_directory(path.parent)
-        # Devices report in any order, so each of them dirties a page; small pages make that cheap.
-        self.connection: sqlite3.Connection = sqlite.connect(path, synchronous="NORMAL", page_size=1024)
+        self.connection: sqlite3.Connection = sqlite.connect(path, synchronous="NORMAL", page_size=SMALL_PAGE)
         sqlite.upgrade(self.connection, "devices")
         (self._last_id,) = self.connection.execute("SELECT coalesce(max(id), 0) FROM device").fetchone()
         self._shapes: OrderedDict[tuple[str, str], _Shape] = OrderedDict()

@@ -20,11 +20,11 @@ from iotgw.core.shared import SharedResources
 from iotgw.core.types import Types
 from iotgw.datasources.http.datasource import HttpSourceType
 from iotgw.datasources.http.mounts import HttpMounts
-from iotgw.observe.event_file import EventFile
 from iotgw.observe.events import EventLog
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.sources import Sources
 from iotgw.store.sqlite.devices import DeviceStore
+from iotgw.store.sqlite.events import EventFile
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.registry import Registry
 

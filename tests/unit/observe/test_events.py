@@ -12,8 +12,8 @@ from msgspec import structs
 from twisted.internet import reactor
 from twisted.logger import formatEvent, globalLogPublisher
 
-from iotgw.observe.event_file import EventFile
 from iotgw.observe.events import EventLog
+from iotgw.store.sqlite.events import EventFile
 from iotgw.testing.contracts import EventsContract, Threaded
 from iotgw.testing.contracts.events import happened
 

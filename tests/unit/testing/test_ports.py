@@ -56,7 +56,6 @@ from iotgw.jobs.retry import RetryJobs
 from iotgw.jobs.service import JobRun, JobService
 from iotgw.jobs.tenants import TenantJobs
 from iotgw.observe.debug import DebugLog
-from iotgw.observe.event_file import EventFile
 from iotgw.observe.events import EventLog
 from iotgw.observe.live import LiveFeed
 from iotgw.observe.rates import RateMeter
@@ -74,20 +73,11 @@ from iotgw.store.backups import Backups
 from iotgw.store.certificate_ends import CertificateEnds
 from iotgw.store.certificates import CertificateDirectory
 from iotgw.store.forgotten import ForgottenMessages
-from iotgw.store.postgres.connection import Address
-from iotgw.store.postgres.devices import PostgresDevices
-from iotgw.store.postgres.downlinks import PostgresItems
-from iotgw.store.postgres.entries import PostgresEntries
-from iotgw.store.postgres.events import PostgresEvents
-from iotgw.store.postgres.journal import PostgresJournal
-from iotgw.store.postgres.kept import PostgresKept
-from iotgw.store.postgres.node import DatabaseNode
-from iotgw.store.postgres.registry import PostgresRegistry
-from iotgw.store.postgres.usage import PostgresUsage
 from iotgw.store.sqlite.debug import DebugStore
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.entries import DeviceEntries
+from iotgw.store.sqlite.events import EventFile
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.kept import KeptRows
 from iotgw.store.sqlite.registry import Registry
@@ -96,9 +86,9 @@ from iotgw.store.stored_files import FileStore
 from iotgw.testing.contracts.journal_world import HeardJournal
 from iotgw.testing.journal import Silent
 from iotgw.testing.ports import PORTS, verify_ports
+from tests.unit.testing.postgres_parts import in_postgres
 
 NOWHERE = Path("/nonexistent")
-DATABASE = Address("postgresql://192.0.2.1/none")
 BROKER = {"host": "192.0.2.1"}
 EVENT_HUB = "Endpoint=sb://192.0.2.1/;SharedAccessKeyName=n;SharedAccessKey=k=;EntityPath=hub"
 SQS = {
@@ -189,14 +179,7 @@ def rooms():
     types = Types("none", reactor, [])
     return [
         Journal(reactor, NOWHERE / "j.db"),
-        PostgresJournal(reactor, DatabaseNode(reactor, DATABASE, NOWHERE)),
-        PostgresRegistry(reactor, DATABASE, NOWHERE),
-        PostgresEntries(PostgresRegistry(reactor, DATABASE, NOWHERE)),
-        PostgresItems(DATABASE, reactor),
-        PostgresDevices(reactor, DATABASE),
-        PostgresKept(DATABASE, reactor),
-        PostgresEvents(DATABASE),
-        PostgresUsage(DATABASE, reactor),
+        *in_postgres(reactor),
         Registry(reactor, NOWHERE),
         DeviceStore(reactor, NOWHERE),
         DeviceEntries(Registry(reactor, NOWHERE)),

@@ -138,8 +138,8 @@ def test_rows_of_one_owner_are_seen_by_every_node(clock, started, address):
 
 
 def test_events_of_all_nodes_are_read_together_and_each_node_removes_its_own(clock, started, address):
-    one = started(EventLog(PostgresEvents(address, "one"), clock, capacity=5))
-    two = started(EventLog(PostgresEvents(address, "two"), clock, capacity=5))
+    one = started(EventLog(PostgresEvents(address, lambda: "one"), clock, capacity=5))
+    two = started(EventLog(PostgresEvents(address, lambda: "two"), clock, capacity=5))
     for number in range(4):
         two.emit(happened(number))
     clock.wait(two.query("default", 0, 1))
@@ -180,10 +180,10 @@ def test_an_event_that_is_written_again_is_there_once(address):
 
 def test_usage_is_summed_over_nodes_and_what_is_added_again_counts_once(clock, started, address):
     one, again = (
-        started(PostgresUsage(address, clock, node="one")),
-        started(PostgresUsage(address, clock, node="one")),
+        started(PostgresUsage(address, clock, node=lambda: "one")),
+        started(PostgresUsage(address, clock, node=lambda: "one")),
     )
-    two = started(PostgresUsage(address, clock, node="two"))
+    two = started(PostgresUsage(address, clock, node=lambda: "two"))
     for each in (one, again, two):
         things = [tally("a", messages=1, cpu=0.5), tally("a", messages=1)]
         clock.wait(each.add(BEGUN, things, [DeviceTally("default", "d\0", 1, 10)] * 2))
