@@ -96,6 +96,7 @@ from iotgw.observe.trace import Trace
 from iotgw.observe.usage import DeviceMeter, UsageMeter
 from iotgw.pipeline.latency import Latency
 from iotgw.pipeline.pipeline import Pipeline
+from iotgw.pipeline.places import LeasedPlaces
 from iotgw.pipeline.sources import Sources
 from iotgw.store.backups import Backups
 from iotgw.store.certificate_ends import CertificateEnds
@@ -172,17 +173,20 @@ class Gateway(Struct, frozen=True, kw_only=True):
     files: FileStore
     usage_store: UsageStore
     usage: UsageMeter
+    live: LiveFeed
     rates: RateMeter
     debug_store: DebugStore
     debug: DebugLog
     api: Parts
 
 
-def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICalendar) -> Gateway:
-    """Every part of one gateway. Each gets only parts that were made before it, so none needs to be completed
+def build(
+    settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICalendar, node: str = ""
+) -> Gateway:
+    """Every part of one gateway, which is the node ``node`` of several. Each gets only parts that were made before it, so none needs to be completed
     later."""
     store = settings.store
-    stored = storage(store, data_dir, reactor, calendar)
+    stored = storage(store, data_dir, reactor, calendar, node)
     registry, journal = stored.registry, stored.journal
     devices = DeviceStore(reactor, data_dir)
     credentials = Credentials(registry, calendar.now_ms)
@@ -211,7 +215,9 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         dates=calendar,
         is_unconfined=settings.converters.unconfined,
     )
-    departures = Departures(registry, recorder, reactor)
+    departures = Departures(
+        registry, recorder, reactor, *([stored.partitions.own_is_last()] if stored.partitions else [])
+    )
     versions = ConverterVersions(
         registry, converters, library.versions(), StoredSamples(registry, journal).of
     )
@@ -256,7 +262,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         shares=shares, max_payload=store.max_payload, own_converters=fleet,
         max_metadata=store.max_metadata, calendar=calendar,
         files=certificates, quarantine=quarantine, kept=kept,
-        meter=device_meter, debug=debug, live=live,
+        meter=device_meter, debug=debug, live=live, places=LeasedPlaces(stored.leases, datasource_types),
     )  # fmt: skip
     releases = Releases(quarantine, fleet, journal, pipeline, recorder, reactor)
     writers = [*stored.writers, kept.between_commits, usage_store.between_commits]
@@ -280,13 +286,15 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
             [ForgottenMessages(journal.erase, reactor), stored.items, usage, debug_store, events], reactor,
         ),
     ]  # fmt: skip
-    jobs = JobService(registry, kinds, reactor, calendar)
+    jobs = JobService(
+        registry, kinds, reactor, calendar, lambda: stored.nodes.name if stored.partitions else ""
+    )
     return Gateway(
         storage=stored, registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, fleet=fleet, releases=releases, journal=journal,
         downlinks=downlinks, kept=kept, converters=converters, delivery=delivery,
-        integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar, str(data_dir)),
+        integrations=RegisteredIntegrations(registry, journal, delivery, departures, recorder, reactor, calendar, str(data_dir)),
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, certificates=certificates, backups=backups, backup_plans=backup_plans, pause=pause,
-        jobs=jobs, files=files, usage_store=usage_store, usage=usage, rates=rates, debug_store=debug_store, debug=debug, api=Parts(
+        jobs=jobs, files=files, usage_store=usage_store, usage=usage, live=live, rates=rates, debug_store=debug_store, debug=debug, api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,
             delivery=delivery, devices=devices, fleet=fleet, own_converters=fleet, quarantine=quarantine, releases=releases, owners=speakers, events=events, datasource_types=datasource_types,
             integration_types=integration_types, target_presets=target_presets(), clock=reactor, downlinks=downlinks, departures=departures, backups=backups, backup_plans=backup_plans, pause=pause,

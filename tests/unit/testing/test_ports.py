@@ -27,6 +27,8 @@ from iotgw.core.backup_plan import BackupPlan
 from iotgw.core.clock import GatewayClock, PlainCalendar
 from iotgw.core.departures import Departures
 from iotgw.core.epochs import Epochs
+from iotgw.core.lent_registry import LentRegistry
+from iotgw.core.one_node import OneNode
 from iotgw.core.own_converters import NoOwnConverters
 from iotgw.core.ports.events import IEvents
 from iotgw.core.ports.firmware import Image, UpdateOrder, UpdateState
@@ -78,6 +80,7 @@ from iotgw.store.postgres.downlinks import PostgresItems
 from iotgw.store.postgres.entries import PostgresEntries
 from iotgw.store.postgres.journal import PostgresJournal
 from iotgw.store.postgres.node import DatabaseNode
+from iotgw.store.postgres.nodes import DatabaseNodes
 from iotgw.store.postgres.registry import PostgresRegistry
 from iotgw.store.sqlite.debug import DebugStore
 from iotgw.store.sqlite.devices import DeviceStore
@@ -188,6 +191,9 @@ def rooms():
         PostgresRegistry(reactor, DATABASE, NOWHERE),
         PostgresEntries(PostgresRegistry(reactor, DATABASE, NOWHERE)),
         PostgresItems(DATABASE, reactor),
+        DatabaseNodes(reactor, DatabaseNode(reactor, DATABASE, NOWHERE)),
+        OneNode(),
+        LentRegistry(registry),
         Registry(reactor, NOWHERE),
         DeviceStore(reactor, NOWHERE),
         DeviceEntries(Registry(reactor, NOWHERE)),
