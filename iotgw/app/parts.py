@@ -97,6 +97,7 @@ from iotgw.observe.trace import Trace
 from iotgw.observe.usage import DeviceMeter, UsageMeter
 from iotgw.pipeline.latency import Latency
 from iotgw.pipeline.pipeline import Pipeline
+from iotgw.pipeline.places import LeasedPlaces
 from iotgw.pipeline.sources import Sources
 from iotgw.store.backups import Backups
 from iotgw.store.certificate_ends import CertificateEnds
@@ -172,17 +173,20 @@ class Gateway(Struct, frozen=True, kw_only=True):
     files: FileStore
     usage_store: IUsageStore
     usage: UsageMeter
+    live: LiveFeed
     rates: RateMeter
     debug_store: DebugStore
     debug: DebugLog
     api: Parts
 
 
-def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICalendar) -> Gateway:
-    """Every part of one gateway. Each gets only parts that were made before it, so none needs to be completed
+def build(
+    settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICalendar, node: str = ""
+) -> Gateway:
+    """Every part of one gateway, which is the node ``node`` of several. Each gets only parts that were made before it, so none needs to be completed
     later."""
     store = settings.store
-    stored = storage(store, settings.usage.max_bytes, data_dir, reactor, calendar)
+    stored = storage(store, settings.usage.max_bytes, data_dir, reactor, calendar, node)
     registry, journal, devices, kept = stored.registry, stored.journal, stored.devices, stored.kept
     credentials = Credentials(registry, calendar.now_ms)
     live = LiveFeed()
@@ -206,11 +210,13 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         time_limit=settings.converters.time_limit,
         memory_limit=settings.converters.memory_limit,
         report=report,
-        states=RegistryStates(reactor, registry, calendar=calendar),
+        states=stored.states or RegistryStates(reactor, registry, calendar=calendar),
         dates=calendar,
         is_unconfined=settings.converters.unconfined,
     )
-    departures = Departures(registry, recorder, reactor)
+    departures = Departures(
+        registry, recorder, reactor, *([stored.partitions.own_is_last()] if stored.partitions else [])
+    )
     versions = ConverterVersions(
         registry, converters, library.versions(), StoredSamples(registry, journal).of
     )
@@ -253,7 +259,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         shares=shares, max_payload=store.max_payload, own_converters=fleet,
         max_metadata=store.max_metadata, calendar=calendar,
         files=certificates, quarantine=quarantine, kept=kept,
-        meter=device_meter, debug=debug, live=live,
+        meter=device_meter, debug=debug, live=live, places=LeasedPlaces(stored.leases, datasource_types),
     )  # fmt: skip
     releases = Releases(quarantine, fleet, journal, pipeline, recorder, reactor)
     backups = Backups(
@@ -279,16 +285,18 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         updates,
         TenantJobs(
             registry, journal, fleet, devices, speakers, quarantine, releases, downlinks, downlinks, files,
-            [ForgottenMessages(journal.erase, reactor), stored.items, usage, debug_store, events], reactor,
+            [ForgottenMessages(journal.erase, reactor), stored.items, usage, debug_store, events, *stored.of_tenants], reactor,
         ),
     ]  # fmt: skip
-    jobs = JobService(registry, kinds, reactor, calendar)
+    jobs = JobService(
+        registry, kinds, reactor, calendar, lambda: stored.nodes.name if stored.partitions else ""
+    )
     return Gateway(
         storage=stored, registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, fleet=fleet, releases=releases, journal=journal,
         downlinks=downlinks, kept=kept, converters=converters, delivery=delivery,
-        integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar, str(data_dir)),
+        integrations=RegisteredIntegrations(registry, journal, delivery, departures, recorder, reactor, calendar, str(data_dir)),
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, certificates=certificates, backups=backups, backup_plans=backup_plans, pause=pause,
-        jobs=jobs, files=files, usage_store=stored.usage, usage=usage, rates=rates, debug_store=debug_store, debug=debug, api=Parts(
+        jobs=jobs, files=files, usage_store=stored.usage, usage=usage, live=live, rates=rates, debug_store=debug_store, debug=debug, api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,
             delivery=delivery, devices=devices, fleet=fleet, own_converters=fleet, quarantine=quarantine, releases=releases, owners=speakers, events=events, datasource_types=datasource_types,
             integration_types=integration_types, target_presets=target_presets(), clock=reactor, downlinks=downlinks, departures=departures, backups=backups, backup_plans=backup_plans, pause=pause,

@@ -25,6 +25,12 @@ def add(commands: Commands) -> None:
         help="database: from the data directory into store.url; files: from store.url into the data directory",
     )  # fmt: skip
     parser.add_argument(
+        "--node",
+        metavar="NAME",
+        default="",
+        help="database: the node that goes on (as this machine is called)",
+    )
+    parser.add_argument(
         "--config", "-c", metavar="FILE", help="the gateway's settings file, with the database in [store]"
     )
     parser.add_argument(
@@ -43,14 +49,20 @@ def _migrate(context: Context) -> None:
         from iotgw.store.migration.into_database import migrate_into_database  # noqa: PLC0415 (the extra)
         from iotgw.store.migration.into_files import migrate_into_files  # noqa: PLC0415
         from iotgw.store.postgres.connection import Address  # noqa: PLC0415
+        from iotgw.store.postgres.names import check  # noqa: PLC0415
     except ImportError as error:
         raise SettingsError(
             "store.url", f"expected the extra iotgw[postgres] to be installed, got: {error}"
         ) from error
     address = Address(settings.store.url, password_file(settings.store, data_dir))
     address.check()
-    migrate = migrate_into_database if options.where == DATABASE else migrate_into_files
-    done = migrate(data_dir, address)
+    lease = settings.store.lease
+    if options.where == DATABASE:
+        if options.node:
+            check(options.node)
+        done = migrate_into_database(data_dir, address, options.node, lease=lease)
+    else:
+        done = migrate_into_files(data_dir, address, lease=lease)
     shown: dict[str, Any] = {"rows": done.rows, "aside": done.aside}
     context.show(shown, lambda _: _text(done, options.where))
 

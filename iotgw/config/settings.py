@@ -46,6 +46,15 @@ class StoreSection(Section, frozen=True, kw_only=True):
             description="A file with the database's password and nothing else; relative to the data directory. Empty for none."
         ),
     ] = ""
+    lease: Annotated[
+        float,
+        Meta(
+            ge=2,
+            le=600,
+            description="Of several nodes on PostgreSQL: seconds after which one that was not heard of is taken for dead, and another one adopts its "
+            "partition ([nodes](nodes.md)). The same on all nodes.",
+        ),
+    ] = 10.0
     max_age: Annotated[
         Seconds,
         Meta(description="Messages older than this are trimmed. A week outlasts a long weekend's outage."),

@@ -230,6 +230,11 @@ class Outbox:
         """Whether every record counted so far is settled. Dead letters count as settled."""
         return not self._scheduler.in_flight and not self._scheduler.waiting
 
+    @property
+    def waiting(self) -> int:
+        """How many records wait, or are on their way."""
+        return self._scheduler.in_flight + self._scheduler.waiting
+
     # --- upkeep
 
     def tick(self) -> None:

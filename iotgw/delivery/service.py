@@ -166,6 +166,11 @@ class DeliveryService(UplinkListener):
         """See `IDelivery.holding_up`."""
         return self._outboxes.holding_up()
 
+    @property
+    def waiting(self) -> int:
+        """How many records wait for integrations, or are on their way."""
+        return sum(each.outbox.waiting for each in self._outboxes)
+
     # --- for usage
 
     def tallies(self) -> list[Tally]:

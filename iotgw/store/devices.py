@@ -196,10 +196,6 @@ class DeviceStateStore(UplinkListener):
         if records[-1].seq:
             self._position = records[-1].seq
 
-    def heard(self, records: list[TelemetryRecord]) -> None:
-        """As `saw`, of records of another stream: their positions mean nothing in this one."""
-        self._take_in(records)
-
     def own(self, tenant: str, name: str, datasource: str, has_proved: bool) -> None:
         """See `IDevices.own`."""
         self._owned[tenant, name] = datasource, has_proved

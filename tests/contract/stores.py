@@ -2,8 +2,11 @@
 
 import pytest
 
+from iotgw.converters.state import RegistryStates
+from iotgw.core.clock import PlainCalendar
 from iotgw.observe.events import EventLog
 from iotgw.store.postgres import schema
+from iotgw.store.postgres.converter_states import PostgresStates
 from iotgw.store.postgres.devices import PostgresDevices
 from iotgw.store.postgres.downlinks import PostgresItems
 from iotgw.store.postgres.entries import PostgresEntries
@@ -55,6 +58,9 @@ class OnSqlite:
     def usage(self, clock):
         return UsageStore(self.folder, clock)
 
+    def states(self, clock, registry):
+        return RegistryStates(clock, registry)
+
 
 class OnPostgres:
     """In a database of a server, which is emptied."""
@@ -90,6 +96,11 @@ class OnPostgres:
 
     def usage(self, clock):
         return PostgresUsage(self.address, clock)
+
+    def states(self, clock, registry):
+        states = PostgresStates(clock, self.address, PlainCalendar(clock), 50_000, 90 * 86400.0)
+        clock.wait(states.start())
+        return states
 
 
 class Stored(Threaded):

@@ -56,9 +56,11 @@ class Parts:
             self.clock.wait(part.start())
             setattr(self, kind, part)
         self.entries = self.backend.entries(self.registry)
+        self.states = self.backend.states(self.clock, self.registry)
         return self
 
     def __exit__(self, *exc):
+        self.wait(self.states.stop())
         for kind in KINDS:
             self.wait(getattr(self, kind).stop())
         self.world.teardown_method()
@@ -108,6 +110,7 @@ class Parts:
         self.devices.own("default", "D\0", "ds1", True)
         self.devices.trouble("default", "D\0", "silent", number)
         wait(self.kept.save(f"ds{number}", {"k\0": b"\0\xff"}))
+        self.states.put("default", "bundled:a/b", f"d{number}", b'{"n":%d}' % number)
         self.events.emit(happened(number, detail={"a": [1]}))
         wait(
             self.usage.add(
@@ -136,6 +139,7 @@ class Parts:
             "belonging": (wait(self.devices.owners()), wait(self.devices.troubles()), wait(self.devices.seen())),
             "position": self.devices.position,
             "kept": [wait(self.kept.rows(f"ds{number}")) for number in (1, 2, 3)],
+            "states": [self.states.get("default", "bundled:a/b", f"d{number}") for number in (1, 2, 3)],
             "events": [event for _, event in wait(self.events.query("default", 0, 99))],
             "used": wait(self.usage.rows(UsageQuery("default", "datasource", "hour"))),
             "of devices": wait(self.usage.rows(UsageQuery("default", "device", "day"))),

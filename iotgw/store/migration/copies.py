@@ -36,6 +36,13 @@ class Copy(Struct, frozen=True):
     table: str
     columns: Sequence[str]
     texts: frozenset[str] = frozenset()
+    counted: str = ""
+    """A condition for which of the table's rows come from the query; empty for all."""
+
+    @property
+    def rows(self) -> str:
+        """Where the rows are, for a query."""
+        return f"{self.table} WHERE {self.counted}" if self.counted else self.table
 
     def encoded(self, rows: Iterator[Sequence[Any]]) -> Iterator[Sequence[Any]]:
         """Rows of a file as the database takes them."""
@@ -79,12 +86,14 @@ _OF_PARTITION = (
 )
 """Tables of the journal that are alike: columns, and those with texts of devices."""
 _ALIKE = (
-    ("registry.db", "resource", "resource", "id kind tenant name revision created_ms updated_ms body deletion", ""),
     ("registry.db", "device", "device", "tenant name revision created_ms updated_ms body", "name"),
     ("kept.db", "row", "kept", "owner key value", "key"),
     ("devices.db", "trouble", "device_trouble", "tenant name what since_ms", "name"),
 )  # fmt: skip
 """File, its table, the database's table, columns, and those with texts of devices."""
+_RESOURCE = "id kind tenant name revision created_ms updated_ms body deletion"
+_STATES = "converterState"
+"""The kind of what scripts keep of their devices: in the file a resource, in the database a table."""
 _ITEM = "id seq tenant device state updated_ms body network job"
 _EVENT = "ts tenant source name type body"
 _STATE = "tenant name type datasource first_ms last_ms attributes telemetry times"
@@ -95,8 +104,10 @@ def _list(columns: str, before: str = "") -> str:
     return ", ".join(before + column for column in columns.split())
 
 
-def into_database(part: int) -> list[Copy]:
-    """From the files into the database, the journal into a partition."""
+def into_database(part: int, node: str, clock: str) -> list[Copy]:
+    """From the files into the database, the journal into a partition, and what nodes count apart under the name of a node. ``clock`` is the key of that
+    node's clock."""
+    name = "'" + node.replace("'", "''") + "'"
     journal = [
         Copy(
             "journal.db",
@@ -113,15 +124,23 @@ def into_database(part: int) -> list[Copy]:
     ]
     usage = [
         Copy(
-            "usage.db", f"SELECT at, kind, tenant, id, '', {_list(_AMOUNTS)} FROM {unit} JOIN thing ON number = thing",
+            "usage.db", f"SELECT at, kind, tenant, id, {name}, {_list(_AMOUNTS)} FROM {unit} JOIN thing ON number = thing",
             f"usage_{unit}", ["at", "kind", "tenant", "id", "node", *_AMOUNTS.split()],
         )
         for unit in ("hour", "day")
     ]  # fmt: skip
     return [
+        Copy("registry.db", f"SELECT {_list(_RESOURCE)} FROM resource WHERE kind <> '{_STATES}'", "resource", _RESOURCE.split()),
+        Copy(
+            "registry.db", f"SELECT tenant, name, updated_ms, body, 0 FROM resource WHERE kind = '{_STATES}'", "converter_state",
+            ["tenant", "name", "at_ms", "body", "changed"], frozenset({"name"}),
+        ),
         *alike,
         *journal,
-        Copy("journal.db", "SELECT key, value FROM meta WHERE key = 'clock'", "fact", ["key", "value"], frozenset({"value"})),
+        Copy(
+            "journal.db", f"SELECT '{clock}', value FROM meta WHERE key = 'clock'", "fact", ["key", "value"], frozenset({"value"}),
+            "key LIKE 'clock%'",
+        ),
         Copy(
             "downlinks.db", f"SELECT {_list(_ITEM)}, json_extract(CAST(body AS TEXT), '$.expires_ms') FROM item", "item",
             [*_ITEM.split(), "expires_ms"], frozenset({"device", "network"}),
@@ -136,13 +155,13 @@ def into_database(part: int) -> list[Copy]:
         ),
         Copy("devices.db", f"SELECT {part}, position FROM seen", "device_position", ["part", "position"]),
         Copy(
-            "events.db", f"SELECT '', id, {_list(_EVENT)} FROM event ORDER BY id", "event", ["node", "no", *_EVENT.split()],
+            "events.db", f"SELECT {name}, id, {_list(_EVENT)} FROM event ORDER BY id", "event", ["node", "no", *_EVENT.split()],
             frozenset({"name"}),
         ),
         Copy("usage.db", "SELECT kind, tenant, id, name FROM thing", "usage_thing", ["kind", "tenant", "id", "name"]),
         *usage,
         Copy(
-            "usage.db", "SELECT at, tenant, name, '', messages, bytes FROM device_day JOIN device ON number = device", "usage_device",
+            "usage.db", f"SELECT at, tenant, name, {name}, messages, bytes FROM device_day JOIN device ON number = device", "usage_device",
             ["at", "tenant", "name", "node", "messages", "bytes"], frozenset({"name"}),
         ),
     ]  # fmt: skip
@@ -155,8 +174,8 @@ _COUNTED = """(SELECT row_number() OVER (ORDER BY tenant, name) AS number, tenan
 _SUMS = """sum(messages)::bigint, sum(bytes)::bigint, sum(errors)::bigint, sum(refused)::bigint, sum(deliveries)::bigint, sum(cpu)"""
 
 
-def into_files(part: int) -> list[Copy]:
-    """From the database into the files, the journal of one partition. What nodes counted apart is summed."""
+def into_files(part: int, clock: str) -> list[Copy]:
+    """From the database into the files, the journal of one partition, whose clock has the key ``clock``. What nodes counted apart is summed."""
     journal = [
         Copy(
             "journal.db",
@@ -179,9 +198,22 @@ def into_files(part: int) -> list[Copy]:
         for unit in ("hour", "day")
     ]  # fmt: skip
     return [
+        Copy(
+            "registry.db", f"SELECT {_list(_RESOURCE)} FROM resource", "resource", _RESOURCE.split(), counted=f"kind <> '{_STATES}'",
+        ),
+        Copy(
+            "registry.db",
+            f"SELECT left(md5(convert_to(tenant, 'UTF8') || '/' || name), 16), '{_STATES}', tenant, name, 1, at_ms, at_ms, body "
+            "FROM converter_state WHERE body <> ''",
+            "resource", ["id", "kind", "tenant", "name", "revision", "created_ms", "updated_ms", "body"], frozenset({"name"}),
+            f"kind = '{_STATES}'",
+        ),
         *alike,
         *journal,
-        Copy("journal.db", "SELECT key, value FROM fact WHERE key = 'clock'", "meta", ["key", "value"], frozenset({"value"})),
+        Copy(
+            "journal.db", f"SELECT 'clock', value FROM fact WHERE key = '{clock}'", "meta", ["key", "value"], frozenset({"value"}),
+            "key = 'clock'",
+        ),
         Copy("downlinks.db", f"SELECT {_list(_ITEM)} FROM item", "item", _ITEM.split(), frozenset({"device", "network"})),
         Copy(
             "devices.db", f"SELECT number, {_list(_STATE)} FROM {_DEVICES}", "device", ["id", *_STATE.split()],

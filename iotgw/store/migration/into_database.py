@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -16,12 +17,12 @@ from iotgw.core.errors import Unavailable
 from iotgw.store.lock import DataDirectoryLock
 from iotgw.store.manifest import KEY, fingerprint, sync
 from iotgw.store.migration.copies import FILES, Copy, Migrated, NotMigrated, belongings, into_database
-from iotgw.store.postgres import schema
+from iotgw.store.postgres import names, schema
 from iotgw.store.postgres.connection import Address, Connection, sql
 from iotgw.store.postgres.device_rows import folded
 from iotgw.store.postgres.draft import RECORD_BYTES, UPLINK_BYTES
-from iotgw.store.postgres.node import PART
-from iotgw.store.postgres.partition import take
+from iotgw.store.postgres.partition import LEASE, take
+from iotgw.store.postgres.writer import clock_of
 from iotgw.store.restore import expect_finished
 from iotgw.store.sqlite.damage import OpenMark
 from iotgw.store.sqlite.database import connect, upgrade
@@ -37,9 +38,11 @@ _POSITIONS = """UPDATE partition SET
 WHERE id = %s"""
 
 
-def migrate_into_database(data_dir: Path, address: Address) -> Migrated:
-    """Copy what a gateway has in ``data_dir`` into the database at ``address``, where none of it may be yet, and put the files aside. Raises
-    NotMigrated, AlreadyRunning or Unavailable, and has changed nothing then."""
+def migrate_into_database(
+    data_dir: Path, address: Address, node: str = "", *, lease: float = LEASE
+) -> Migrated:
+    """Copy what a gateway has in ``data_dir`` into the database at ``address``, where none of it may be yet, and put the files aside. The node
+    ``node``, or the one that has this machine's name, goes on with it. Raises NotMigrated, AlreadyRunning or Unavailable, and has changed nothing then."""
     lock = DataDirectoryLock(data_dir)
     lock.acquire()
     try:
@@ -53,7 +56,9 @@ def migrate_into_database(data_dir: Path, address: Address) -> Migrated:
             if lost := OpenMark(data_dir / name).lost():
                 raise NotMigrated(f"{lost}. Start the gateway on its files once, and stop it")
         with opened(address, data_dir) as connection:
-            rows = _copy(connection, data_dir, files)
+            home = names.join(connection, node, socket.gethostname())
+            take(connection, home.part, home.name, lease=lease)
+            rows = _copy(connection, data_dir, files, home)
         aside = _put_aside(data_dir, files)
     finally:
         lock.release()
@@ -62,8 +67,7 @@ def migrate_into_database(data_dir: Path, address: Address) -> Migrated:
 
 @contextmanager
 def opened(address: Address, data_dir: Path) -> Iterator[Connection]:
-    """A connection that owns the partition, so that no gateway begins meanwhile, to a database whose secrets are sealed with this data directory's
-    key."""
+    """A connection to a database whose secrets are sealed with this data directory's key."""
     try:
         connection = address.connect()
     except psycopg.OperationalError as error:
@@ -74,7 +78,6 @@ def opened(address: Address, data_dir: Path) -> Iterator[Connection]:
         try:
             schema.upgrade(connection)
             _check_key(connection, data_dir / KEY)
-            take(connection, PART)
             yield connection
         except psycopg.Error as error:
             raise NotMigrated(f"the database at {address.shown}: {str(error).strip()}") from error
@@ -90,21 +93,21 @@ def _check_key(connection: Connection, file: Path) -> None:
         )
 
 
-def _copy(connection: Connection, data_dir: Path, files: list[str]) -> dict[str, int]:
+def _copy(connection: Connection, data_dir: Path, files: list[str], home: names.Named) -> dict[str, int]:
     done: dict[str, int] = {}
-    copies = [copy for copy in into_database(PART) if copy.file in files]
+    copies = [copy for copy in into_database(home.part, home.name, clock_of(home.part)) if copy.file in files]
     with connection.transaction():
         for copy in copies:
             if copy.table != "fact":
                 _expect_empty(connection, copy.table)
-        connection.execute("DELETE FROM fact WHERE key = 'clock'")
+        connection.execute("DELETE FROM fact WHERE key = %s", (clock_of(home.part),))
         for name in files:
             with opened_file(data_dir / name) as source:
                 for copy in copies:
                     if copy.file == name:
                         done[copy.table] = _copy_table(connection, source, copy)
         if "journal.db" in files:
-            connection.execute(_POSITIONS, (UPLINK_BYTES, RECORD_BYTES, PART))
+            connection.execute(_POSITIONS, (UPLINK_BYTES, RECORD_BYTES, home.part))
         mine = fingerprint((data_dir / KEY).read_bytes()).encode()
         connection.execute("INSERT INTO fact VALUES (%s, %s) ON CONFLICT DO NOTHING", (_KEY, mine))
     # A commit whose wait for a standby was cancelled counts once a later one is replicated.
@@ -135,8 +138,7 @@ def _copy_table(connection: Connection, source: sqlite3.Connection, copy: Copy) 
             ) from error
         except sqlite3.DatabaseError as error:
             raise NotMigrated(f"{copy.file} can't be read: {error}") from error
-    where = " WHERE key = 'clock'" if copy.table == "fact" else ""
-    found = connection.execute(sql(f"SELECT count(*) FROM {copy.table}{where}")).fetchone()
+    found = connection.execute(sql(f"SELECT count(*) FROM {copy.rows}")).fetchone()
     if found is None or found[0] != expected:
         raise NotMigrated(f"{copy.table}: expected {expected} rows in the database, got {found}")
     return int(expected)

@@ -14,7 +14,8 @@ from iotgw.store.manifest import sync
 from iotgw.store.migration.copies import FILES, Copy, Migrated, NotMigrated, belongings, into_files
 from iotgw.store.migration.into_database import opened, opened_file
 from iotgw.store.postgres.connection import Address, Connection, sql
-from iotgw.store.postgres.node import PART
+from iotgw.store.postgres.partition import LEASE, take
+from iotgw.store.postgres.writer import clock_of
 from iotgw.store.restore import expect_finished
 from iotgw.store.sqlite.events import EventFile
 
@@ -24,7 +25,7 @@ PIECE = 1000
 """Rows that are written at once."""
 
 
-def migrate_into_files(data_dir: Path, address: Address) -> Migrated:
+def migrate_into_files(data_dir: Path, address: Address, *, lease: float = LEASE) -> Migrated:
     """Copy what is in the database at ``address`` into ``data_dir``, where none of it may be yet, and rename the database's schema. Raises
     NotMigrated, AlreadyRunning or Unavailable, and has changed nothing then."""
     lock = DataDirectoryLock(data_dir)
@@ -39,6 +40,7 @@ def migrate_into_files(data_dir: Path, address: Address) -> Migrated:
         private.make_directory(folder)
         try:
             with opened(address, data_dir) as connection:
+                _take_all(connection, lease)
                 rows = _copy(connection, folder)
                 for name in FILES:
                     (folder / name).rename(data_dir / name)
@@ -53,10 +55,10 @@ def migrate_into_files(data_dir: Path, address: Address) -> Migrated:
 
 def _copy(connection: Connection, folder: Path) -> dict[str, int]:
     done: dict[str, int] = {}
-    copies = into_files(PART)
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        _expect_one_partition(connection)
+        part = _only_partition(connection)
+        copies = into_files(part, clock_of(part))
         for name in FILES:
             path = folder / name
             if name == "events.db":
@@ -72,14 +74,23 @@ def _copy(connection: Connection, folder: Path) -> dict[str, int]:
     return done
 
 
-def _expect_one_partition(connection: Connection) -> None:
-    """A file has one order of positions."""
-    for table in ("uplink", "telemetry", "parked"):
-        row = connection.execute(sql(f"SELECT part FROM {table} WHERE part <> {PART} LIMIT 1")).fetchone()
-        if row is not None:
-            raise NotMigrated(
-                f"the database: expected messages of one node, got some of partition {row[0]} as well; have them delivered and trimmed first"
-            )
+def _take_all(connection: Connection, lease: float) -> None:
+    """Be the owner of every node's partition, so that none of them begins meanwhile. Raises Taken where one works."""
+    for name, part in connection.execute("SELECT name, part FROM node ORDER BY part").fetchall():
+        take(connection, part, name, lease=lease)
+
+
+def _only_partition(connection: Connection) -> int:
+    """The partition that has messages; a file has one order of positions, and room for one."""
+    found = connection.execute(
+        "SELECT part FROM uplink UNION SELECT part FROM telemetry UNION SELECT part FROM parked ORDER BY part"
+    ).fetchall()
+    if len(found) > 1:
+        raise NotMigrated(
+            f"the database: expected messages of one node, got some of the partitions {', '.join(str(part) for (part,) in found)}; "
+            "have all but one delivered and trimmed first"
+        )
+    return int(found[0][0]) if found else 1
 
 
 def _copy_table(connection: Connection, target: sqlite3.Connection, copy: Copy) -> int:
@@ -94,8 +105,7 @@ def _copy_table(connection: Connection, target: sqlite3.Connection, copy: Copy) 
         target.execute("BEGIN IMMEDIATE")
         target.executemany(statement, copy.decoded(iter(cursor)))
         target.execute("COMMIT")
-    where = " WHERE key = 'clock'" if copy.table == "meta" else ""
-    (count,) = target.execute(f"SELECT count(*) FROM {copy.table}{where}").fetchone()
+    (count,) = target.execute(f"SELECT count(*) FROM {copy.rows}").fetchone()
     if count != expected:
         raise NotMigrated(f"{copy.table}: expected {expected} rows in {copy.file}, got {count}")
     return expected

@@ -9,7 +9,6 @@ from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.store.devices import DeviceStateStore
 from iotgw.store.postgres.connection import Address
 from iotgw.store.postgres.device_rows import DeviceStateTable
-from iotgw.store.postgres.node import PART
 from iotgw.store.postgres.session import DatabaseSession
 
 
@@ -23,7 +22,7 @@ class PostgresDevices(DeviceStateStore):
         self,
         reactor: IThreadedClock,
         address: Address,
-        part: Callable[[], int] = lambda: PART,
+        part: Callable[[], int] = lambda: 1,
         *,
         max_changed: int = 50_000,
     ) -> None:

@@ -27,6 +27,8 @@ from iotgw.core.backup_plan import BackupPlan
 from iotgw.core.clock import GatewayClock, PlainCalendar
 from iotgw.core.departures import Departures
 from iotgw.core.epochs import Epochs
+from iotgw.core.lent_registry import LentRegistry
+from iotgw.core.one_node import OneNode
 from iotgw.core.own_converters import NoOwnConverters
 from iotgw.core.ports.events import IEvents
 from iotgw.core.ports.firmware import Image, UpdateOrder, UpdateState
@@ -180,6 +182,8 @@ def rooms():
     return [
         Journal(reactor, NOWHERE / "j.db"),
         *in_postgres(reactor),
+        OneNode(),
+        LentRegistry(registry),
         Registry(reactor, NOWHERE),
         DeviceStore(reactor, NOWHERE),
         DeviceEntries(Registry(reactor, NOWHERE)),

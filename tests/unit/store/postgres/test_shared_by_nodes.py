@@ -7,12 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from iotgw.core.clock import PlainCalendar
 from iotgw.core.ports.usage import DeviceTally, UsageQuery
 from iotgw.observe.events import EventLog
 from iotgw.store.device_state import DeviceState
 from iotgw.store.devices import FLUSH_SECONDS
 from iotgw.store.postgres import schema
 from iotgw.store.postgres.connection import Address
+from iotgw.store.postgres.converter_states import EVERY, SWEEP, PostgresStates
 from iotgw.store.postgres.device_rows import DeviceStateTable
 from iotgw.store.postgres.devices import PostgresDevices
 from iotgw.store.postgres.events import PostgresEvents
@@ -206,3 +208,51 @@ def test_the_oldest_usage_goes_where_there_is_too_much(clock, started, address):
     assert len(hours) < 30
     (all_,) = clock.wait(usage.rows(UsageQuery("default", "datasource", since=BEGUN)))
     assert all_.amounts.messages == 30
+
+
+class TestStatesOfConverters:
+    @pytest.fixture(autouse=True)
+    def nobody_s(self, address):
+        with address.connect() as connection:
+            connection.execute("TRUNCATE converter_state")
+
+    def states(self, clock, address, limit=100, max_age=1e6):
+        return PostgresStates(clock, address, PlainCalendar(clock), limit, max_age)
+
+    def test_what_one_node_writes_the_others_read(self, clock, started, address):
+        one, two = started(self.states(clock, address)), started(self.states(clock, address))
+        one.put("t", "c", "d\0", b'{"n":1}')
+        clock.advance(EVERY)
+        clock.until(lambda: clock.advance(EVERY) or two.get("t", "c", "d\0") == b'{"n":1}')
+        two.put("t", "c", "d\0", b'{"n":2}')
+        two.put("t", "c", "e", b'{"n":3}')
+        clock.until(lambda: clock.advance(EVERY) or one.get("t", "c", "e") == b'{"n":3}')
+        assert one.get("t", "c", "d\0") == b'{"n":2}'
+        one.put("t", "c", "e", b"")
+        clock.until(lambda: clock.advance(EVERY) or not two.get("t", "c", "e"))
+
+    def test_what_could_not_be_written_is_written_when_the_database_is_back(
+        self, clock, started, postgres, address
+    ):
+        states = started(self.states(clock, address))
+        with away(postgres, address):
+            states.put("t", "c", "d", b'{"n":1}')
+            clock.advance(EVERY)
+            clock.until(lambda: states._changed)
+        assert states.get("t", "c", "d") == b'{"n":1}'
+        clock.advance(EVERY)
+        clock.until(lambda: not states._writing)
+        assert started(self.states(clock, address)).get("t", "c", "d") == b'{"n":1}'
+
+    def test_the_oldest_of_too_many_go_and_a_tenant_s(self, clock, started, address):
+        states = started(self.states(clock, address, limit=2))
+        for device in "abcd":
+            states.put("t", "c", device, b"{}")
+            clock.advance(EVERY)
+            clock.until(lambda: not states._writing)
+        clock.advance(SWEEP)
+        clock.until(lambda: not states.get("t", "c", "b"))
+        assert [states.get("t", "c", device) for device in "abcd"] == [b"", b"", b"{}", b"{}"]
+        states.put("u", "c", "e", b"{}")
+        assert clock.wait(states.forget_tenant("t")) == 2
+        assert (states.get("t", "c", "d"), states.get("u", "c", "e")) == (b"", b"{}")
