@@ -50,6 +50,7 @@ def test_a_gateway_moves_into_a_database_and_back(tmp_path):
             wait_until(lambda: arrived(sink) == [1, 2], what="the first two")
             sink.stop()
             ids.append(post(gateway, 3))
+            gateway.stop()
         url, password = postgres.dsn(postgres.new_database()), postgres.password_file(tmp_path)
         with_url = f'{plain}\n[store]\nurl = "{url}"\npassword-file = "{password}"\n'
         gateway.config.write_text(with_url)
@@ -68,6 +69,7 @@ def test_a_gateway_moves_into_a_database_and_back(tmp_path):
             )
             assert running.returncode != 0
             assert "another gateway works on this database" in running.stderr
+            gateway.stop()
         migrate(gateway, "files")
         gateway.config.write_text(plain)
         with gateway.start():
