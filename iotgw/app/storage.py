@@ -146,16 +146,18 @@ def _in_postgres(
         check(node_name)
     node = DatabaseNode(reactor, address, key_file, node_name, lease=section.lease)
     registry = PostgresRegistry(reactor, address, key_file, calendar)
-    partitions = DatabasePartitions(reactor, node, registry, limits, section.max_pending)
+    entries = PostgresEntries(registry)
+    items = PostgresItems(address, reactor, calendar, node)
+    partitions = DatabasePartitions(reactor, node, registry, entries, items, limits, section.max_pending)
     journal = PostgresJournal(
         reactor, node, limits, max_pending=section.max_pending,
         lost=reactor.stop,
     )  # fmt: skip
     return StoredParts(
         registry=registry,
-        entries=PostgresEntries(registry),
+        entries=entries,
         journal=journal,
-        items=PostgresItems(address, reactor, calendar),
+        items=items,
         elsewhere=ELSEWHERE,
         nodes=partitions.nodes,
         leases=partitions.nodes,
