@@ -230,7 +230,9 @@ def build(
         calendar=calendar,
     )
     changed = partial(_downlink_changed, events, journal)
-    downlinks = DownlinkQueue(stored.items, reach.encode, reach.find, changed, reactor, calendar, speakers)
+    downlinks = DownlinkQueue(
+        stored.items, reach.encode, reach.find, changed, reactor, calendar, speakers, stored.leases
+    )
     certificates = CertificateDirectory(reactor, data_dir / settings.certificates)
     doors, sites, mounts = _served(settings, sources, recorder, reactor)
     coap_ports = CoapPorts(
@@ -300,7 +302,7 @@ def build(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,
             delivery=delivery, devices=devices, fleet=fleet, own_converters=fleet, quarantine=quarantine, releases=releases, owners=speakers, events=events, datasource_types=datasource_types,
             integration_types=integration_types, target_presets=target_presets(), clock=reactor, downlinks=downlinks, departures=departures, backups=backups, backup_plans=backup_plans, pause=pause,
-            calendar=calendar, doors=doors, sites=sites, jobs=jobs, usage=usage, debugging=debug, updates=updates, files=files, live=live, rates=rates, latency=latency, meters=(sources, delivery), certificate_ends=CertificateEnds(reactor, data_dir / settings.certificates),
+            calendar=calendar, doors=doors, sites=sites, jobs=jobs, usage=usage, debugging=debug, updates=updates, files=files, live=live, rates=rates, latency=latency, meters=(sources, delivery), nodes=stored.nodes, certificate_ends=CertificateEnds(reactor, data_dir / settings.certificates),
         ),
     )  # fmt: skip
 

@@ -186,7 +186,9 @@ def _in_postgres(
         check(node_name)
     node = DatabaseNode(reactor, address, key_file, node_name, lease=section.lease)
     registry = PostgresRegistry(reactor, address, key_file, calendar)
-    partitions = DatabasePartitions(reactor, node, registry, limits, section.max_pending)
+    entries = PostgresEntries(registry)
+    items = PostgresItems(address, reactor, calendar, node)
+    partitions = DatabasePartitions(reactor, node, registry, entries, items, limits, section.max_pending)
     journal = PostgresJournal(
         reactor, node, limits, max_pending=section.max_pending,
         lost=reactor.stop,
@@ -194,9 +196,9 @@ def _in_postgres(
     states = PostgresStates(reactor, address, calendar, MAX_DEVICES, MAX_AGE)
     return StoredParts(
         registry=registry,
-        entries=PostgresEntries(registry),
+        entries=entries,
         journal=journal,
-        items=PostgresItems(address, reactor, calendar),
+        items=items,
         devices=PostgresDevices(reactor, address, lambda: node.part),
         kept=PostgresKept(address, reactor),
         events=PostgresEvents(address, lambda: node.name),

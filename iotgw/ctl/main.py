@@ -37,6 +37,7 @@ IN_COMMANDS = {
     "live": ("search", "series", "watch"),
     "lwm2m": ("lwm2m",),
     "messages": ("message", "messages", "reprocess", "tail"),
+    "nodes": ("drain", "nodes"),
     "presets": ("presets",),
     "queues": ("integration",),
     "resources": (

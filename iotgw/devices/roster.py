@@ -7,7 +7,7 @@ searched in a few milliseconds. What is rare (a type, a group, a trouble, a data
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -267,3 +267,11 @@ def _searched(member: Member) -> str:
     spec = member.entry.spec
     tags = "".join([f"\n{key}={text}" for key, text in spec.tags.items()])
     return f"{spec.name}\n{spec.label}\n{spec.serial}\n{spec.identity}\n{spec.place}{tags}".lower()
+
+
+def with_types(
+    entries: Sequence[DeviceEntry], seen: dict[tuple[str, str], tuple[str, int]]
+) -> Iterator[tuple[DeviceEntry, str]]:
+    """Entries with the types of the devices' messages. ``seen`` has type and time by tenant and name."""
+    for entry in entries:
+        yield entry, seen.get((entry.tenant, entry.name), ("", 0))[0]

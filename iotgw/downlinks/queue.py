@@ -27,6 +27,7 @@ from iotgw.core.model import Became, Downlink
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.downlinks import IDownlinkQueue, IDownlinks, IDownlinkStore, JobItems, Report
 from iotgw.core.ports.intake import Send
+from iotgw.core.ports.nodes import ILeases
 from iotgw.core.ports.speakers import ISpeakers
 from iotgw.core.proof import Proved
 from iotgw.core.speakers import Anybody
@@ -39,6 +40,8 @@ from iotgw.downlinks.outcomes import Outcomes
 from iotgw.downlinks.waiting import may_leave
 from iotgw.downlinks.waking import EVERY, Waking
 
+ENDS = "downlinks/ends"
+"""The lease of the node that ends items whose time to live is over."""
 AT_ONCE = 200
 """Items of a job that are cancelled between two breaths."""
 
@@ -61,16 +64,26 @@ class DownlinkQueue:
         clock: IReactorTime,
         calendar: ICalendar | None = None,
         speakers: ISpeakers | None = None,
+        leases: ILeases | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         way = InTransit()
         self._open = OpenItems(store, way, changed, clock, calendar or PlainCalendar(clock))
         speakers = speakers or Anybody()
-        self._leaving = Leaving(self._open, way, encode, find, clock, speakers)
+        self._leaving = Leaving(self._open, way, encode, find, clock, speakers, store)
         self._waking = Waking(self._open, self._leaving.wake)
+        self._open.came = self._came
+        if leases is not None:
+            leases.seek(ENDS, lambda: None)
+            self._open.ends_them = lambda: leases.holds(ENDS)
         self._exchange = ItemExchange(store, self._open, way, self._leaving.try_now)
         self._outcomes = Outcomes(store, self._open, way, self._leaving, speakers)
+
+    def _came(self, item: Item) -> None:
+        """Another node has queued an item: its device may be here."""
+        sent = ensureDeferred(self._leaving.try_now(item))
+        sent.addErrback(lambda failure: self._log.failure("a downlink could not be sent", failure))
 
     # --- life ---
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
@@ -37,6 +38,17 @@ class MemoryDownlinkStore:
         self.items |= self._pending
         self._pending = {}
         return succeed(None)
+
+    def claim(self, id: str) -> Deferred[bool]:
+        """See `IDownlinkStore.claim`."""
+        return succeed(True)
+
+    def next_seq(self, seq: int) -> int:
+        """See `IDownlinkStore.next_seq`."""
+        return seq + 1
+
+    def watch(self, callback: Callable[[list[Item]], None]) -> None:
+        """See `IDownlinkStore.watch`: there is nobody else."""
 
     def forget(self, id: str) -> None:
         """See `IDownlinkStore.forget`."""

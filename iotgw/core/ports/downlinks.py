@@ -146,6 +146,15 @@ class IDownlinkStore(Interface):
     def save(items: list[Item]) -> Deferred[None]:
         """Write items in one transaction; fires when they are durable."""
 
+    def claim(id: str) -> Deferred[bool]:
+        """Of several nodes, have this one send an item. Fires with whether it may: the item is still QUEUED, and no other node is sending it."""
+
+    def next_seq(seq: int) -> int:
+        """A number above this one, such as no other node gives to an item."""
+
+    def watch(callback: Callable[[list[Item]], None]) -> None:
+        """Call ``callback(items)`` with what other nodes have written, as it is now."""
+
     def forget(id: str) -> None:
         """Do not write an item whose `save` failed with a later one."""
 

@@ -32,7 +32,7 @@ SURE = 0.75
 """The part of the lease after its renewal in which a node may count on it."""
 
 
-class Figures(Struct):
+class Backlogs(Struct):
     """What a node says of itself, for the others to show: what waits for conversions and for integrations."""
 
     waiting: int = 0
@@ -45,7 +45,7 @@ class Duties(Struct, frozen=True):
 
     begin: Callable[[HeldPartition, str], Deferred[None]]
     end: Callable[[int], Deferred[None]]
-    figures: Callable[[], Figures]
+    figures: Callable[[], Backlogs]
     drains: Callable[[bool], None]
 
 
@@ -248,7 +248,7 @@ class DatabaseNodes:
         return [self._view(each, owners) for each in found.nodes]
 
     def _view(self, row: NodeRow, owners: dict[int, str]) -> NodeView:
-        figures = msgspec.json.decode(row.figures, type=Figures)
+        figures = msgspec.json.decode(row.figures, type=Backlogs)
         held = [part for part, owner in owners.items() if owner == row.name and part != row.part]
         leases = (
             [what for what, node in self._last.leases if node == row.name] if self._last is not None else []
@@ -258,7 +258,7 @@ class DatabaseNodes:
             figures.waiting, figures.undelivered, [self._home_of(part) for part in held], leases,
         )  # fmt: skip
 
-    def _state(self, row: NodeRow, figures: Figures) -> NodeState:
+    def _state(self, row: NodeRow, figures: Backlogs) -> NodeState:
         if row.heard > self._node.lease:
             return "dead" if row.is_up else "stopped"
         if not row.is_up:

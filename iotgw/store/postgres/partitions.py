@@ -12,10 +12,14 @@ from iotgw.core.departures import IsLast
 from iotgw.core.errors import Unavailable
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.store.postgres.connection import Connection
+from iotgw.store.postgres.downlinks import WHAT as ITEMS
+from iotgw.store.postgres.downlinks import PostgresItems
+from iotgw.store.postgres.entries import WHAT as DEVICES
+from iotgw.store.postgres.entries import PostgresEntries
 from iotgw.store.postgres.journal import PostgresJournal
 from iotgw.store.postgres.listener import DatabaseListener
 from iotgw.store.postgres.node import DatabaseNode, HeldPartition
-from iotgw.store.postgres.nodes import DatabaseNodes, Duties, Figures
+from iotgw.store.postgres.nodes import Backlogs, DatabaseNodes, Duties
 from iotgw.store.postgres.registry import WHAT, PostgresRegistry
 from iotgw.store.space import JournalLimits
 from iotgw.store.worker import StoreThread
@@ -37,7 +41,8 @@ class DatabasePartitions:
     """See `iotgw.app.storage.IPartitions`. ``nodes`` are the nodes of the database."""
 
     def __init__(
-        self, reactor: IThreadedClock, node: DatabaseNode, registry: PostgresRegistry, limits: JournalLimits, max_pending: int
+        self, reactor: IThreadedClock, node: DatabaseNode, registry: PostgresRegistry, entries: PostgresEntries,
+        items: PostgresItems, limits: JournalLimits, max_pending: int,
     ) -> None:  # fmt: skip
         self._reactor = reactor
         self._node = node
@@ -47,7 +52,8 @@ class DatabasePartitions:
         self._adopted: dict[int, HeldPartition] = {}
         """Those whose journal isn't open yet."""
         self.nodes = DatabaseNodes(reactor, node)
-        self._listener = DatabaseListener(reactor, node.address, {WHAT: registry.follow})
+        topics = {WHAT: registry.follow, DEVICES: entries.follow, ITEMS: items.follow}
+        self._listener = DatabaseListener(reactor, node.address, topics)
 
     def journal(self, part: int, lost: Callable[[], None]) -> PostgresJournal:
         """See `IPartitions.journal`."""
@@ -73,7 +79,7 @@ class DatabasePartitions:
             Duties(
                 lambda held, home: self._begin(work, held, home),
                 lambda part: ensureDeferred(_done(work.end(part))),
-                lambda: Figures(*work.figures()),
+                lambda: Backlogs(*work.figures()),
                 work.drain,
             )
         )

@@ -33,8 +33,9 @@ ALTER TABLE resource ADD COLUMN changed bigint NOT NULL DEFAULT 0;
 CREATE INDEX resource_changed ON resource (changed);
 ALTER TABLE device ADD COLUMN changed bigint NOT NULL DEFAULT 0;
 CREATE INDEX device_changed ON device (changed);
-ALTER TABLE item ADD COLUMN changed bigint NOT NULL DEFAULT 0, ADD COLUMN taken_by text NOT NULL DEFAULT '',
-    ADD COLUMN taken_until timestamptz NOT NULL DEFAULT '-infinity';
+-- Which node wrote an item last, and which one is sending it.
+ALTER TABLE item ADD COLUMN changed bigint NOT NULL DEFAULT 0, ADD COLUMN node text NOT NULL DEFAULT '',
+    ADD COLUMN taken_by text NOT NULL DEFAULT '', ADD COLUMN taken_until timestamptz NOT NULL DEFAULT '-infinity';
 CREATE INDEX item_changed ON item (changed);
 
 -- A resource that is being deleted goes when its backlog is gone in every partition.
