@@ -322,8 +322,8 @@ class Lwm2mDatasource:
     def was_heard(self, device: Lwm2mDevice) -> None:
         """See `Tells.was_heard`."""
         device.heard = self.context.reactor.seconds()
-        device.is_asleep = False
-        if device.sleeps and (device.steps is not None or not device.items):
+        has_slept, device.is_asleep = device.is_asleep, False
+        if (device.sleeps or has_slept) and (device.steps is not None or not device.items):
             self._asking.go_on(device)
 
     def keep(self, device: Lwm2mDevice) -> None:
