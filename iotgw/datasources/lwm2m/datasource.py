@@ -124,7 +124,7 @@ class Lwm2mDatasource:
         resources = door.resources(self._path)
         if settings.firmware.host:
             resources[(*self._path, PLACE)] = ImageResource(self._updating.offers, settings.coap.policy)
-        share.serve(resources, settings.coap.transmission)
+        share.serve(resources, settings.coap.transmission, resets=settings.reset_notifications)
 
     def _resume(self) -> None:
         """Go on with devices at plain addresses; those behind DTLS come back with their next session."""
