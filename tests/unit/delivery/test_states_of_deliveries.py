@@ -17,12 +17,12 @@ def test_the_state_of_a_delivery():
     def states(seq):
         message = Message(seq, None, State.CONVERTED, "", None, (world.journal.records[seq - 1],))
         return [
-            (d.integration, d.state, d.attempts, d.error) for d in fired(world.service.deliveries(message))
+            (d.integration, d.state, d.attempts, d.error) for d in fired(world.service.deliveries([message]))[0]
         ]
 
     def next_try(seq):
         message = Message(seq, None, State.CONVERTED, "", None, (world.journal.records[seq - 1],))
-        return fired(world.service.deliveries(message))[0].next_try_at
+        return fired(world.service.deliveries([message]))[0][0].next_try_at
 
     world = World(
         says=lambda r: {"x": Rejected("never"), "y": Retry("later", after=99)}.get(r[0].device_name)
@@ -43,7 +43,7 @@ def test_the_state_of_a_delivery():
 def state(world, seq):
     """The state of the delivery of a record that is the only one of its message."""
     message = Message(seq, None, State.CONVERTED, "", None, (world.journal.records[seq - 1],))
-    return fired(world.service.deliveries(message))[0].state
+    return fired(world.service.deliveries([message]))[0][0].state
 
 
 def test_a_message_that_was_dropped_or_expired_is_not_called_delivered():
