@@ -215,6 +215,9 @@ class Outbox:
 
     def feed(self, records: Sequence[TelemetryRecord]) -> None:
         """Take in records that have just become durable, in order."""
+        if self.backlog.leaves_out(records):
+            self._progress.moved()
+            return
         self.backlog.feed(records)
         self._progress.dirty()
         if self.flight.first is None:
@@ -241,6 +244,7 @@ class Outbox:
             self._progress.dirty()
         self._losses.look()
         self._pump.pump()
+        self._progress.tick()
 
     def nudge(self, parked: bool = False) -> None:
         """Try the target now. With ``parked``, also retry parked records without waiting out their backoff."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import OrderedDict
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -95,6 +96,14 @@ def _state(stored: DeviceState, at_ms: int | None, body: Raw) -> DeviceState:
     return stored
 
 
+def stored_states(
+    connection: sqlite3.Connection, tenant: str, names: Sequence[str]
+) -> dict[str, DeviceState]:
+    """The states of those of these devices that have a row."""
+    (text,) = connection.execute(_STORED, (tenant, sqlite.as_array(names))).fetchone()
+    return {name: _state(stored, at_ms, body) for _, name, stored, at_ms, body in _rows(text)}
+
+
 class DeviceRows:
     """The device table."""
 
@@ -168,7 +177,8 @@ class DeviceRows:
             if shape is not None and (row := _latest(change, shape)) is not None:
                 latest.append(row)
                 continue
-            states[key] = state = DeviceState.of(change)
+            # Others may read the change meanwhile.
+            states[key] = state = change.copy() if isinstance(change, DeviceState) else DeviceState.of(change)
             state.settle()
             if shape is not None and _fits(state, shape):
                 ids[key] = shape.id

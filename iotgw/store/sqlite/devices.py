@@ -11,10 +11,10 @@ import builtins
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -27,8 +27,8 @@ from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.ports.pipeline import UplinkListener
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.store.sqlite import damage
-from iotgw.store.sqlite.database import as_array
 from iotgw.store.sqlite.device import DeviceState
+from iotgw.store.sqlite.device_reads import DeviceReads, Unwritten
 from iotgw.store.sqlite.device_rows import Changes, DeviceRows, Owners, Troubles
 from iotgw.store.worker import StoreThread
 
@@ -65,6 +65,9 @@ class DeviceStore(UplinkListener):
         self._max_changed = max_changed
         self._worker: StoreThread | None = None
         self._rows: DeviceRows
+        self._reading: StoreThread | None = None
+        self._reads: DeviceReads
+        self._unwritten = Unwritten()
         self._changed: Changes = {}
         self._weight = 0
         """Bytes of the records that wait."""
@@ -97,7 +100,12 @@ class DeviceStore(UplinkListener):
             self._position = rows.position
             self._tick.start(FLUSH_SECONDS, now=False)
 
-        return self._worker.call(self._open).addCallback(opened)
+        def readable(reads: DeviceReads) -> None:
+            self._reads = reads
+
+        self._reading = reading = StoreThread(self._reactor, "device-reads")
+        began = self._worker.call(self._open).addCallback(opened)
+        return began.addCallback(lambda _: reading.call(DeviceReads, self._path)).addCallback(readable)
 
     def _open(self) -> DeviceRows:
         try:
@@ -140,9 +148,17 @@ class DeviceStore(UplinkListener):
             self._tick.stop()
         self._flush()
         worker, self._worker = self._worker, None
-        done = worker.call(self._rows.close)
-        worker.stop()
-        return done
+        reading, self._reading = cast(StoreThread, self._reading), None
+        # The writer goes last: the last connection to close tidies up the WAL.
+        read = reading.call(self._reads.close)
+        reading.stop()
+
+        def close(_: None) -> Deferred[None]:
+            done = worker.call(self._rows.close)
+            worker.stop()
+            return done
+
+        return read.addCallback(close)
 
     # --- writing ---
 
@@ -198,6 +214,7 @@ class DeviceStore(UplinkListener):
             troubled, self._troubled = self._troubled, {}
             weight, self._weight = self._weight, 0
             self._writes += 1
+            self._unwritten.begin(changed)
             position = self._position if self._learned is None else self._learned
             written = self._worker.call(self._rows.write, changed, owned, position, troubled)
             written.addBoth(self._flushed, changed, owned, troubled, weight)
@@ -206,6 +223,7 @@ class DeviceStore(UplinkListener):
         self, result: Failure | None, changed: Changes, owned: Owners, troubled: Troubles, weight: int
     ) -> None:
         self._writes -= 1
+        self._unwritten.end(changed)
         if isinstance(result, Failure):
             self._log.warn("device states could not be written: {error}", error=result.value)
             if result.check(sqlite3.OperationalError) is not None:  # full disk: with the next changes
@@ -219,7 +237,7 @@ class DeviceStore(UplinkListener):
             later = self._changed.get(key)
             if later is not None:
                 self._changed[key] = state = DeviceState.of(later)
-                state.merge(DeviceState.of(change))
+                state.merge(change.copy() if isinstance(change, DeviceState) else DeviceState.of(change))
             elif len(self._changed) < self._max_changed:
                 self._changed[key] = change
 
@@ -228,13 +246,19 @@ class DeviceStore(UplinkListener):
     def get(self, tenant: str, name: str) -> Deferred[dict[str, Any] | None]:
         """See `IDevices.get`: ``{name, type, tenant, datasource, firstSeen, lastSeen, attributes,
         telemetry: {key: {ts, value}}}``."""
-        found = self._read(tenant, "AND name = ?", name)
-        return found.addCallback(lambda devices: devices[0] if devices else None)
+        return self.states(tenant, [name]).addCallback(lambda devices: devices.get(name))
 
     def states(self, tenant: str, names: Sequence[str]) -> Deferred[dict[str, dict[str, Any]]]:
         """See `IDevices.states`."""
-        found = self._read(tenant, "AND name IN (SELECT value FROM json_each(?))", as_array(names))
-        return found.addCallback(lambda devices: {device["name"]: device for device in devices})
+        if self._reading is None:
+            return fail(Unavailable("the devices' database is closed"))
+        unwritten = self._unwritten.of(tenant, names, self._changed)
+        return self._reading.call(
+            lambda: {
+                name: _shown(tenant, name, state)
+                for name, state in self._reads.states(tenant, names, unwritten).items()
+            }
+        )
 
     def forget(self, tenant: str, name: str) -> Deferred[None]:
         """See `IDevices.forget`."""
@@ -272,9 +296,7 @@ class DeviceStore(UplinkListener):
     def _call(self, query: Callable[[], T]) -> Deferred[T]:
         """Run a query once all changes so far have been written, so that it sees them."""
         if self._worker is None:
-            failed: Deferred[T] = Deferred()
-            failed.errback(Unavailable("the devices' database is closed"))
-            return failed
+            return fail(Unavailable("the devices' database is closed"))
         self._flush()
         return self._worker.call(query)
 

@@ -17,7 +17,8 @@ def test_the_state_of_a_delivery():
     def states(seq):
         message = Message(seq, None, State.CONVERTED, "", None, (world.journal.records[seq - 1],))
         return [
-            (d.integration, d.state, d.attempts, d.error) for d in fired(world.service.deliveries([message]))[0]
+            (d.integration, d.state, d.attempts, d.error)
+            for d in fired(world.service.deliveries([message]))[0]
         ]
 
     def next_try(seq):
