@@ -52,7 +52,7 @@ def memory_mb() -> float:
 
 async def measure(folder: Path, count: int) -> None:
     """Print what they cost."""
-    await fill(folder, count)
+    await fill(folder, count, count)
     gc.collect()
     before, wall, cpu = memory_mb(), time.perf_counter(), time.process_time()
     rooms = Rooms(folder)
@@ -89,7 +89,7 @@ def live(folder: Path, options: argparse.Namespace) -> None:
     gateway.coap(port)
     define(gateway, options.definitions)
     gateway.stop()
-    filled(gateway.data, options.devices)
+    filled(gateway.data, options.devices, 0)
     gateway, ready = started(folder)
     try:
         print(

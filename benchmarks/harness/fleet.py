@@ -1,8 +1,8 @@
 """A fleet: devices with every field set, each watched for silence, in the stores of a gateway that doesn't run.
 
-    python -m harness.fleet DATA COUNT
+    python -m harness.fleet DATA COUNT HEAD
 
-makes so many in a data directory.
+makes so many in a data directory. Their last messages are the journal's last.
 """
 
 from __future__ import annotations
@@ -78,24 +78,28 @@ class Rooms:
             await each.stop()
 
 
-async def fill(folder: Path, count: int) -> None:
-    """Save devices, each of which has sent something."""
+async def fill(folder: Path, count: int, head: int) -> None:
+    """Save devices, each of which has sent something: the last at the telemetry stream's position ``head``."""
     rooms = Rooms(folder)
     await rooms.start()
     for start in range(0, count, PIECE):
         numbers = range(start, min(start + PIECE, count))
         await rooms.fleet.save_all("default", [spec(number) for number in numbers])
         now_ms = int(time.time() * 1000)
-        rooms.devices.saw([testing.telemetry(n + 1, named(n), received_ms=now_ms) for n in numbers])
+        rooms.devices.saw(
+            [testing.telemetry(max(1, head - count + n + 1), named(n), received_ms=now_ms) for n in numbers]
+        )
     await rooms.devices.count()
     await rooms.stop()
 
 
-def filled(data: Path, count: int) -> None:
+def filled(data: Path, count: int, head: int) -> None:
     """Fill a data directory in a process of its own: this one needs no reactor afterwards."""
     here = Path(__file__).parents[1]
     path = {"PYTHONPATH": f"{here.parent}:{here}"}
-    subprocess.run([sys.executable, "-m", "harness.fleet", str(data), str(count)], check=True, env=path)
+    subprocess.run(
+        [sys.executable, "-m", "harness.fleet", str(data), str(count), str(head)], check=True, env=path
+    )
 
 
 def paths(count: int) -> dict[str, str]:
@@ -144,4 +148,4 @@ def until(work: Coroutine[Any, Any, None]) -> None:
 
 
 if __name__ == "__main__":
-    until(fill(Path(sys.argv[1]), int(sys.argv[2])))
+    until(fill(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])))

@@ -164,12 +164,16 @@ def _below(pid: int) -> list[int]:
 
 
 def define(gateway: Gateway, count: int) -> None:
-    """So many datasources, converters and integrations, of each a third; integrations are disabled, as nobody is there."""
+    """So many datasources, converters and integrations, of each a third. An integration gets what its datasource takes; it is disabled, as nobody
+    is there."""
     target = {"url": f"http://127.0.0.1:{free_port()}/"}
     for number in range(count // 3):
         gateway.converter(f"converter-{number}")
         gateway.datasource(
             "http", f"source-{number}", routingKey=f"key-{number}", converter=f"converter-{number}"
         )
-        body = {"name": f"target-{number}", "type": "http", "configuration": target, "enabled": False}
+        body = {
+            "name": f"target-{number}", "type": "http", "configuration": target, "enabled": False,
+            "route": {"datasources": [f"source-{number}"]},
+        }  # fmt: skip
         gateway.api("POST", "/integrations", body)
