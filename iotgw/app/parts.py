@@ -244,7 +244,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         trace, store.max_bytes, calendar, registry.seal,
         debug=debug, durable_at=latency.durable_at,
     )  # fmt: skip
-    device_meter = DeviceMeter()
+    device_meter = DeviceMeter(known=fleet.called)
     usage_store = UsageStore(data_dir, reactor, settings.usage.max_bytes)
     usage = UsageMeter(usage_store, [sources, delivery, converters], device_meter, reactor, calendar)
     rates = RateMeter([sources, delivery], live, reactor)
