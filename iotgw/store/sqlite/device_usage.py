@@ -9,8 +9,8 @@ import msgspec
 
 from iotgw.core.ports.usage import Amounts, UsageQuery, UsageRow
 from iotgw.store.sqlite.database import as_array
+from iotgw.store.usage_times import DAY_MS
 
-DAY_MS = 24 * 3_600_000
 _Row = tuple[int, str, str, str, int | None, int | None, int | None, int | None, int | None, float | None]
 _rows = msgspec.json.Decoder(list[_Row]).decode
 _FROM = """

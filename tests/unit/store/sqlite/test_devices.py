@@ -8,28 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import ensureDeferred
 
+from iotgw.store import devices as module
+from iotgw.store.device_overlay import Unwritten, laid_over
+from iotgw.store.device_state import MAX_KEYS, DeviceState
+from iotgw.store.devices import FLUSH_SECONDS
 from iotgw.store.sqlite import database as sqlite
-from iotgw.store.sqlite import devices as module
-from iotgw.store.sqlite.device import MAX_KEYS, DeviceState
-from iotgw.store.sqlite.device_reads import DeviceReads, Unwritten
-from iotgw.store.sqlite.device_rows import DeviceRows
-from iotgw.store.sqlite.devices import FLUSH_SECONDS, DeviceStore
-from iotgw.testing.contracts import DevicesContract, Threaded
+from iotgw.store.sqlite.device_rows import DeviceReads, DeviceRows
+from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.testing.contracts.devices import seen as record
-
-
-class TestSqliteDevices(Threaded, DevicesContract):
-    @pytest.fixture(autouse=True)
-    def in_directory(self, tmp_path):
-        self.path = tmp_path
-
-    def open(self):
-        devices = DeviceStore(self.clock, self.path)
-        self.wait(devices.start())
-        return devices
-
-    def close(self, devices):
-        self.wait(devices.stop())
 
 
 class World:
@@ -218,7 +204,7 @@ def test_a_state_is_the_same_whether_it_is_written_yet_or_not(records, how_far):
                 if far < 2:
                     rows.write(changes)
             reads = DeviceReads(path)
-            found = reads.states("default", ["d1"], unwritten.of("default", ["d1"], waiting))["d1"]
+            found = laid_over(reads.of("default", ["d1"]), unwritten.of("default", ["d1"], waiting))["d1"]
             rows.close()
             reads.close()
         attributes, values, times = (msgspec.json.decode(text) for text in found.encoded())
