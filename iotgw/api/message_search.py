@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from msgspec import Struct
-from twisted.internet.defer import Deferred, gatherResults
 
 from iotgw.api.message_views import EVENT, MessageViews
 from iotgw.api.queries import Query
@@ -171,9 +170,7 @@ class Searches:
         looked = 0
         while True:
             page: FoundMessages = await self._journal.search(query, before, PIECE)
-            standings = await gatherResults(
-                [Deferred.fromCoroutine(self._views.deliveries(each)) for each in page.messages]
-            )
+            standings = await self._views.deliveries(page.messages)
             for message, deliveries in zip(page.messages, standings, strict=True):
                 if any(each.integration in names and state in ("", each.state) for each in deliveries):
                     found.append((message, deliveries))

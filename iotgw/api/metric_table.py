@@ -77,6 +77,7 @@ _ALL = (
     Metric("iotgw_converters_suspended", "gauge", (), "Converters whose script keeps dying", gateway=True),
     Metric("iotgw_downlinks_open", "gauge", (), "Downlinks that wait or are on their way", gateway=True),
     Metric("iotgw_backup_last_success_seconds", "gauge", ("plan",), "When a plan's last whole backup was made, since 1970", gateway=True),
+    Metric("iotgw_backup_due_seconds", "gauge", ("plan",), "The first time of a plan's schedule since its last whole backup, since 1970: once it is past, one is missing", gateway=True),
     Metric("iotgw_backup_bytes", "gauge", ("plan",), "Size of a plan's last whole backup", gateway=True),
     Metric("iotgw_backup_failures_total", "counter", ("plan",), "Backups of a plan that failed", gateway=True),
     Metric("iotgw_events_dropped_total", "counter", (), "Events that could not be kept", gateway=True),

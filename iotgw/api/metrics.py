@@ -159,6 +159,8 @@ class MetricsRoutes:
         for plan in self._parts.backup_plans.plans():
             last = plan.last.made_at / 1000 if plan.last is not None else None
             exposition.add("iotgw_backup_last_success_seconds", last, plan.name)
+            due = plan.due / 1000 if plan.due is not None else None
+            exposition.add("iotgw_backup_due_seconds", due, plan.name)
             size = plan.last.bytes if plan.last is not None else None
             exposition.add("iotgw_backup_bytes", size, plan.name)
             exposition.add("iotgw_backup_failures_total", plan.failures, plan.name)

@@ -250,7 +250,7 @@ def build(
         trace, store.max_bytes, calendar, registry.seal,
         debug=debug, durable_at=latency.durable_at,
     )  # fmt: skip
-    device_meter = DeviceMeter()
+    device_meter = DeviceMeter(known=fleet.called)
     usage = UsageMeter(stored.usage, [sources, delivery, converters], device_meter, reactor, calendar)
     rates = RateMeter([sources, delivery], live, reactor)
     pipeline = Pipeline(

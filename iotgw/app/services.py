@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Coroutine, Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -47,6 +48,9 @@ from iotgw.store.privacy import FoundOpen
 OBJECTS_PER_LOOK = 10_000
 """New containers between two looks of the garbage collector. With Python's 700, 100,000 new devices make it walk through
 everything ten times, 40 ms each; nearly all garbage here goes without it."""
+SWITCH_SECONDS = 0.0005
+"""How long one thread may keep Python's lock from another that wants it. The reactor gives it away at each call of the system, as do those who
+read and write databases, and with Python's 5 ms each waits so long to get it back, many times for one answer."""
 _log = Logger()
 FEW_RECORDS = 100_000
 """Records that the devices' states may lack for a start to wait for them: a second or two."""
@@ -298,6 +302,8 @@ class IotgwService(OrderedServices):
 
     def startService(self) -> Deferred[None]:
         """Open everything, in the reverse order of the data flow."""
+        sys.setswitchinterval(SWITCH_SECONDS)
+        gc.set_threshold(OBJECTS_PER_LOOK)
         keep_to_ourselves()  # `twistd` has set the umask for its daemon
         self._lock.note_process()  # a daemon is another process than the one that took the lock
         started = super().startService()
@@ -310,7 +316,6 @@ class IotgwService(OrderedServices):
         # All this stays: the collector need not walk through it, which takes 30 ms, whenever it looks for garbage.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(OBJECTS_PER_LOOK)
         self._log.info(
             "iotgw {version} is ready: API on {api}, data in {data}",
             version=__version__, api=self._api.url, data=str(self._data_dir),

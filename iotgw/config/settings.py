@@ -251,7 +251,7 @@ class Settings(Section, frozen=True, kw_only=True):
     proxy_header: Annotated[
         Says,
         Meta(
-            description="How trusted proxies say whom they speak for: by `X-Forwarded-For` and `X-Forwarded-Host`, by `Forwarded` (RFC 7239), or by the "
+            description="How trusted proxies say whom they speak for: by `X-Forwarded-For`, `X-Forwarded-Host` and `X-Forwarded-Proto`, by `Forwarded` (RFC 7239), or by the "
             "PROXY protocol, version 1 or 2. The other headers are their clients' own."
         ),
     ] = "x-forwarded"

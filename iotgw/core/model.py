@@ -273,6 +273,15 @@ class Parked(Struct, frozen=True, gc=False):
     error: str
 
 
+class ParkedState(Struct, frozen=True, gc=False):
+    """What is said of a parked delivery, without its record."""
+
+    state: DeliveryState
+    attempts: int
+    next_try_ms: int
+    error: str
+
+
 class Counters(Struct, frozen=True):
     """The accounts of an integration: ``queued = delivered + expired + dropped + dead + what is open``.
 

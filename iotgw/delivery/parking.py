@@ -76,6 +76,11 @@ class Parking:
         self._lost: set[int] = set()
         """Positions whose rows can't be read."""
 
+    @property
+    def has_lost(self) -> bool:
+        """Whether there are rows that can't be read."""
+        return bool(self._lost)
+
     # --- after a restart
 
     def load(self) -> Deferred[None]:

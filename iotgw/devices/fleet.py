@@ -216,6 +216,10 @@ class Fleet(UplinkListener):
         roster = self._of(tenant)
         return name in roster.members or bool(roster.behind(name))
 
+    def called(self, tenant: str, names: Sequence[str]) -> str:
+        """See `IFleet.called`."""
+        return self._of(tenant).called(names)
+
     def alike(self, tenant: str, name: str) -> str:
         """See `IFleet.alike`."""
         return self._of(tenant).alike(name)

@@ -114,6 +114,12 @@ class Roster:
         """The device that has this identity; empty if none has."""
         return self._identities.get(identity, "")
 
+    def called(self, names: Iterable[str]) -> str:
+        """The first device that is meant by one of these names or identities; empty if none is."""
+        return next(
+            (found for each in names if (found := each if each in self.members else self.behind(each))), ""
+        )
+
     def alike(self, name: str) -> str:
         """A device whose name is the same but for case, or the separators of an EUI; empty if there is none."""
         if found := self.alike_eui(name):

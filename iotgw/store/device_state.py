@@ -67,6 +67,13 @@ class DeviceState(Struct, gc=False):
         state.saw(record)
         return state
 
+    def copy(self) -> DeviceState:
+        """One that can be changed by itself."""
+        return DeviceState(
+            self.type, self.datasource, self.first_ms, self.last_ms, dict(self.attributes), dict(self.values), dict(self.times),
+            self.newest, self.shape, self.body,
+        )  # fmt: skip
+
     def saw(self, record: TelemetryRecord) -> None:
         """Take in a record of this device. A reading that is older than the known one changes nothing."""
         received_ms = record.received_ms
@@ -128,6 +135,11 @@ class DeviceState(Struct, gc=False):
             times = {key: times[key] for key in values}
         self.values.update(values)
         known.update(times)
+
+    def bound(self) -> None:
+        """Keep to the limits, as `encoded` does."""
+        self.attributes, self.values = _bounded(self.attributes), _bounded(self.values)
+        self.times = {key: self.times[key] for key in self.values}
 
     def encoded(self) -> tuple[bytes, bytes, bytes]:
         """Attributes, telemetry values and their times as JSON texts, within the limits."""

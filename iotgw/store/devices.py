@@ -10,10 +10,10 @@ from __future__ import annotations
 import builtins
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 import msgspec
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -25,6 +25,7 @@ from iotgw.core.ports.devices import IDevices, Owned, Seen, Trouble, Troubled
 from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.ports.pipeline import UplinkListener
 from iotgw.core.ports.reactor import IThreadedClock
+from iotgw.store.device_overlay import Changes, Unwritten, laid_over
 from iotgw.store.device_state import DeviceState
 from iotgw.store.worker import StoreThread
 
@@ -39,8 +40,6 @@ PAGE = 1000
 """Records read at a time when the states are learned again."""
 Learn = Callable[[list[TelemetryRecord]], None]
 """Called with records that are read again."""
-Changes = dict[tuple[str, str], TelemetryRecord | DeviceState]
-"""What changed, by tenant and device name: a single record, or what several make."""
 Owners = dict[tuple[str, str], tuple[str, bool]]
 """By tenant and device name: the datasource, and whether the device has proved itself."""
 Troubles = dict[tuple[str, str, Trouble], int]
@@ -49,8 +48,19 @@ T = TypeVar("T")
 _Found = list[dict[str, Any]]
 
 
+class StateReads(Protocol):
+    """A connection that only reads, beside the one that writes. Used in one thread only."""
+
+    def of(self, tenant: str, names: Sequence[str]) -> list[tuple[str, DeviceState]]:
+        """Names and states of those of these devices that were seen."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
 class StateRows(Protocol):
-    """The tables of a database. Used in one thread only, but for `position`."""
+    """The tables of a database. Used in one thread only, but for `position`. A batch of changes that it is given to write stays as it is, since
+    others read it meanwhile."""
 
     @property
     def position(self) -> int | None:
@@ -65,9 +75,6 @@ class StateRows(Protocol):
     ) -> None:
         """Merge states into the table, in one transaction, with the owners and the troubles that have changed, and the position up to which the
         changes are known."""
-
-    def of(self, tenant: str, names: Sequence[str]) -> list[tuple[str, DeviceState]]:
-        """Names and states of those of these devices that were seen."""
 
     def page(self, tenant: str, after: str, limit: int, text: str) -> list[tuple[str, DeviceState]]:
         """See `IDevices.list`."""
@@ -93,7 +100,7 @@ class StateRows(Protocol):
 
 @implementer(IDevices)
 class DeviceStateStore(UplinkListener):
-    """What the stores of all databases have in common. A subclass opens its `StateRows`.
+    """What the stores of all databases have in common. A subclass opens its `StateRows` and its `StateReads`.
 
     ``max_changed`` and `MAX_BYTES` bound the devices whose changes wait in memory. Beyond them, changes of further
     devices are left out of the state and counted in `dropped`.
@@ -110,6 +117,9 @@ class DeviceStateStore(UplinkListener):
         self._max_changed = max_changed
         self._worker: StoreThread | None = None
         self._rows: StateRows
+        self._reading: StoreThread | None = None
+        self._reads: StateReads
+        self._unwritten = Unwritten()
         self._changed: Changes = {}
         self._weight = 0
         """Bytes of the records that wait."""
@@ -142,11 +152,20 @@ class DeviceStateStore(UplinkListener):
             self._position = rows.position
             self._tick.start(FLUSH_SECONDS, now=False)
 
-        return self._worker.call(self._open).addCallback(opened)
+        def readable(reads: StateReads) -> None:
+            self._reads = reads
+
+        self._reading = reading = StoreThread(self._reactor, "device-reads")
+        began = self._worker.call(self._open).addCallback(opened)
+        return began.addCallback(lambda _: reading.call(self._open_reads)).addCallback(readable)
 
     @abstractmethod
     def _open(self) -> StateRows:
         """Open the database; in the thread."""
+
+    @abstractmethod
+    def _open_reads(self) -> StateReads:
+        """Open it once more, to read; in a thread of its own."""
 
     @property
     def position(self) -> int | None:
@@ -179,9 +198,17 @@ class DeviceStateStore(UplinkListener):
             self._tick.stop()
         self._flush()
         worker, self._worker = self._worker, None
-        done = worker.call(self._rows.close)
-        worker.stop()
-        return done
+        reading, self._reading = cast(StoreThread, self._reading), None
+        # The writer goes last: SQLite's last connection to close tidies up the WAL.
+        read = reading.call(self._reads.close)
+        reading.stop()
+
+        def close(_: None) -> Deferred[None]:
+            done = worker.call(self._rows.close)
+            worker.stop()
+            return done
+
+        return read.addCallback(close)
 
     # --- writing ---
 
@@ -237,6 +264,7 @@ class DeviceStateStore(UplinkListener):
             troubled, self._troubled = self._troubled, {}
             weight, self._weight = self._weight, 0
             self._writes += 1
+            self._unwritten.begin(changed)
             position = self._position if self._learned is None else self._learned
             written = self._worker.call(self._rows.write, changed, owned, position, troubled)
             written.addBoth(self._flushed, changed, owned, troubled, weight)
@@ -245,6 +273,7 @@ class DeviceStateStore(UplinkListener):
         self, result: Failure | None, changed: Changes, owned: Owners, troubled: Troubles, weight: int
     ) -> None:
         self._writes -= 1
+        self._unwritten.end(changed)
         if isinstance(result, Failure):
             self._log.warn("device states could not be written: {error}", error=result.value)
             if result.check(self.passing) is not None:  # full disk: with the next changes
@@ -258,7 +287,7 @@ class DeviceStateStore(UplinkListener):
             later = self._changed.get(key)
             if later is not None:
                 self._changed[key] = state = DeviceState.of(later)
-                state.merge(DeviceState.of(change))
+                state.merge(change.copy() if isinstance(change, DeviceState) else DeviceState.of(change))
             elif len(self._changed) < self._max_changed:
                 self._changed[key] = change
 
@@ -267,13 +296,19 @@ class DeviceStateStore(UplinkListener):
     def get(self, tenant: str, name: str) -> Deferred[dict[str, Any] | None]:
         """See `IDevices.get`: ``{name, type, tenant, datasource, firstSeen, lastSeen, attributes,
         telemetry: {key: {ts, value}}}``."""
-        found = self._shown(tenant, lambda: self._rows.of(tenant, [name]))
-        return found.addCallback(lambda devices: devices[0] if devices else None)
+        return self.states(tenant, [name]).addCallback(lambda devices: devices.get(name))
 
     def states(self, tenant: str, names: Sequence[str]) -> Deferred[dict[str, dict[str, Any]]]:
         """See `IDevices.states`."""
-        found = self._shown(tenant, lambda: self._rows.of(tenant, names))
-        return found.addCallback(lambda devices: {device["name"]: device for device in devices})
+        if self._reading is None:
+            return fail(Unavailable("the devices' database is closed"))
+        unwritten = self._unwritten.of(tenant, names, self._changed)
+
+        def read() -> dict[str, dict[str, Any]]:
+            found = laid_over(self._reads.of(tenant, names), unwritten)
+            return {name: _shown(tenant, name, state) for name, state in found.items()}
+
+        return self._reading.call(read)
 
     def forget(self, tenant: str, name: str) -> Deferred[None]:
         """See `IDevices.forget`."""
@@ -293,23 +328,18 @@ class DeviceStateStore(UplinkListener):
 
     def list(self, tenant: str, after: str, limit: int, text: str = "") -> Deferred[_Found]:
         """See `IDevices.list`. ``text`` is part of the name, in any case."""
-        return self._shown(tenant, lambda: self._rows.page(tenant, after, limit, text))
+        return self._call(
+            lambda: [_shown(tenant, *found) for found in self._rows.page(tenant, after, limit, text)]
+        )
 
     def count(self) -> Deferred[int]:
         """How many devices are known."""
         return self._call(lambda: self._rows.count())  # noqa: PLW0108  # as `owners`
 
-    def _shown(
-        self, tenant: str, read: Callable[[], builtins.list[tuple[str, DeviceState]]]
-    ) -> Deferred[_Found]:
-        return self._call(lambda: [_shown(tenant, *found) for found in read()])
-
     def _call(self, query: Callable[[], T]) -> Deferred[T]:
         """Run a query once all changes so far have been written, so that it sees them."""
         if self._worker is None:
-            failed: Deferred[T] = Deferred()
-            failed.errback(Unavailable("the devices' database is closed"))
-            return failed
+            return fail(Unavailable("the devices' database is closed"))
         self._flush()
         return self._worker.call(query)
 

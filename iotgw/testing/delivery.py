@@ -61,9 +61,9 @@ class FakeDelivery:
         """See `IDeliveries.validate`."""
         self.validates(spec)
 
-    def deliveries(self, message: Message) -> Deferred[list[Delivery]]:
+    def deliveries(self, messages: Sequence[Message]) -> Deferred[list[list[Delivery]]]:
         """See `IDeliveries.deliveries`."""
-        return succeed(self.made.get(message.seq, []))
+        return succeed([self.made.get(each.seq, []) for each in messages])
 
     def narrowed(self, query: MessageQuery, state: str, ids: Sequence[str]) -> MessageQuery:
         """See `IDeliveries.narrowed`."""

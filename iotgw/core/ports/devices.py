@@ -194,6 +194,9 @@ class IFleet(Interface):
     def is_known(tenant: str, name: str) -> bool:
         """Whether a device has an entry, by name or by its identity."""
 
+    def called(tenant: str, names: Sequence[str]) -> str:
+        """The device with an entry that has the first of these names, or identities, that any has; empty if none has."""
+
     def alike(tenant: str, name: str) -> str:
         """The device whose name differs from this one by case or by an EUI's separators only; empty if there is none."""
 

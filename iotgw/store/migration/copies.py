@@ -161,8 +161,8 @@ def into_database(part: int, node: str, clock: str) -> list[Copy]:
         Copy("usage.db", "SELECT kind, tenant, id, name FROM thing", "usage_thing", ["kind", "tenant", "id", "name"]),
         *usage,
         Copy(
-            "usage.db", f"SELECT at, tenant, name, {name}, messages, bytes FROM device_day JOIN device ON number = device", "usage_device",
-            ["at", "tenant", "name", "node", "messages", "bytes"], frozenset({"name"}),
+            "usage.db", f"SELECT at, tenant, name, {name}, messages, bytes, errors FROM device_day JOIN device ON number = device", "usage_device",
+            ["at", "tenant", "name", "node", "messages", "bytes", "errors"], frozenset({"name"}),
         ),
     ]  # fmt: skip
 
@@ -242,8 +242,8 @@ def into_files(part: int, clock: str) -> list[Copy]:
         Copy("usage.db", f"SELECT number, tenant, name FROM {_COUNTED}", "device", ["number", "tenant", "name"], frozenset({"name"})),
         Copy(
             "usage.db",
-            f"SELECT at, number, sum(messages)::bigint, sum(bytes)::bigint FROM usage_device JOIN {_COUNTED} USING (tenant, name) GROUP BY at, number",
-            "device_day", ["at", "device", "messages", "bytes"],
+            f"SELECT at, number, sum(messages)::bigint, sum(bytes)::bigint, sum(errors)::bigint FROM usage_device JOIN {_COUNTED} USING (tenant, name) GROUP BY at, number",
+            "device_day", ["at", "device", "messages", "bytes", "errors"],
         ),
     ]  # fmt: skip
 

@@ -16,8 +16,9 @@ from msgspec import Raw, Struct
 
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.ports.devices import Owned, Seen, Troubled
+from iotgw.store.device_overlay import Changes
 from iotgw.store.device_state import DeviceState, overlaid, replaces
-from iotgw.store.devices import Changes, Owners, Troubles
+from iotgw.store.devices import Owners, Troubles
 from iotgw.store.postgres.connection import Connection, sql
 from iotgw.store.postgres.packed import PackedBytes, bytes_of, int8s
 from iotgw.store.postgres.session import DatabaseSession
@@ -149,7 +150,8 @@ class DeviceStateTable:
                 _STORED, _columns(keys[start : start + CHUNK])
             ).fetchall():
                 key = tenant, name.decode()
-                state = DeviceState.of(changes[key])
+                change = changes[key]
+                state = change.copy() if isinstance(change, DeviceState) else DeviceState.of(change)
                 state.settle()
                 if version:
                     state.merge(_state(*row))
@@ -180,11 +182,6 @@ class DeviceStateTable:
         self._known.pop((tenant, name), None)
 
     # --- reading ---
-
-    def of(self, tenant: str, names: Sequence[str]) -> list[tuple[str, DeviceState]]:
-        """See `StateRows.of`."""
-        wanted = bytes_of([name.encode() for name in names])
-        return self._shown("name = ANY(%s)", tenant, wanted)
 
     def page(self, tenant: str, after: str, limit: int, text: str) -> list[tuple[str, DeviceState]]:
         """See `StateRows.page`."""
@@ -218,6 +215,24 @@ class DeviceStateTable:
 
     def _rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         return self._session.run(lambda db: db.execute(sql(query), values).fetchall())
+
+
+class DeviceStateReads:
+    """A `StateReads` on the database that ``session`` speaks to."""
+
+    def __init__(self, session: DatabaseSession) -> None:
+        self._session = session
+
+    def of(self, tenant: str, names: Sequence[str]) -> list[tuple[str, DeviceState]]:
+        """See `StateReads.of`."""
+        query = sql(f"SELECT name, {_STATE} FROM device_state WHERE tenant = %s AND name = ANY(%s)")
+        values = tenant, bytes_of([name.encode() for name in names])
+        found = self._session.run(lambda db: db.execute(query, values).fetchall())
+        return [(name.decode(), _state(*row)) for name, *row in found]
+
+    def close(self) -> None:
+        """See `StateReads.close`."""
+        self._session.close()
 
 
 def folded(text: str) -> str:

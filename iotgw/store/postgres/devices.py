@@ -8,7 +8,7 @@ from iotgw.core.errors import Unavailable
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.store.devices import DeviceStateStore
 from iotgw.store.postgres.connection import Address
-from iotgw.store.postgres.device_rows import DeviceStateTable
+from iotgw.store.postgres.device_rows import DeviceStateReads, DeviceStateTable
 from iotgw.store.postgres.session import DatabaseSession
 
 
@@ -32,3 +32,6 @@ class PostgresDevices(DeviceStateStore):
 
     def _open(self) -> DeviceStateTable:
         return DeviceStateTable(DatabaseSession(self._address), self._part())
+
+    def _open_reads(self) -> DeviceStateReads:
+        return DeviceStateReads(DatabaseSession(self._address))

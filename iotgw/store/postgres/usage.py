@@ -31,9 +31,10 @@ FROM unnest(%s::text[], %s::text[], %s::text[], %s, %s, %s, %s, %s, %s::float8[]
 ON CONFLICT (at, kind, tenant, id, node) DO UPDATE SET messages = {table}.messages + excluded.messages, bytes = {table}.bytes + excluded.bytes,
     errors = {table}.errors + excluded.errors, refused = {table}.refused + excluded.refused,
     deliveries = {table}.deliveries + excluded.deliveries, cpu = {table}.cpu + excluded.cpu"""
-_ADD_DEVICES = """INSERT INTO usage_device SELECT %s, x.tenant, x.name, %s, x.messages, x.bytes
-FROM unnest(%s::text[], %s, %s, %s) AS x(tenant, name, messages, bytes)
-ON CONFLICT (at, tenant, name, node) DO UPDATE SET messages = usage_device.messages + excluded.messages, bytes = usage_device.bytes + excluded.bytes"""
+_ADD_DEVICES = """INSERT INTO usage_device SELECT %s, x.tenant, x.name, %s, x.messages, x.bytes, x.errors
+FROM unnest(%s::text[], %s, %s, %s, %s) AS x(tenant, name, messages, bytes, errors)
+ON CONFLICT (at, tenant, name, node) DO UPDATE SET messages = usage_device.messages + excluded.messages, bytes = usage_device.bytes + excluded.bytes,
+    errors = usage_device.errors + excluded.errors"""
 _SUMS = "sum(messages), sum(bytes), sum(errors), sum(refused), sum(deliveries), sum(cpu)"
 # What a converter was given, and a target got, is what a datasource got: it counts once for the tenant.
 _TENANT_SUMS = (
@@ -138,7 +139,7 @@ class PostgresUsage:
     def _add_devices(self, db: Connection, day: int, counted: dict[tuple[str, str], list[int]]) -> None:
         values = (
             [tenant for tenant, _ in counted], bytes_of([name.encode() for _, name in counted]),
-            int8s([messages for messages, _ in counted.values()]), int8s([size for _, size in counted.values()]),
+            *(int8s([sums[column] for sums in counted.values()]) for column in range(3)),
         )  # fmt: skip
         db.execute(_ADD_DEVICES, (day, self._node, *values))
 
@@ -183,9 +184,10 @@ def _summed(
         used[each.thing] = used.get(each.thing, Amounts()).plus(each.amounts)
     counted: dict[tuple[str, str], list[int]] = {}
     for one in devices:
-        sums = counted.setdefault((one.tenant, one.device), [0, 0])
+        sums = counted.setdefault((one.tenant, one.device), [0, 0, 0])
         sums[0] += one.messages
         sums[1] += one.bytes
+        sums[2] += one.errors
     return used, counted
 
 
@@ -232,7 +234,7 @@ def _select(query: UsageQuery, oldest: int | None) -> tuple[str, tuple[Any, ...]
         conditions.append("tenant = %s")
         values.append(query.tenant)
     if is_of_devices:
-        what, sums = "'', name", "sum(messages), sum(bytes), 0, 0, 0, 0.0"
+        what, sums = "'', name", "sum(messages), sum(bytes), sum(errors), 0, 0, 0.0"
         source, group, order = "usage_device", "tenant, name", f"tenant {_PLAIN}, name"
         if query.name:
             conditions.append("name = %s")

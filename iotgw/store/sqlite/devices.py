@@ -8,7 +8,7 @@ from pathlib import Path
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.store.devices import DeviceStateStore
 from iotgw.store.sqlite import damage
-from iotgw.store.sqlite.device_rows import DeviceRows
+from iotgw.store.sqlite.device_rows import DeviceReads, DeviceRows
 
 
 class DeviceStore(DeviceStateStore):
@@ -29,3 +29,6 @@ class DeviceStore(DeviceStateStore):
             self.put_aside = f"{self._path} was damaged; it is {aside} now, and a new one is begun"
             self._log.warn("{problem}", problem=self.put_aside)
             return DeviceRows(self._path)
+
+    def _open_reads(self) -> DeviceReads:
+        return DeviceReads(self._path)

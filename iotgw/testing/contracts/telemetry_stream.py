@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from iotgw.core.model import Counters, DeliveryState, Parked, Progress, TelemetryRecord
+from iotgw.core.model import Counters, DeliveryState, Parked, ParkedState, Progress, TelemetryRecord
 from iotgw.core.stream import StreamReader
 from iotgw.core.times import DateMs, SteadyMs
 from iotgw.testing.contracts.journal_world import JournalWorld, parked
@@ -52,6 +52,24 @@ class TelemetryStreamContract(JournalWorld):
         assert self.wait(journal.read_parked("int1", None, items[1].record.seq, 1)) == [items[2]]
         assert self.wait(journal.read_parked("int1", DeliveryState.DEAD, 0, 9)) == [items[3]]
         assert self.wait(journal.read_parked("int2", None, 0, 9)) == []
+
+    def test_parked_deliveries_are_found_by_integration_and_position(self) -> None:
+        items = self.some_parked()
+        last = items[3].record.seq
+        self.progress("int2", last, [replace(items[0], integration="int2", error="other")])
+        wanted = {
+            "int1": [items[0].record.seq, last, last + 1],
+            "int2": [items[0].record.seq, last],
+            "int3": [1],
+        }
+        found = self.wait(self.part.parked_among(wanted))
+        assert found == {
+            (each.integration, each.record.seq): ParkedState(
+                each.state, each.attempts, each.next_try_ms, each.error
+            )
+            for each in (items[0], items[3], replace(items[0], integration="int2", error="other"))
+        }
+        assert self.wait(self.part.parked_among({})) == {}
 
     def test_parked_behind_is_by_device_and_position(self) -> None:
         items = self.some_parked()

@@ -17,12 +17,13 @@ def test_the_state_of_a_delivery():
     def states(seq):
         message = Message(seq, None, State.CONVERTED, "", None, (world.journal.records[seq - 1],))
         return [
-            (d.integration, d.state, d.attempts, d.error) for d in fired(world.service.deliveries(message))
+            (d.integration, d.state, d.attempts, d.error)
+            for d in fired(world.service.deliveries([message]))[0]
         ]
 
     def next_try(seq):
         message = Message(seq, None, State.CONVERTED, "", None, (world.journal.records[seq - 1],))
-        return fired(world.service.deliveries(message))[0].next_try_at
+        return fired(world.service.deliveries([message]))[0][0].next_try_at
 
     world = World(
         says=lambda r: {"x": Rejected("never"), "y": Retry("later", after=99)}.get(r[0].device_name)
@@ -43,7 +44,7 @@ def test_the_state_of_a_delivery():
 def state(world, seq):
     """The state of the delivery of a record that is the only one of its message."""
     message = Message(seq, None, State.CONVERTED, "", None, (world.journal.records[seq - 1],))
-    return fired(world.service.deliveries(message))[0].state
+    return fired(world.service.deliveries([message]))[0][0].state
 
 
 def test_a_message_that_was_dropped_or_expired_is_not_called_delivered():
@@ -90,3 +91,24 @@ def test_what_an_older_route_may_have_left_out_is_not_called_delivered():
     world.target.says = delivered
     world.store("b")
     assert [state(world, seq) for seq in (1, 2, 3)] == ["unknown", "unknown", "delivered"]
+
+
+def test_many_deliveries_are_one_look_into_the_journal():
+    world = World(says=lambda r: Rejected("never") if r[0].device_name == "x" else DELIVERED)
+    world.store("a", "x", "b", "x")
+    world.clock.advance(1)
+    asked = []
+    look = world.journal.parked_among
+    world.journal.parked_among = lambda wanted: asked.append(wanted) or look(wanted)
+    messages = [Message(each.seq, None, State.CONVERTED, "", None, (each,)) for each in world.journal.records]
+    found = fired(world.service.deliveries(messages))
+    assert [each.state for (each,) in found] == ["delivered", "dead", "delivered", "dead"]
+    assert asked == [{"i1": [1, 2, 3, 4]}]
+
+
+def test_where_nothing_is_parked_the_journal_is_not_asked():
+    world = World(says=delivered)
+    world.store("a", "b")
+    world.clock.advance(1)
+    world.journal.parked_among = None
+    assert [state(world, seq) for seq in (1, 2)] == ["delivered", "delivered"]

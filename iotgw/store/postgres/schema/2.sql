@@ -97,6 +97,7 @@ CREATE TABLE usage_device (
     node     text NOT NULL,
     messages bigint NOT NULL,
     bytes    bigint NOT NULL,
+    errors   bigint NOT NULL,       -- failed conversions
     PRIMARY KEY (at, tenant, name, node)
 ) WITH (fillfactor = 60);
 
