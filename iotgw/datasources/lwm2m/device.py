@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable
+from functools import lru_cache
 
 from iotgw.core.model import Downlink
 from iotgw.datasources.coap.port import CoapPort
@@ -77,6 +78,7 @@ class Lwm2mDevice:
         return Capabilities(objects.formats, self.registration.version, objects.root)
 
 
+@lru_cache(maxsize=4096)
 def key_of(paths: tuple[Path, ...]) -> str:
     """What is observed, as a text."""
     return " ".join("/" + "/".join(map(str, path)) for path in paths)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from functools import lru_cache
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from iotgw.core.names import unfit
 from iotgw.core.numbers import whole
@@ -93,6 +94,19 @@ class Lwm2mRegistration(Struct, frozen=True, omit_defaults=True):
 
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(Lwm2mRegistration).decode
+
+
+def shared(registration: Lwm2mRegistration, links: bytes) -> Lwm2mRegistration:
+    """It with the same objects as others, and as within itself, where they say the same, as its ``links``: there are many, and they are
+    kept long."""
+    endpoint, device = registration.endpoint, registration.device
+    return structs.replace(
+        registration,
+        device=endpoint if device == endpoint else device,
+        links=links,
+        host=sys.intern(registration.host),
+        tokens={sys.intern(what): token for what, token in registration.tokens.items()},
+    )
 
 
 @lru_cache(maxsize=1024)

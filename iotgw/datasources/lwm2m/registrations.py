@@ -109,7 +109,8 @@ class Registrations:
         def read(found: dict[str, bytes]) -> None:
             for row in found.values():
                 try:
-                    self._put(self._new(rows.decode(row)))
+                    made = rows.decode(row)
+                    self._put(self._new(rows.shared(made, self._same(made.links))))
                 except ValueError as error:  # of a version that is newer
                     self.log.warn("a registration can't be read: {error}", error=error)
 
