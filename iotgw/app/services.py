@@ -75,6 +75,8 @@ def children(
         "datasource": gateway.api.datasource_types,
         "integration": gateway.api.integration_types,
     }
+    if gateway.storage.states is not None:  # the converters stop them
+        yield PartService("states", gateway.storage.states.start)
     yield PartService("secrets", lambda: seal_what_is_plain(gateway.registry, types))
     yield PartService("credentials", gateway.credentials.start)
     yield PartService("events", gateway.events.start, gateway.events.stop)
