@@ -45,7 +45,6 @@ NAVIGATION = {
         "docs/limits.md",
         "docs/storage.md",
         "docs/postgresql.md",
-        "docs/nodes.md",
         *_there("docs/nodes.md"),
         "docs/faults.md",
         "docs/security.md",

@@ -113,10 +113,15 @@ def test_a_killed_nodes_messages_arrive_by_another_one_and_it_takes_its_partitio
         with Posting(a, "third") as again:
             more(again)
         wait_until(lambda: cluster.arrived() == cluster.stored(), what="all to arrive")
-        wait_until(lambda: a.api("GET", "/integrations/out/stats").json["everywhere"]["waiting"] == 0)
-        sums = b.api("GET", "/integrations/out/stats").json["everywhere"]
-        assert sums["partitions"] == 2
-        assert sums["queued"] == sums["delivered"] == sum(len(each) for each in cluster.stored().values())
+        all_of_them = sum(len(each) for each in cluster.stored().values())
+
+        def sums():
+            return b.api("GET", "/integrations/out/stats").json["everywhere"]
+
+        wait_until(
+            lambda: sums()["queued"] == sums()["delivered"] == all_of_them, what="the sums of both partitions"
+        )
+        assert sums()["partitions"] == 2
         for node in (a, b):
             assert node.stop() in (0, -signal.SIGTERM)
 
