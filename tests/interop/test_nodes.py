@@ -147,7 +147,7 @@ def test_a_node_that_stands_still_beyond_its_lease_writes_nothing_more_and_ends(
 def test_what_is_saved_on_one_node_counts_on_the_other_one(server, tmp_path):
     with Cluster(server, tmp_path) as cluster:
         a, b = cluster.nodes.values()
-        wait_until(lambda: b.api("GET", "/devices/other").status == 200)
+        wait_until(lambda: a.api("GET", "/devices/http").status == 200)
         for device, text in (("one", "first"), ("two", "second")):
             assert a.api("PUT", f"/devices/{device}", {"label": text}).status in (200, 201)
             wait_until(lambda d=device, t=text: b.api("GET", f"/devices/{d}").json.get("label") == t)
