@@ -7,12 +7,12 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from iotgw import __version__
 from iotgw.core.errors import NotFound, SettingsError
-from iotgw.core.ports.nodes import ILeases, INodes, NodeView
+from iotgw.core.ports.nodes import ILeases, INodes, NodeView, Sums
 
 
 @implementer(INodes, ILeases)
@@ -25,6 +25,10 @@ class OneNode:
     def list(self) -> builtins.list[NodeView]:
         """See `INodes.list`."""
         return [NodeView(self.name, 1, "up", 0.0, __version__, self.name)]
+
+    def accounts(self, id: str) -> Deferred[Sums | None]:
+        """See `INodes.accounts`."""
+        return succeed(None)
 
     def drain(self, name: str, drains: bool) -> Deferred[None]:
         """See `INodes.drain`: there is nobody who could go on."""

@@ -113,5 +113,56 @@ def test_a_killed_nodes_messages_arrive_by_another_one_and_it_takes_its_partitio
         with Posting(a, "third") as again:
             more(again)
         wait_until(lambda: cluster.arrived() == cluster.stored(), what="all to arrive")
+        all_of_them = sum(len(each) for each in cluster.stored().values())
+
+        def sums():
+            return b.api("GET", "/integrations/out/stats").json["everywhere"]
+
+        wait_until(
+            lambda: sums()["queued"] == sums()["delivered"] == all_of_them, what="the sums of both partitions"
+        )
+        assert sums()["partitions"] == 2
         for node in (a, b):
             assert node.stop() in (0, -signal.SIGTERM)
+
+
+def test_a_node_that_stands_still_beyond_its_lease_writes_nothing_more_and_ends(server, tmp_path):
+    with Cluster(server, tmp_path) as cluster:
+        a, b = cluster.nodes.values()
+        with Posting(a) as to_a, Posting(b, "other") as to_b:
+            more(to_a, to_b)
+            a.child.send_signal(signal.SIGSTOP)
+            wait_until(lambda: cluster.owner(1) == "b", what="the standing node's partition to be adopted")
+            stored = cluster.asked("SELECT max(seq) FROM iotgw.uplink WHERE part = 1")
+            more(to_b)
+            a.child.send_signal(signal.SIGCONT)
+            wait_until(lambda: not a.alive, what="the node that lost its partition to end")
+        assert cluster.asked("SELECT max(seq) FROM iotgw.uplink WHERE part = 1") == stored
+        assert to_a.answered - cluster.stored()["http"] == set()
+        twice = "SELECT count(*) - count(DISTINCT (part, uplink)) FROM iotgw.telemetry WHERE uplink <> 0"
+        wait_until(lambda: cluster.arrived() == cluster.stored(), what="all to arrive")
+        assert cluster.asked(twice) == [(0,)]
+
+
+def test_what_is_saved_on_one_node_counts_on_the_other_one(server, tmp_path):
+    with Cluster(server, tmp_path) as cluster:
+        a, b = cluster.nodes.values()
+        wait_until(lambda: a.api("GET", "/devices/http").status == 200)
+        for device, text in (("one", "first"), ("two", "second")):
+            assert a.api("PUT", f"/devices/{device}", {"label": text}).status in (200, 201)
+            wait_until(lambda d=device, t=text: b.api("GET", f"/devices/{d}").json.get("label") == t)
+        assert b.api("PUT", "/devices/one", {"label": "changed"}).status == 200
+        wait_until(lambda: a.api("GET", "/devices/one").json["label"] == "changed")
+        assert {each["name"]: each["state"] for each in a.api("GET", "/nodes").json["items"]} == {
+            "a": "up",
+            "b": "up",
+        }
+        assert a.api("POST", "/nodes/b/drain").status == 200
+        wait_until(lambda: not b.ready())
+        assert b.post("key", body("http")(1)).status == 503
+        wait_until(lambda: a.api("GET", "/nodes/b").json["state"] == "drained")
+        assert a.api("POST", "/nodes/b/resume").status == 200
+        wait_until(b.ready)
+        assert b.api("DELETE", "/datasources/http").status in (200, 202)
+        wait_until(lambda: a.post("key", body("http")(2)).status == 404)
+        wait_until(lambda: a.api("GET", "/datasources/http").status == 404)

@@ -32,6 +32,19 @@ class NodeView(Struct, frozen=True, rename="camel"):
     leases: list[str] = []
 
 
+class Sums(Struct, frozen=True, rename="camel"):
+    """The accounts of an integration, summed over so many ``partitions``: queued = delivered + expired + dead + dropped + waiting. Each partition's
+    are those of its last commit."""
+
+    partitions: int
+    queued: int = 0
+    delivered: int = 0
+    expired: int = 0
+    dead: int = 0
+    dropped: int = 0
+    waiting: int = 0
+
+
 class INodes(Interface):
     """The nodes, as one of them sees them."""
 
@@ -39,6 +52,9 @@ class INodes(Interface):
 
     def list() -> builtins.list[NodeView]:
         """All of them by name, as of the last look, which is at most a second or so old."""
+
+    def accounts(id: str) -> Deferred[Sums | None]:
+        """The accounts of an integration (by id) in all partitions; None where there is one node alone, which has them itself."""
 
     def drain(name: str, drains: bool) -> Deferred[None]:
         """Have a node take no more messages, or take them again. Fires when that is decided; raises NotFound."""

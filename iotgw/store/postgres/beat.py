@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
+from iotgw.core.model import Counters
+from iotgw.core.ports.nodes import Sums
 from iotgw.store.postgres.connection import Connection
 
 _LOCAL = "SET LOCAL synchronous_commit = local"
@@ -21,6 +24,7 @@ FROM node ORDER BY name"""
 _PARTITIONS = """SELECT id, owner, wanted_by, extract(epoch FROM now() - greatest(alive_at, 'epoch'))::float8 FROM partition
 WHERE owner_epoch > 0 ORDER BY id"""
 _LEASES = "SELECT what, node FROM lease WHERE alive_at >= now() - make_interval(secs => %s) ORDER BY what"
+_ACCOUNTS = "SELECT counters FROM integration JOIN name ON name.part = integration.part AND name.id = integration.id WHERE text = %s"
 _DRAIN = "UPDATE node SET drains = %s WHERE name = %s"
 
 
@@ -82,6 +86,17 @@ def end(db: Connection, name: str) -> None:
     db.execute(_LOCAL)
     db.execute(_DROP, (name, []))
     db.execute(_END, (name,))
+
+
+def accounts(db: Connection, id: str) -> Sums:
+    """The accounts of an integration, of all partitions together."""
+    found = [msgspec.json.decode(text, type=Counters) for (text,) in db.execute(_ACCOUNTS, (id.encode(),))]
+    queued, delivered, expired, dead = (
+        sum(getattr(each, word) for each in found) for word in ("queued", "delivered", "expired", "dead")
+    )
+    dropped = sum(sum(each.dropped.values()) for each in found)
+    waiting = queued - delivered - expired - dead - dropped
+    return Sums(len(found), queued, delivered, expired, dead, dropped, waiting)
 
 
 def drain(db: Connection, name: str, drains: bool) -> bool:

@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 from iotgw import __version__
 from iotgw.core.errors import IotgwError, NotFound
-from iotgw.core.ports.nodes import ILeases, INodes, NodeState, NodeView
+from iotgw.core.ports.nodes import ILeases, INodes, NodeState, NodeView, Sums
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.store.postgres import beat
 from iotgw.store.postgres.beat import Beat, Look, NodeRow, PartRow
@@ -266,6 +266,10 @@ class DatabaseNodes:
         if not row.drains:
             return "up"
         return "draining" if figures.waiting or figures.undelivered else "drained"
+
+    def accounts(self, id: str) -> Deferred[Sums | None]:
+        """See `INodes.accounts`."""
+        return self._looker.call(self._session.run, lambda db: beat.accounts(db, id))
 
     def drain(self, name: str, drains: bool) -> Deferred[None]:
         """See `INodes.drain`."""
