@@ -8,7 +8,7 @@ from typing import Any, get_args
 from iotgw.core.downlink_item import Item, ItemState
 from iotgw.core.errors import Conflict, NotFound, SettingsError
 from iotgw.core.model import Downlink
-from iotgw.core.ports.downlinks import IDownlinkQueue, IDownlinks, Report
+from iotgw.core.ports.downlinks import IDownlinkQueue, IDownlinks, ItemQuery, Report
 from iotgw.core.specs import DownlinkSpec
 from iotgw.testing.contracts.base import Contract
 
@@ -87,6 +87,19 @@ class DownlinksContract(Contract[IBothSides]):
         assert self.wait(self.part.of_job("default", "job1", after=first.seq)).items == found.items[1:]
         assert self.wait(self.part.clear_job("default", "job1")) == 1
         assert self.wait(self.part.of_job("default", "job1")).states == {"DELETED": 1, "SENT": 1}
+
+    def test_all_devices_items_are_found_by_state_and_device_page_by_page(self) -> None:
+        first, second, third = (self.push("x", device) for device in ("a", "b", "a"))
+        self.take("b")
+        self.part.outcome(second.id, "sent")
+
+        def found(**query: Any) -> list[str]:
+            return [item.id for item in self.wait(self.part.find("default", ItemQuery(**query)))]
+
+        assert found() == [third.id, second.id, first.id]
+        assert found(states=(ItemState.SENT,)) == [second.id]
+        assert found(device="a", before=third.seq) == [first.id]
+        assert self.wait(self.part.find("another", ItemQuery())) == []
         assert self.wait(self.part.of_job("other", "job1")).states == {}
 
     # --- waiting and leaving ---
