@@ -17,6 +17,7 @@ from iotgw.delivery.backlog import Backlog
 from iotgw.delivery.flight import Flight
 from iotgw.delivery.losses import UNSURE, Range
 from iotgw.delivery.parking import Parking
+from iotgw.delivery.tries import shown
 
 FAR = ("dead", "dropped", "expired", "retrying", "queued", "inflight", "unknown", "delivered")
 """Delivery states. If a message has several outputs, the state that comes first here is shown."""
@@ -59,7 +60,8 @@ class Standing:
             if rows and rows[0].record.seq == seq:
                 row = rows[0]
                 state = DeliveryState(row.state).name.lower()
-                return Delivery(name, state, row.attempts, row.error or None, self._next_try(row))
+                tries = shown(row.tries, self._calendar)
+                return Delivery(name, state, row.attempts, row.error or None, self._next_try(row), tries)
             outcome = self._accounts.losses.outcome(seq)
             if outcome == UNSURE:
                 return Delivery(name, "unknown", 0, UNKNOWN)

@@ -29,6 +29,7 @@ PAGES = {
     "device-downlinks": "devices/kitchen?tab=downlinks",
     "device-settings": "devices/kitchen?tab=settings",
     "downlinks": "downlinks",
+    "downlinks-many": "downlinks?tab=many",
     "credentials": "credentials",
     "credential": "credentials/cellar",
     "events": "events",

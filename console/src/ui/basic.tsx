@@ -136,9 +136,9 @@ export function Notice({ kind = "info", children }: { kind?: "info" | "good" | "
 
 const LOOKS: Record<string, [string, IconName]> = {};
 const look = (kind: string, icon: IconName, states: string) => states.split(" ").forEach((state) => (LOOKS[state] = [kind, icon]));
-look("good", "check", "converted delivered running listening active connected done sent acknowledged ok good reporting released healthy");
-look("bad", "cross", "failed dead unavailable refused error lost silent rejected expired dropped");
-look("warn", "clock", "retrying queued waiting inflight quarantine deleting paused opening connecting pending held low");
+look("good", "check", "converted delivered running listening active connected done sent acknowledged successful ok good reporting released healthy");
+look("bad", "cross", "failed dead unavailable refused error lost silent rejected expired timeout dropped");
+look("warn", "clock", "retrying queued waiting inflight quarantine deleting paused opening connecting pending held low open");
 look("calm", "dot", "filtered received disabled cancelled unwatched idle unknown created changed deleted stopped superseded");
 
 export function State({ value, text }: { value: string; text?: string }) {

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from iotgw.core.model import DeliveryState, Kind, Parked, StoredUplink, TelemetryRecord, Uplink
+import msgspec
+
+from iotgw.core.model import DeliveryState, Kind, Parked, StoredUplink, TelemetryRecord, Try, Uplink
 from iotgw.core.times import DateMs
 
 UPLINK = "seq, tenant, datasource, received_ms, metadata, payload"
 """Columns of a `stored_uplink`."""
 RECORD = "seq, uplink, tenant, datasource, received_ms, kind, device_name, device_type, body"
 """Columns of a `telemetry_record`."""
-PARKED = f"state, attempts, next_try_ms, error, {RECORD}"
+PARKED = f"state, attempts, next_try_ms, error, tries, {RECORD}"
 """Columns of a `parked_delivery`."""
+_tries = msgspec.json.Decoder(tuple[Try, ...]).decode
 _KINDS = {kind.value: kind for kind in Kind}
 Row = tuple[Any, ...]
 Texts = Mapping[int, str]
@@ -36,6 +39,8 @@ def telemetry_record(row: Row, texts: Texts) -> TelemetryRecord:
 
 def parked_delivery(integration: str, row: Row, texts: Texts) -> Parked:
     """A delivery that is kept apart."""
-    state, attempts, next_try_ms, error = row[:4]
-    record = telemetry_record(row[4:], texts)
-    return Parked(integration, record, DeliveryState(state), attempts, next_try_ms, error.decode())
+    state, attempts, next_try_ms, error, tries = row[:5]
+    record = telemetry_record(row[5:], texts)
+    return Parked(
+        integration, record, DeliveryState(state), attempts, next_try_ms, error.decode(), _tries(tries) if tries else ()
+    )  # fmt: skip

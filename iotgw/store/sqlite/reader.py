@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from iotgw.core.errors import Unavailable
-from iotgw.core.model import DeliveryState, Parked, State, StoredUplink, TelemetryRecord
+from iotgw.core.model import DeliveryState, Parked, State, StoredUplink, TelemetryRecord, Try
 from iotgw.core.ports.journal import Flow, Held
 from iotgw.core.stream import WEIGHT
 from iotgw.core.times import DateMs, SteadyMs
@@ -41,11 +41,13 @@ class _ParkedRow(Struct, array_like=True, gc=False):
     next_try_ms: int
     error: str
     record: RecordRow
+    tries: str
 
 
 _uplinks = msgspec.json.Decoder(list[UplinkRow]).decode
 _records = msgspec.json.Decoder(list[RecordRow]).decode
 _parked = msgspec.json.Decoder(list[_ParkedRow]).decode
+_tries = msgspec.json.Decoder(tuple[Try, ...]).decode
 _held = msgspec.json.Decoder(list[tuple[int, int, int, int, tuple[str, ...]]]).decode
 _keys = msgspec.json.Decoder(list[tuple[str, int]]).decode
 
@@ -81,7 +83,7 @@ SELECT seq FROM (SELECT seq, sum(size) OVER (ORDER BY seq) AS weight FROM (
 WHERE weight >= ? LIMIT 1
 """
 _READ_PARKED = f"""
-SELECT json_group_array(json_array(state, attempts, next_try_ms, error, json_array({RECORD}))) FROM (
+SELECT json_group_array(json_array(state, attempts, next_try_ms, error, json_array({RECORD}), tries)) FROM (
     SELECT * FROM parked WHERE integration = ? AND {{condition}} LIMIT ?)
 """
 
@@ -303,7 +305,7 @@ class JournalReader:
         return [
             Parked(
                 integration, row.record.record(self._names.texts), DeliveryState(row.state), row.attempts,
-                row.next_try_ms, row.error,
+                row.next_try_ms, row.error, _tries(row.tries) if row.tries else (),
             )
             for row in _parked(text)
         ]  # fmt: skip
