@@ -19,6 +19,7 @@ PAGES = {
     "connect-target": "connect/target",
     "new-datasource": "connect/datasource?type=tcp",
     "new-integration": "connect/integration?type=http",
+    "new-preset": "connect/integration?preset=influxdb",
     "integrations": "integrations",
     "integration": "integrations/archive",
     "dead-letters": "integrations/billing?tab=dead",

@@ -4,6 +4,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { Problem } from "../core/api";
 import { duration, time, utc } from "../core/format";
 import type { Loaded } from "../core/load";
+import { tenant } from "../core/session";
+import { quoted } from "../core/shell";
 import { type Key, t, word } from "../texts";
 import { Icon, type IconName } from "./icons";
 
@@ -19,6 +21,7 @@ interface PageProps {
 
 export function Page({ title, lead, actions, command, back, wide, children }: PageProps) {
   const heading = useRef<HTMLHeadingElement>(null);
+  const whole = tenant.value && tenant.value !== "default" ? `${command} --tenant ${quoted(tenant.value)}` : (command ?? "");
   useEffect(() => {
     document.title = `${title} · iotgw`;
   }, [title]);
@@ -42,8 +45,8 @@ export function Page({ title, lead, actions, command, back, wide, children }: Pa
       {command && (
         <footer class="command">
           <span>{t("command.same")}</span>
-          <code>{command}</code>
-          <Copy text={command} />
+          <code>{whole}</code>
+          <Copy text={whole} />
         </footer>
       )}
     </article>
