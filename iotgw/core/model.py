@@ -259,7 +259,7 @@ class DeliveryState(enum.IntEnum):
     DROPPED = 6
 
 
-class Try(Struct, frozen=True, array_like=True, gc=False):
+class Attempt(Struct, frozen=True, array_like=True, gc=False):
     """A failed attempt of a delivery: its time in milliseconds of gateway time, and the beginning of what the target said."""
 
     at_ms: int
@@ -278,7 +278,7 @@ class Parked(Struct, frozen=True, gc=False):
     attempts: int
     next_try_ms: int
     error: str
-    tries: tuple[Try, ...] = ()
+    tries: tuple[Attempt, ...] = ()
 
 
 class Counters(Struct, frozen=True):
@@ -330,7 +330,7 @@ class Message(Struct, frozen=True):
     records: tuple[TelemetryRecord, ...]
 
 
-class FailedTry(Struct, frozen=True):
+class FailedAttempt(Struct, frozen=True):
     """A failed attempt of a delivery, as the API shows it: ``at`` is a date in milliseconds since 1970, ``answer`` the beginning of what the target said."""
 
     at: int
@@ -346,7 +346,7 @@ class Delivery(Struct, frozen=True, rename="camel"):
     attempts: int
     error: str | None
     next_try_at: int | None = None
-    tries: tuple[FailedTry, ...] = ()
+    tries: tuple[FailedAttempt, ...] = ()
 
 
 class Event(Struct, frozen=True, rename="camel", omit_defaults=True):

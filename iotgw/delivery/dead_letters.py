@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from iotgw.core.model import DeliveryState, Parked, TelemetryRecord, Try
+from iotgw.core.model import Attempt, DeliveryState, Parked, TelemetryRecord
 from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.specs import DeadLetterSpec
 from iotgw.core.times import DateMs, SteadyMs
@@ -67,7 +67,7 @@ class DeadLetters:
         """The oldest was received at this time or later; None when there is none. Milliseconds since 1970."""
         self._is_shedding = False
 
-    def bury(self, record: TelemetryRecord, attempts: int, error: str, tries: tuple[Try, ...]) -> None:
+    def bury(self, record: TelemetryRecord, attempts: int, error: str, tries: tuple[Attempt, ...]) -> None:
         """Give up a record that failed ``attempts`` times, the last time with ``error``. ``tries`` are those that are known."""
         self._accounts.bury(len(record.body))
         self._keep(record)

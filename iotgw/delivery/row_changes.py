@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iotgw.core.model import DeliveryState, Parked, TelemetryRecord, Try
+from iotgw.core.model import Attempt, DeliveryState, Parked, TelemetryRecord
 
 
 class RowChanges:
@@ -18,7 +18,7 @@ class RowChanges:
 
     def put(
         self, record: TelemetryRecord, state: DeliveryState, attempts: int, next_try_ms: int, error: str,
-        tries: tuple[Try, ...] = (),
+        tries: tuple[Attempt, ...] = (),
     ) -> None:  # fmt: skip
         """Add or change a row, even one that was to be deleted. ``next_try_ms`` is in milliseconds of gateway time, 0 for
         never."""

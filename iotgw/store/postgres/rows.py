@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from iotgw.core.model import DeliveryState, Kind, Parked, StoredUplink, TelemetryRecord, Try, Uplink
+from iotgw.core.model import Attempt, DeliveryState, Kind, Parked, StoredUplink, TelemetryRecord, Uplink
 from iotgw.core.times import DateMs
 
 UPLINK = "seq, tenant, datasource, received_ms, metadata, payload"
@@ -16,7 +16,7 @@ RECORD = "seq, uplink, tenant, datasource, received_ms, kind, device_name, devic
 """Columns of a `telemetry_record`."""
 PARKED = f"state, attempts, next_try_ms, error, tries, {RECORD}"
 """Columns of a `parked_delivery`."""
-_tries = msgspec.json.Decoder(tuple[Try, ...]).decode
+_tries = msgspec.json.Decoder(tuple[Attempt, ...]).decode
 _KINDS = {kind.value: kind for kind in Kind}
 Row = tuple[Any, ...]
 Texts = Mapping[int, str]

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from iotgw.core.errors import Unavailable
-from iotgw.core.model import DeliveryState, Parked, State, StoredUplink, TelemetryRecord, Try
+from iotgw.core.model import Attempt, DeliveryState, Parked, State, StoredUplink, TelemetryRecord
 from iotgw.core.ports.journal import Flow, Held
 from iotgw.core.stream import WEIGHT
 from iotgw.core.times import DateMs, SteadyMs
@@ -47,7 +47,7 @@ class _ParkedRow(Struct, array_like=True, gc=False):
 _uplinks = msgspec.json.Decoder(list[UplinkRow]).decode
 _records = msgspec.json.Decoder(list[RecordRow]).decode
 _parked = msgspec.json.Decoder(list[_ParkedRow]).decode
-_tries = msgspec.json.Decoder(tuple[Try, ...]).decode
+_tries = msgspec.json.Decoder(tuple[Attempt, ...]).decode
 _held = msgspec.json.Decoder(list[tuple[int, int, int, int, tuple[str, ...]]]).decode
 _keys = msgspec.json.Decoder(list[tuple[str, int]]).decode
 

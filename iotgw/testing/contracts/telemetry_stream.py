@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from iotgw.core.model import Counters, DeliveryState, Parked, Progress, TelemetryRecord, Try
+from iotgw.core.model import Attempt, Counters, DeliveryState, Parked, Progress, TelemetryRecord
 from iotgw.core.stream import StreamReader
 from iotgw.core.times import DateMs, SteadyMs
 from iotgw.testing.contracts.journal_world import JournalWorld, parked
@@ -21,7 +21,7 @@ class TelemetryStreamContract(JournalWorld):
         items = [
             replace(
                 parked(r1, DeliveryState.RETRYING, next_try_ms=5000),
-                tries=(Try(4000, "503: später"), Try(4500, "502")),
+                tries=(Attempt(4000, "503: später"), Attempt(4500, "502")),
             ),
             parked(r2, DeliveryState.RETRYING, attempts=0),
             parked(replace(r3, device_name="other"), DeliveryState.RETRYING, next_try_ms=3000),
@@ -63,7 +63,7 @@ class TelemetryStreamContract(JournalWorld):
 
     def test_parked_deliveries_change_and_go(self) -> None:
         items = self.some_parked()
-        changed = replace(items[0], attempts=2, next_try_ms=9000, error="503", tries=(Try(8000, "503"),))
+        changed = replace(items[0], attempts=2, next_try_ms=9000, error="503", tries=(Attempt(8000, "503"),))
         self.progress("int1", items[3].record.seq, [changed], [items[1].record.seq])
         assert self.wait(self.part.read_parked("int1", None, 0, 9)) == [changed, items[2], items[3]]
 
