@@ -1,4 +1,5 @@
 // One device: what it says now and said before, its messages, what waits for it, and how it proves itself.
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { del, get, part, patch, post, type Problem } from "../core/api";
 import { fromHex } from "../core/bytes";
@@ -170,7 +171,7 @@ function Downlinks({ name }: { name: string }) {
 }
 
 // A form for a downlink: bytes in hexadecimal, text, or what the downlink converter makes bytes of.
-export function Queue({ path, body, done }: { path: string; body: (downlink: Record<string, unknown>) => Record<string, unknown>; done: (made: any) => void }) {
+export function Queue({ path, body, done, children }: { path: string; body: (downlink: Record<string, unknown>) => Record<string, unknown>; done: (made: any) => void; children?: ComponentChildren }) {
   const [kind, setKind] = useState("hex");
   const [text, setText] = useState("");
   const [hours, setHours] = useState("168");
@@ -203,6 +204,7 @@ export function Queue({ path, body, done }: { path: string; body: (downlink: Rec
       <form class="downlink" onSubmit={send}>
         {problem && <Failed error={problem} />}
         {said && <Notice kind="good">{said}</Notice>}
+        {children}
         <div class="inline-fields">
           <Field label={t("downlink.as")}>
             <select value={kind} onChange={(event) => setKind(event.currentTarget.value)}>

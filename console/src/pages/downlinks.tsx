@@ -87,26 +87,27 @@ function Many() {
   const jobs = (found: Items<Job>) => found.items.filter((job) => job.kind.startsWith("downlink"));
   return (
     <>
-      <div class="inline-fields">
-        <Field label={t("downlinks.to")}>
-          <select value={to} onChange={(event) => setTo(event.currentTarget.value)}>
-            {(["devices", "group", "type", "datasource", "tag", "all"] as const).map((each) => (
-              <option key={each} value={each}>
-                {t(`downlinks.to.${each}`)}
-              </option>
-            ))}
-          </select>
-        </Field>
-        {to !== "all" && (
-          <Field label={t("downlinks.which")}>
-            <input value={which} onInput={(event) => setWhich(event.currentTarget.value)} spellcheck={false} />
+      <Queue path="/downlinks" body={body} done={(job: Job) => go(["jobs", job.id])}>
+        <div class="inline-fields">
+          <Field label={t("downlinks.to")}>
+            <select value={to} onChange={(event) => setTo(event.currentTarget.value)}>
+              {(["devices", "group", "type", "datasource", "tag", "all"] as const).map((each) => (
+                <option key={each} value={each}>
+                  {t(`downlinks.to.${each}`)}
+                </option>
+              ))}
+            </select>
           </Field>
-        )}
-        <Field label={t("downlinks.rate")}>
-          <input type="number" min="0.01" max="1000" step="any" value={rate} onInput={(event) => setRate(event.currentTarget.value)} />
-        </Field>
-      </div>
-      <Queue path="/downlinks" body={body} done={(job: Job) => go(["jobs", job.id])} />
+          {to !== "all" && (
+            <Field label={t("downlinks.which")}>
+              <input value={which} onInput={(event) => setWhich(event.currentTarget.value)} spellcheck={false} />
+            </Field>
+          )}
+          <Field label={t("downlinks.rate")}>
+            <input type="number" min="0.01" max="1000" step="any" value={rate} onInput={(event) => setRate(event.currentTarget.value)} />
+          </Field>
+        </div>
+      </Queue>
       <Panel load={load} flush title={t("downlinks.batches")} empty={(found) => !jobs(found).length && <Empty icon="downlinks" title={t("downlinks.nobatches")}>{t("downlinks.nobatches.hint")}</Empty>}>
         {(found) => (
           <List

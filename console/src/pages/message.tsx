@@ -145,11 +145,11 @@ function OneDelivery({ delivery }: { delivery: Delivery }) {
 function Tries({ delivery }: { delivery: Delivery }) {
   const first = delivery.attempts - delivery.tries.length + 1;
   return (
-    <ol class="tries" reversed start={delivery.attempts} aria-label={t("tries.latest")}>
+    <ol class="tries" aria-label={t("tries.latest")}>
       {delivery.tries
         .map((each, at) => (
-          <li key={first + at} value={first + at}>
-            <Time ms={each.at} /> <span class="error-text">{each.answer}</span>
+          <li key={first + at}>
+            <span class="dim number">{first + at}.</span> <Time ms={each.at} /> <span class="error-text">{each.answer}</span>
           </li>
         ))
         .reverse()}
