@@ -37,6 +37,7 @@ from iotgw.core.ports.intake import Severity
 from iotgw.core.ports.integrations import IIntegrationType
 from iotgw.core.ports.jobs import IJobKind
 from iotgw.core.ports.reactor import IReactor
+from iotgw.core.ports.usage import IUsageStore
 from iotgw.core.recorder import Recorder
 from iotgw.core.refusals import Doors
 from iotgw.core.shared import SharedResources
@@ -100,13 +101,12 @@ from iotgw.pipeline.sources import Sources
 from iotgw.store.backups import Backups
 from iotgw.store.certificate_ends import CertificateEnds
 from iotgw.store.certificates import CertificateDirectory
+from iotgw.store.devices import DeviceStateStore
 from iotgw.store.forgotten import ForgottenMessages
 from iotgw.store.journal import GroupCommitJournal
+from iotgw.store.kept import KeptStore
 from iotgw.store.registry import StoredRegistry
 from iotgw.store.sqlite.debug import DebugStore
-from iotgw.store.sqlite.devices import DeviceStore
-from iotgw.store.sqlite.kept import KeptRows
-from iotgw.store.sqlite.usage import UsageStore
 from iotgw.store.stored_files import FileStore
 
 DATASOURCES = (
@@ -150,12 +150,12 @@ class Gateway(Struct, frozen=True, kw_only=True):
     credentials: Credentials
     speakers: Speakers
     events: EventLog
-    devices: DeviceStore
+    devices: DeviceStateStore
     fleet: Fleet
     releases: Releases
     journal: GroupCommitJournal
     downlinks: DownlinkQueue
-    kept: KeptRows
+    kept: KeptStore
     converters: ConverterService
     delivery: DeliveryService
     integrations: RegisteredIntegrations
@@ -170,7 +170,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
     pause: Pause
     jobs: JobService
     files: FileStore
-    usage_store: UsageStore
+    usage_store: IUsageStore
     usage: UsageMeter
     rates: RateMeter
     debug_store: DebugStore
@@ -182,12 +182,11 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     """Every part of one gateway. Each gets only parts that were made before it, so none needs to be completed
     later."""
     store = settings.store
-    stored = storage(store, data_dir, reactor, calendar)
-    registry, journal = stored.registry, stored.journal
-    devices = DeviceStore(reactor, data_dir)
+    stored = storage(store, settings.usage.max_bytes, data_dir, reactor, calendar)
+    registry, journal, devices, kept = stored.registry, stored.journal, stored.devices, stored.kept
     credentials = Credentials(registry, calendar.now_ms)
     live = LiveFeed()
-    events = EventLog(data_dir / "events.db", reactor, tell=live.happened)
+    events = EventLog(stored.events, reactor, tell=live.happened)
     recorder = Recorder(events, calendar)
     sources = Sources()
     speakers = Speakers(devices, credentials, sources, registry)
@@ -226,7 +225,6 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
     )
     changed = partial(_downlink_changed, events, journal)
     downlinks = DownlinkQueue(stored.items, reach.encode, reach.find, changed, reactor, calendar, speakers)
-    kept = KeptRows(data_dir, reactor)
     certificates = CertificateDirectory(reactor, data_dir / settings.certificates)
     doors, sites, mounts = _served(settings, sources, recorder, reactor)
     coap_ports = CoapPorts(
@@ -245,8 +243,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         debug=debug, durable_at=latency.durable_at,
     )  # fmt: skip
     device_meter = DeviceMeter()
-    usage_store = UsageStore(data_dir, reactor, settings.usage.max_bytes)
-    usage = UsageMeter(usage_store, [sources, delivery, converters], device_meter, reactor, calendar)
+    usage = UsageMeter(stored.usage, [sources, delivery, converters], device_meter, reactor, calendar)
     rates = RateMeter([sources, delivery], live, reactor)
     pipeline = Pipeline(
         sources=sources, journal=journal, registry=registry, converters=converters, versions=versions,
@@ -259,9 +256,14 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         meter=device_meter, debug=debug, live=live,
     )  # fmt: skip
     releases = Releases(quarantine, fleet, journal, pipeline, recorder, reactor)
-    writers = [*stored.writers, kept.between_commits, usage_store.between_commits]
     backups = Backups(
-        reactor, data_dir, data_dir / store.backup_directory, writers, recorder, calendar, stored.elsewhere
+        reactor,
+        data_dir,
+        data_dir / store.backup_directory,
+        stored.writers,
+        recorder,
+        calendar,
+        stored.elsewhere,
     )
     backup_plans = plans_of(settings, data_dir, backups, kept, recorder, reactor, connector, calendar)
     pause = Pause(data_dir, delivery, downlinks, recorder)
@@ -286,7 +288,7 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         downlinks=downlinks, kept=kept, converters=converters, delivery=delivery,
         integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar, str(data_dir)),
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, certificates=certificates, backups=backups, backup_plans=backup_plans, pause=pause,
-        jobs=jobs, files=files, usage_store=usage_store, usage=usage, rates=rates, debug_store=debug_store, debug=debug, api=Parts(
+        jobs=jobs, files=files, usage_store=stored.usage, usage=usage, rates=rates, debug_store=debug_store, debug=debug, api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,
             delivery=delivery, devices=devices, fleet=fleet, own_converters=fleet, quarantine=quarantine, releases=releases, owners=speakers, events=events, datasource_types=datasource_types,
             integration_types=integration_types, target_presets=target_presets(), clock=reactor, downlinks=downlinks, departures=departures, backups=backups, backup_plans=backup_plans, pause=pause,

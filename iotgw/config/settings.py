@@ -36,8 +36,8 @@ class StoreSection(Section, frozen=True, kw_only=True):
     url: Annotated[
         str,
         Meta(
-            description="Empty: everything is in files of the data directory. `postgresql://iotgw@db1,db2/iotgw` puts the journal, the registry "
-            "and downlinks into PostgreSQL ([PostgreSQL](postgresql.md))."
+            description="Empty: everything is in files of the data directory. `postgresql://iotgw@db1,db2/iotgw` puts them "
+            "into PostgreSQL ([PostgreSQL](postgresql.md))."
         ),
     ] = ""
     password_file: Annotated[

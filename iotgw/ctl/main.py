@@ -57,6 +57,7 @@ MODULES = {
     "iotgw.app.check_command": ("check",),
     "iotgw.app.init_command": ("init",),
     "iotgw.app.restore_command": ("restore",),
+    "iotgw.app.store_command": ("store",),
 }
 """All modules that bring commands. A module is imported only if one of its commands was typed, so that no command waits for
 what another one needs."""

@@ -44,7 +44,7 @@ def test_every_command_of_a_page_runs(gateway, name, tmp_path):
     ran = subprocess.run(
         ["bash", "-x", "-c", script],
         check=False,
-        cwd=tmp_path if name in ("configuration.md", "limits.md") else ROOT,
+        cwd=tmp_path,
         env=environment,
         capture_output=True,
         text=True,

@@ -34,7 +34,6 @@ class Lwm2mDevice:
         "registration",
         "remote",
         "steps",
-        "told_at",
         "watches",
     )
 
@@ -46,8 +45,6 @@ class Lwm2mDevice:
         self.asked_at = float("-inf")
         """When it was asked for all that its profile names."""
         self.remote: Hashable | None = None
-        self.told_at: Hashable | None = None
-        """Where it was told the id of its registration."""
         self.port: CoapPort | None = None
         self.is_asked = False
         """Whether the first of its steps is under way."""

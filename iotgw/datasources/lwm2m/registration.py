@@ -37,7 +37,7 @@ class Lwm2mRegistration(Struct, frozen=True, omit_defaults=True):
 
     ``device`` is its name, ``proved`` what it has proved to be (empty: nothing) by a
     ``proof`` of ``psk`` or ``x509``. ``links`` are its objects as it sent them.
-    ``host`` and ``port`` are where it was last. ``tokens`` are those of its observations, in hexadecimal, by what is
+    ``host`` and ``port`` are where it was last, ``told`` is the host where it was told its id, unless that is the same. ``tokens`` are those of its observations, in hexadecimal, by what is
     observed. ``registered_ms`` is a date.
     """
 
@@ -54,8 +54,14 @@ class Lwm2mRegistration(Struct, frozen=True, omit_defaults=True):
     links: bytes = b""
     host: str = ""
     port: int = 0
+    told: str = ""
     registered_ms: int = 0
     tokens: dict[str, str] = {}
+
+    @property
+    def told_host(self) -> str:
+        """Where it was told its id: whoever names the id from there gets what is sent there."""
+        return self.told or self.host
 
     @property
     def objects(self) -> Objects:

@@ -157,7 +157,6 @@ class Registrations:
             self._remove(former)
         self._put(now)
         now.port, remote = at
-        now.told_at = remote
         now.heard = self._context.reactor.seconds()
         self.moved(now, remote)
         self._settle(now, "register", lambda answer: settled(now, answer))
@@ -181,10 +180,11 @@ class Registrations:
             links=before.links if links is None else self._same(links),
             host=where[0],
             port=where[1],
+            told="" if where[0] == before.told_host else before.told_host,
         )
         device.registration = after
         device.ends = self._context.reactor.seconds() + self._lives(after)
-        moved = structs.replace(before, host=after.host, port=after.port)
+        moved = structs.replace(before, host=after.host, port=after.port, told=after.told)
         if after != moved or self._settings.updates == "always":
             self._settle(device, "update", settled)
         elif after != before:

@@ -19,13 +19,8 @@ from iotgw.core.times import DateMs
 from iotgw.store.sqlite import damage
 from iotgw.store.sqlite.database import as_array
 from iotgw.store.sqlite.replaceable import ReplaceableDatabase
+from iotgw.store.usage_times import DAY_MS, DAYS, DEVICE_DAYS, HOUR_MS, HOURS
 
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
-HOURS = 40 * 24
-"""Hours of which the usage by hour is kept."""
-DAYS = 730
-DEVICE_DAYS = 40
 PIECE = 2_000
 """Devices of one statement."""
 STEPS = 50

@@ -1,18 +1,12 @@
-"""What is shared by all of a database's gateways passes the suites of any store of it."""
+"""What is shared by all of a database's gateways: what is PostgreSQL's own; the suites of any store are in tests/contract."""
 
 import pytest
 
 from iotgw.core.errors import Conflict, Unavailable
 from iotgw.store.postgres import schema
-from iotgw.store.postgres.downlinks import PostgresItems
 from iotgw.store.postgres.entries import PostgresEntries
 from iotgw.store.postgres.registry import PostgresRegistry
-from iotgw.testing.contracts import (
-    DeviceEntriesContract,
-    DownlinkStoreContract,
-    RegistryContract,
-    Threaded,
-)
+from iotgw.testing.contracts import Contract, Threaded
 
 pytestmark = pytest.mark.interop
 
@@ -30,12 +24,15 @@ class Database:
         return registry
 
 
-class TestPostgresRegistry(Database, Threaded, RegistryContract):
+class TestPostgresRegistry(Database, Threaded, Contract):
     def open(self):
         return self.registry()
 
     def close(self, registry):
         self.wait(registry.stop())
+
+    def create(self, name):
+        return self.wait(self.part.create("datasource", "default", name, {"type": "coap"}))
 
     def test_a_change_that_somebody_else_made_meanwhile_is_a_conflict(self):
         mine = self.create("a")
@@ -57,7 +54,7 @@ class TestPostgresRegistry(Database, Threaded, RegistryContract):
         assert [each.name for each in self.reopen().list("datasource")] == ["a", "b"]
 
 
-class TestPostgresEntries(Database, Threaded, DeviceEntriesContract):
+class TestPostgresEntries(Database, Threaded, Contract):
     def open(self):
         self.held = self.registry()
         return PostgresEntries(self.held)
@@ -70,13 +67,3 @@ class TestPostgresEntries(Database, Threaded, DeviceEntriesContract):
         self.wait(self.held.stop())
         self.raises(Unavailable, self.part.load)
         self._opened = None
-
-
-class TestPostgresItems(Database, Threaded, DownlinkStoreContract):
-    def open(self):
-        store = PostgresItems(self.address, self.clock)
-        self.wait(store.start())
-        return store
-
-    def close(self, store):
-        self.wait(store.stop())

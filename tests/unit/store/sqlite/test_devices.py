@@ -7,27 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import ensureDeferred
 
+from iotgw.store import devices as module
+from iotgw.store.device_state import MAX_KEYS, DeviceState
+from iotgw.store.devices import FLUSH_SECONDS
 from iotgw.store.sqlite import database as sqlite
-from iotgw.store.sqlite import devices as module
-from iotgw.store.sqlite.device import MAX_KEYS, DeviceState
 from iotgw.store.sqlite.device_rows import DeviceRows
-from iotgw.store.sqlite.devices import FLUSH_SECONDS, DeviceStore
-from iotgw.testing.contracts import DevicesContract, Threaded
+from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.testing.contracts.devices import seen as record
-
-
-class TestSqliteDevices(Threaded, DevicesContract):
-    @pytest.fixture(autouse=True)
-    def in_directory(self, tmp_path):
-        self.path = tmp_path
-
-    def open(self):
-        devices = DeviceStore(self.clock, self.path)
-        self.wait(devices.start())
-        return devices
-
-    def close(self, devices):
-        self.wait(devices.stop())
 
 
 class World:
