@@ -53,6 +53,7 @@ lock: $(VENV)/.dist
 	$(COMPILE) --constraint requirements.lock $(EXTRAS:%=--extra %) --output-file requirements-extras.lock
 
 soak: $(VENV)/.test $(VENV)/.soak large-peers
+	@tests/install-peers soak
 	$(PYTEST) -m soak --timeout=3600
 	$(MAKE) campaign
 	$(MAKE) attacks

@@ -19,6 +19,7 @@ from iotgw.delivery.backlog import Backlog
 from iotgw.delivery.flight import Flight
 from iotgw.delivery.losses import UNSURE, Range
 from iotgw.delivery.parking import Parking
+from iotgw.delivery.tries import shown
 
 FAR = ("dead", "dropped", "expired", "retrying", "queued", "inflight", "unknown", "delivered")
 """Delivery states. If a message has several outputs, the state that comes first here is shown."""
@@ -63,8 +64,9 @@ class Standing:
     def settled(self, seq: int, name: str, row: ParkedState | None) -> Delivery:
         """The delivery of a record that doesn't wait. ``name`` is the integration's current name, ``row`` what the journal has of it."""
         if row is not None:
+            tries = shown(row.tries, self._calendar)
             return Delivery(
-                name, row.state.name.lower(), row.attempts, row.error or None, self._next_try(row)
+                name, row.state.name.lower(), row.attempts, row.error or None, self._next_try(row), tries
             )
         outcome = self._accounts.losses.outcome(seq)
         if outcome is None:

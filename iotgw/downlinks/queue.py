@@ -25,7 +25,7 @@ from iotgw.core.downlink_item import Item, ItemState
 from iotgw.core.errors import Conflict, NotFound
 from iotgw.core.model import Became, Downlink
 from iotgw.core.ports.clock import ICalendar
-from iotgw.core.ports.downlinks import IDownlinkQueue, IDownlinks, IDownlinkStore, JobItems, Report
+from iotgw.core.ports.downlinks import IDownlinkQueue, IDownlinks, IDownlinkStore, ItemQuery, JobItems, Report
 from iotgw.core.ports.intake import Send
 from iotgw.core.ports.nodes import ILeases
 from iotgw.core.ports.speakers import ISpeakers
@@ -166,6 +166,10 @@ class DownlinkQueue:
         known = {item.id for item in waiting}
         past = await self._store.of_device(tenant, device, limit)
         return [*waiting, *(item for item in past if item.id not in known)][:limit]
+
+    async def find(self, tenant: str, query: ItemQuery) -> builtins.list[Item]:
+        """See `IDownlinkQueue.find`."""
+        return await self._store.find(tenant, query)
 
     def depth(self) -> int:
         """See `IDownlinkQueue.depth`."""

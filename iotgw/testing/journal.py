@@ -339,7 +339,7 @@ class MemoryJournal(MemoryAnswers):
         """See `ITelemetryStream.parked_among`."""
         return self._read(
             {
-                key: ParkedState(each.state, each.attempts, each.next_try_ms, each.error)
+                key: ParkedState(each.state, each.attempts, each.next_try_ms, each.error, each.tries)
                 for key, each in self.storage.parked.items()
                 if key[1] in wanted.get(key[0], ())
             }

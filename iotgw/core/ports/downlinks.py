@@ -99,6 +99,16 @@ class JobItems(Struct, frozen=True):
     items: list[Item]
 
 
+class ItemQuery(Struct, frozen=True):
+    """Which items of a tenant are looked for: those in one of ``states`` (none: in any), and of a ``device`` (empty: of all), as it was named
+    when they were queued. They come newest first; ``before`` is the ``seq`` behind which a list goes on, 0 for its beginning."""
+
+    states: tuple[ItemState, ...] = ()
+    device: str = ""
+    before: int = 0
+    limit: int = 100
+
+
 class IDownlinkQueue(Interface):
     """The queue as users see it. All returned values are durable."""
 
@@ -129,6 +139,9 @@ class IDownlinkQueue(Interface):
 
     async def list(tenant: str, device: str, limit: int = 100) -> builtins.list[Item]:
         """A device's items, newest first."""
+
+    async def find(tenant: str, query: ItemQuery) -> builtins.list[Item]:
+        """Items of a tenant's devices, newest first."""
 
     def depth() -> int:
         """How many items are open."""
@@ -178,3 +191,6 @@ class IDownlinkStore(Interface):
 
     def of_job(tenant: str, job: str, state: ItemState | None, after: int, limit: int) -> Deferred[JobItems]:
         """See `IDownlinkQueue.of_job`."""
+
+    def find(tenant: str, query: ItemQuery) -> Deferred[list[Item]]:
+        """See `IDownlinkQueue.find`."""

@@ -78,8 +78,8 @@ _OF_PARTITION = (
     ("integration", "id cursor counters", ""),
     (
         "parked",
-        f"integration seq state attempts next_try_ms error {_RECORD}",
-        "error device_name device_type",
+        f"integration seq state attempts next_try_ms error {_RECORD} tries",
+        "error device_name device_type tries",
     ),
     ("mark", "at_ms uplink telemetry", ""),
     ("epoch", "name uplink telemetry", ""),

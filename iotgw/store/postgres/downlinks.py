@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -180,10 +181,17 @@ class PostgresItems(ItemStore):
             "WHERE tenant = %s AND network = %s AND network <> '' ORDER BY seq DESC LIMIT 1", tenant, network.encode()
         )  # fmt: skip
 
-    def _of_device(self, tenant: str, device: str, limit: int) -> list[Item]:
+    def _of_device(
+        self, tenant: str, device: str, states: Sequence[ItemState], before: int, limit: int
+    ) -> list[Item]:
         return self._read(
-            "WHERE tenant = %s AND device = %s ORDER BY seq DESC LIMIT %s", tenant, device.encode(), limit
-        )
+            "WHERE tenant = %s AND device = %s AND seq < %s AND state = ANY(%s::text[]) ORDER BY seq DESC LIMIT %s",
+            tenant, device.encode(), before, [state.value for state in states], limit,
+        )  # fmt: skip
+
+    def _in_state(self, tenant: str, state: ItemState, before: int, limit: int) -> list[Item]:
+        where = "WHERE tenant = %s AND state = %s AND seq < %s ORDER BY seq DESC LIMIT %s"
+        return self._read(where, tenant, state.value, before, limit)
 
     def _of_job(self, tenant: str, job: str, state: ItemState | None, after: int, limit: int) -> JobItems:
         counts = self._rows(

@@ -22,6 +22,7 @@ from iotgw.store.postgres.rows import (
     RECORD,
     UPLINK,
     Row,
+    latest_tries,
     parked_delivery,
     stored_uplink,
     telemetry_record,
@@ -38,7 +39,7 @@ WHERE weight < %(most)s ORDER BY seq"""
 _HELD = """SELECT o.seq, u.tenant, u.datasource, u.received_ms, o.error FROM outcome o JOIN uplink u ON u.part = o.part AND u.seq = o.seq
 WHERE o.part = %(part)s AND o.error IS NOT NULL AND o.state <> 3 AND o.seq > %(after)s ORDER BY o.seq LIMIT %(limit)s"""
 
-_AMONG = """SELECT integration, seq, state, attempts, next_try_ms, error
+_AMONG = """SELECT integration, seq, state, attempts, next_try_ms, error, tries
 FROM unnest(%(integrations)s::int[], %(positions)s::bigint[]) AS wanted(integration, seq) JOIN parked USING (integration, seq)
 WHERE part = %(part)s"""
 
@@ -142,8 +143,10 @@ class PartitionReader:
             _AMONG, integrations=[pair[0] for pair in pairs], positions=[pair[1] for pair in pairs]
         )
         return {
-            (numbers[number], seq): ParkedState(DeliveryState(state), attempts, next_try_ms, error.decode())
-            for number, seq, state, attempts, next_try_ms, error in rows
+            (numbers[number], seq): ParkedState(
+                DeliveryState(state), attempts, next_try_ms, error.decode(), latest_tries(tries)
+            )
+            for number, seq, state, attempts, next_try_ms, error, tries in rows
         }
 
     def behind(self, integration: str, device: str, after: int, limit: int) -> list[Parked]:

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from iotgw.core.errors import Unavailable
-from iotgw.core.model import DeliveryState, Parked, ParkedState, State, StoredUplink, TelemetryRecord
+from iotgw.core.model import Attempt, DeliveryState, Parked, ParkedState, State, StoredUplink, TelemetryRecord
 from iotgw.core.ports.journal import Flow, Held
 from iotgw.core.stream import WEIGHT
 from iotgw.core.times import DateMs, SteadyMs
@@ -41,13 +41,15 @@ class _ParkedRow(Struct, array_like=True, gc=False):
     next_try_ms: int
     error: str
     record: RecordRow
+    tries: str
 
 
 _uplinks = msgspec.json.Decoder(list[UplinkRow]).decode
 _records = msgspec.json.Decoder(list[RecordRow]).decode
 _parked = msgspec.json.Decoder(list[_ParkedRow]).decode
+_tries = msgspec.json.Decoder(tuple[Attempt, ...]).decode
 _held = msgspec.json.Decoder(list[tuple[int, int, int, int, tuple[str, ...]]]).decode
-_among = msgspec.json.Decoder(list[tuple[int, int, int, int, int, str]]).decode
+_among = msgspec.json.Decoder(list[tuple[int, int, int, int, int, str, str]]).decode
 _keys = msgspec.json.Decoder(list[tuple[str, int]]).decode
 
 _READ_UPLINKS = f"""
@@ -82,13 +84,13 @@ SELECT seq FROM (SELECT seq, sum(size) OVER (ORDER BY seq) AS weight FROM (
 WHERE weight >= ? LIMIT 1
 """
 _READ_PARKED = f"""
-SELECT json_group_array(json_array(state, attempts, next_try_ms, error, json_array({RECORD}))) FROM (
+SELECT json_group_array(json_array(state, attempts, next_try_ms, error, json_array({RECORD}), tries)) FROM (
     SELECT * FROM parked WHERE integration = ? AND {{condition}} LIMIT ?)
 """
 
 
 _READ_AMONG = """
-SELECT json_group_array(json_array(integration, seq, state, attempts, next_try_ms, error)) FROM (
+SELECT json_group_array(json_array(integration, seq, state, attempts, next_try_ms, error, tries)) FROM (
     SELECT parked.* FROM json_each(?) AS wanted CROSS JOIN json_each(wanted.value, '$[1]') AS position
     CROSS JOIN parked ON integration = json_extract(wanted.value, '$[0]') AND seq = position.value)
 """
@@ -216,8 +218,12 @@ class JournalReader:
         numbers = {self._number(each): each for each in wanted}
         pairs = as_array([[number, wanted[each]] for number, each in numbers.items()])
         return {
-            (numbers[number], seq): ParkedState(DeliveryState(state), attempts, next_try_ms, error)
-            for number, seq, state, attempts, next_try_ms, error in _among(self._one(_READ_AMONG, pairs))
+            (numbers[number], seq): ParkedState(
+                DeliveryState(state), attempts, next_try_ms, error, _tries(tries) if tries else ()
+            )
+            for number, seq, state, attempts, next_try_ms, error, tries in _among(
+                self._one(_READ_AMONG, pairs)
+            )
         }
 
     def behind(self, integration: str, device: str, after: int, limit: int) -> list[Parked]:
@@ -334,7 +340,7 @@ class JournalReader:
         return [
             Parked(
                 integration, row.record.record(self._names.texts), DeliveryState(row.state), row.attempts,
-                row.next_try_ms, row.error,
+                row.next_try_ms, row.error, _tries(row.tries) if row.tries else (),
             )
             for row in _parked(text)
         ]  # fmt: skip
