@@ -131,8 +131,8 @@ class FlowMaker:
         departures = Departures(registry, recorder, reactor, self._partitions.is_last(part))
         sources = Sources()
         delivery = DeliveryService(
-            journal, api.integration_types, reactor, gateway.events, gateway.pipeline.datasource_name, gateway.downlinks.push,
-            registry.unseal, str(directory), None, store.max_bytes, calendar, registry.seal,
+            journal, api.integration_types, reactor, gateway.events, partial(registry.name_of, "datasource"),
+            gateway.downlinks.push, registry.unseal, str(directory), None, store.max_bytes, calendar, registry.seal,
         )  # fmt: skip
         quarantine = Quarantine(gateway.fleet, recorder)
         pipeline = Pipeline(

@@ -246,7 +246,7 @@ def build(
     latency = Latency(reactor, calendar)
     debug = DebugLog(debug_store, lambda: journal.epochs, recorder, reactor, calendar)
     delivery = DeliveryService(
-        journal, integration_types, reactor, events, sources.name, downlinks.push, registry.unseal, str(data_dir),
+        journal, integration_types, reactor, events, partial(registry.name_of, "datasource"), downlinks.push, registry.unseal, str(data_dir),
         trace, store.max_bytes, calendar, registry.seal,
         debug=debug, durable_at=latency.durable_at,
     )  # fmt: skip

@@ -47,6 +47,10 @@ class LentRegistry:
         """See `IRegistry.get`."""
         return self._registry.get(kind, id_or_name, tenant)
 
+    def name_of(self, kind: str, id: str) -> str:
+        """See `IRegistry.name_of`."""
+        return self._registry.name_of(kind, id)
+
     def create(self, kind: str, tenant: str, name: str, body: dict[str, Any]) -> Deferred[Resource]:
         """See `IRegistry.create`."""
         return self._registry.create(kind, tenant, name, body)

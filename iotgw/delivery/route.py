@@ -35,19 +35,15 @@ def route(
     """A predicate for the records of ``tenant`` that the route lets through.
 
     Datasources are given by id or by name, device types and device names by shell-style patterns.
-    ``datasource_name`` maps a datasource's id to its name."""
+    ``datasource_name`` maps a datasource's id to its present name; it is asked each time, as names change."""
     sources = frozenset(spec.datasources)
     of_type, of_name = _pattern(spec.device_types), _pattern(spec.device_names)
     telemetry, attributes = "telemetry" in spec.wants, "attributes" in spec.wants
     events = "events" in spec.wants
     whole = telemetry and attributes
-    known: dict[str, bool] = {}
 
     def from_source(datasource: str) -> bool:
-        wanted = known.get(datasource)
-        if wanted is None:
-            wanted = known[datasource] = datasource in sources or datasource_name(datasource) in sources
-        return wanted
+        return datasource in sources or datasource_name(datasource) in sources
 
     def match_all(record: TelemetryRecord) -> bool:
         return record.tenant == tenant and (events or record.kind is not EVENT)

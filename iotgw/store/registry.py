@@ -147,6 +147,11 @@ class StoredRegistry:
             return next(iter(named.values()))
         raise NotFound(f"there is no {kind} {id_or_name!r}")
 
+    def name_of(self, kind: str, id: str) -> str:
+        """See `IRegistry.name_of`."""
+        found = self._by_id.get(kind, {}).get(id)
+        return found.name if found is not None else id
+
     def watch(self, kind: str, callback: Watcher) -> None:
         """See `IRegistry.watch`."""
         self._watchers.setdefault(kind, []).append(callback)

@@ -47,6 +47,11 @@ class MemoryRegistry:
             raise NotFound(f"there is no {kind} {id_or_name!r}")
         return named[0]
 
+    def name_of(self, kind: str, id: str) -> str:
+        """See `IRegistry.name_of`."""
+        found = self._all.get((kind, id))
+        return found.name if found is not None else id
+
     def create(self, kind: str, tenant: str, name: str, body: dict[str, Any]) -> Deferred[Resource]:
         """See `IRegistry.create`."""
         if self._is_taken(kind, tenant, name):

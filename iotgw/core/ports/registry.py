@@ -24,6 +24,9 @@ class IRegistry(Interface):
     def get(kind: str, id_or_name: str, tenant: str | None = None) -> Resource:
         """One of them; raises NotFound."""
 
+    def name_of(kind: str, id: str) -> str:
+        """The name of a resource, also of one that is being deleted; its id where there is none."""
+
     def create(kind: str, tenant: str, name: str, body: dict[str, Any]) -> Deferred[Resource]:
         """The new resource; fails with Conflict when the name is taken."""
 

@@ -37,6 +37,14 @@ class RegistryContract(Contract[IRegistry]):
         assert self.part.get("datasource", made.id) == self.part.get("datasource", "a", "default") == made
         self.raises(NotFound, lambda: self.part.get("integration", "a"))
 
+    def test_the_name_of_a_resource_is_known_until_it_is_deleted(self) -> None:
+        made = self.create("a")
+        assert self.part.name_of("datasource", made.id) == "a"
+        self.wait(self.part.retire("datasource", made.id, Deletion("drain")))
+        assert self.reopen().name_of("datasource", made.id) == "a"
+        self.wait(self.part.delete("datasource", made.id))
+        assert self.part.name_of("datasource", made.id) == made.id
+
     def test_resources_outlast_a_restart(self) -> None:
         made = self.create("a")
         self.clock.advance(5)
