@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -80,10 +80,12 @@ class MessageViews:
         self._pipeline = pipeline
         self._delivery = delivery
 
-    async def deliveries(self, messages: Sequence[Message]) -> list[list[Delivery]]:
-        """What became of each message at each integration; nothing where that can't be told."""
+    async def deliveries(
+        self, messages: Sequence[Message], ids: Collection[str] | None = None
+    ) -> list[list[Delivery]]:
+        """What became of each message at each integration, or at these; nothing where that can't be told."""
         try:
-            return list(await self._delivery.deliveries(messages))
+            return list(await self._delivery.deliveries(messages, ids))
         except IotgwError:
             return [[] for _ in messages]
 

@@ -118,14 +118,10 @@ class MessageRoutes:
         older = self._journal.epochs.message_id(found.next) if found.next else None
         if rows:
             return MessageRows(
-                [self._views.row(each) for each, _ in found.messages], older, found.looked_back_to
+                [self._views.row(each) for each in found.messages], older, found.looked_back_to
             )
-        unknown = [message for message, deliveries in found.messages if deliveries is None]
-        looked_up = iter(await self._views.deliveries(unknown))
-        items = [
-            self._views.of(message, next(looked_up) if deliveries is None else deliveries)
-            for message, deliveries in found.messages
-        ]
+        deliveries = await self._views.deliveries(found.messages)
+        items = list(map(self._views.of, found.messages, deliveries))
         return MessagePage(items, older, found.looked_back_to)
 
     async def read(self, call: Call, id: str) -> MessageView:

@@ -62,8 +62,9 @@ class RegisteredIntegrations:
         started."""
         self._registry.watch("integration", self._changed)
         known = self._registry.list("integration")
-        for resource in known:
-            await self._apply(resource)
+        # All at once: each waits for the disk before it reads what waits for it.
+        for applied in [ensureDeferred(self._apply(resource)) for resource in known]:
+            await applied
         self._tidy()
         for id, count in self._delivery.drop_others({resource.id for resource in known}).items():
             self._recorder.note(

@@ -106,10 +106,8 @@ class Backlog:
         stream. Then they need not be fed: they are behind it."""
         if self._knows or self._counting or not (self._begun and self._reader.is_at_rest):
             return False
-        match = self._match
-        for record in records:
-            if match(record):
-                return False
+        if any(map(self._match, records)):
+            return False
         self._fed = self.taken = last = records[-1].seq
         self._accounts.pass_over(last)
         self._reader.pass_by(last)

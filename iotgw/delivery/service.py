@@ -199,9 +199,14 @@ class DeliveryService(UplinkListener):
         self._targets.build("", "check", "", spec)
         self._store.check(spec)
 
-    def deliveries(self, messages: Sequence[Message]) -> Deferred[list[list[Delivery]]]:
+    def deliveries(
+        self, messages: Sequence[Message], ids: Collection[str] | None = None
+    ) -> Deferred[list[list[Delivery]]]:
         """See `IDeliveries.deliveries`."""
-        return Deferred.fromCoroutine(self._standings.of(messages, self._outboxes.now()))
+        running = self._outboxes.now()
+        if ids is not None:
+            running = {id: running[id] for id in ids if id in running}
+        return Deferred.fromCoroutine(self._standings.of(messages, running))
 
     def narrowed(self, query: MessageQuery, state: str, ids: Sequence[str]) -> MessageQuery:
         """See `IDeliveries.narrowed`."""

@@ -98,12 +98,11 @@ class Fleet(UplinkListener):
 
     async def start(self) -> None:
         """Load what is stored, and go on watching. The registry, the devices' states and the owners have started."""
-        seen = {
-            (tenant, name): (type_, last_ms) for tenant, name, type_, last_ms in await self._devices.seen()
-        }
         self._entries.watch(lambda saved, gone: ensureDeferred(self._follow(saved, gone)))
+        loading = self._entries.load()  # in another thread than the states
+        seen = {(tenant, name): (type_, at_ms) for tenant, name, type_, at_ms in await self._devices.seen()}
         by_tenant: dict[str, builtins.list[DeviceEntry]] = {}
-        for entry in await self._entries.load():
+        for entry in await loading:
             by_tenant.setdefault(entry.tenant, []).append(entry)
         for tenant, entries in by_tenant.items():
             self._roster(tenant).load(with_types(entries, seen))

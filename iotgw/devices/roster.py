@@ -148,9 +148,10 @@ class Roster:
         """Names in order, names > ``after``. ``owned`` tells the devices of a datasource, ``troubled`` those with a trouble."""
         is_meant = self._condition(wanted)
         few = self._few(wanted, owned, troubled)
+        are_many = few is None or len(few) > len(self.members) // 8
         found: list[str] = []
-        for name in self._names(after, wanted) if few is None else sorted(few):
-            if name > after and is_meant(name):
+        for name in self._names(after, wanted) if few is None or are_many else sorted(few):
+            if name > after and (few is None or name in few) and is_meant(name):
                 found.append(name)
                 if len(found) == limit:
                     break
