@@ -1,10 +1,8 @@
-"""The devices as operators know them: in memory to be found, written through to where it lasts, and watched.
+"""The devices as operators know them: in memory to be found, written through to where it lasts, and watched. A message costs one look
+into a dict here.
 
-A device that sends something and has no entry gets one.
-Such entries are written behind, some at a time: if the process ends before, the device's next message makes it again. What
-an operator saves is written before he is told so.
-
-A message costs one look into a dict here.
+A device that sends something and has no entry gets one. Such entries are written behind, some at a time: if the process ends before, the
+device's next message makes it again. What an operator saves is written before he is told so.
 """
 
 from __future__ import annotations

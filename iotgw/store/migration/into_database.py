@@ -93,7 +93,7 @@ def _check_key(connection: Connection, file: Path) -> None:
         )
 
 
-def _copy(connection: Connection, data_dir: Path, files: list[str], home: names.Named) -> dict[str, int]:
+def _copy(connection: Connection, data_dir: Path, files: list[str], home: names.NodeName) -> dict[str, int]:
     done: dict[str, int] = {}
     copies = [copy for copy in into_database(home.part, home.name, clock_of(home.part)) if copy.file in files]
     with connection.transaction():

@@ -12,7 +12,7 @@ from iotgw.store.postgres.connection import Connection
 LONGEST = 63
 
 
-class Named(Struct, frozen=True):
+class NodeName(Struct, frozen=True):
     """A node's name, and its partition; 0 for a node that is new."""
 
     name: str
@@ -27,7 +27,7 @@ def check(name: str) -> None:
         )  # fmt: skip
 
 
-def named(connection: Connection, wanted: str, machine: str) -> Named:
+def named(connection: Connection, wanted: str, machine: str) -> NodeName:
     """Who a process is that is called ``wanted``. Without a name it is called as its machine, except where the database has one node alone, of
     another name: then it is that one, as a machine that replaces a lost one."""
     rows = connection.execute("SELECT name, part FROM node").fetchall()
@@ -35,10 +35,10 @@ def named(connection: Connection, wanted: str, machine: str) -> Named:
     if not wanted and len(known) == 1 and machine not in known:
         (wanted,) = known
     name = wanted or machine
-    return Named(name, known.get(name, 0))
+    return NodeName(name, known.get(name, 0))
 
 
-def join(connection: Connection, wanted: str, machine: str) -> Named:
+def join(connection: Connection, wanted: str, machine: str) -> NodeName:
     """As `named`; a new node is noted, with a partition of its own. A partition from before nodes had names is the first one's."""
     with connection.transaction():
         connection.execute("LOCK TABLE node IN EXCLUSIVE MODE")
@@ -49,5 +49,5 @@ def join(connection: Connection, wanted: str, machine: str) -> Named:
                 (found.name,),
             ).fetchone()
             assert row is not None
-            found = Named(found.name, row[0])
+            found = NodeName(found.name, row[0])
     return found

@@ -26,11 +26,11 @@ def connection(address):
 
 
 def test_a_node_without_a_name_is_called_as_its_machine_or_is_the_only_one(connection):
-    assert names.join(connection, "", "m1") == names.Named("m1", 1)
-    assert names.join(connection, "", "m2") == names.Named("m1", 1)  # a machine that replaces a lost one
-    assert names.join(connection, "b", "m2") == names.Named("b", 2)
-    assert names.join(connection, "", "m3") == names.Named("m3", 3)
-    assert names.join(connection, "", "m1") == names.Named("m1", 1)
+    assert names.join(connection, "", "m1") == names.NodeName("m1", 1)
+    assert names.join(connection, "", "m2") == names.NodeName("m1", 1)  # a machine that replaces a lost one
+    assert names.join(connection, "b", "m2") == names.NodeName("b", 2)
+    assert names.join(connection, "", "m3") == names.NodeName("m3", 3)
+    assert names.join(connection, "", "m1") == names.NodeName("m1", 1)
 
 
 def test_nodes_that_come_at_once_get_a_partition_each(address, connection):
