@@ -44,8 +44,7 @@ from iotgw.devices.watching import Tell
 FLUSH = 1.0
 """Seconds after which devices that were created by their messages are written."""
 MOST = 250_000
-"""Devices of a tenant that are created by their messages. Further ones get no entry, so that a stranger who makes names up can't
-fill the memory."""
+"""Devices of a tenant that are created by their messages. Further ones get no entry: made-up names can't fill the memory."""
 LEARNED = "fleet-learned"
 """Kind of a mark in the registry: the devices that were known before there were entries have got theirs."""
 _NOBODY = Roster()
