@@ -45,7 +45,9 @@ def test_a_gateway_moves_into_a_database_and_back(tmp_path):
         ids = []
         with gateway.start():
             gateway.create("datasources", name="http", type="http", routingKey="key", converter="json")
-            gateway.create("integrations", name="out", type="http", configuration={"url": sink.url})
+            gateway.create(
+                "integrations", name="out", type="http", configuration={"url": sink.url}, retry={"initial": 0.1, "cap": 0.5}
+            )  # fmt: skip
             ids += [post(gateway, 1), post(gateway, 2)]
             wait_until(lambda: arrived(sink) == [1, 2], what="the first two")
             sink.stop()
