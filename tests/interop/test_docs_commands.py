@@ -41,6 +41,7 @@ def test_every_command_of_a_page_runs(gateway, name, tmp_path):
         "IOTGW_URL": gateway.url,
         "IOTGW_TOKEN": gateway.token,
     }
+    (tmp_path / "etc").symlink_to(ROOT / "etc")
     ran = subprocess.run(
         ["bash", "-x", "-c", script],
         check=False,

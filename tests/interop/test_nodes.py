@@ -133,7 +133,9 @@ def test_a_node_that_stands_still_beyond_its_lease_writes_nothing_more_and_ends(
         with Posting(a) as to_a, Posting(b, "other") as to_b:
             more(to_a, to_b)
             a.child.send_signal(signal.SIGSTOP)
-            wait_until(lambda: cluster.owner(1) == "b", 60, what="the standing node's partition to be adopted")
+            wait_until(
+                lambda: cluster.owner(1) == "b", 60, what="the standing node's partition to be adopted"
+            )
             stored = cluster.asked("SELECT max(seq) FROM iotgw.uplink WHERE part = 1")
             more(to_b)
             a.child.send_signal(signal.SIGCONT)
