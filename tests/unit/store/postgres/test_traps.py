@@ -90,10 +90,12 @@ def test_a_cancelled_wait_for_the_standby_is_no_success(world, postgres):
         wait_until(lambda: world.asked("SHOW synchronous_standby_names") == [("nobody",)])
         world.append(b"x")
         waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = current_database()"
-        world.until(lambda: world.asked(waits) == [(1,)])
+        wait_until(lambda: world.clock.advance(0) or world.asked(waits) == [(1,)])
         assert world.asked("SELECT count(*) FROM iotgw.uplink") == [(1,)]  # committed, not yet visible
         world.writers("pg_cancel_backend")
-        world.until(lambda: world.asked("SELECT count(*) FROM iotgw.uplink") == [(2,)])
+        wait_until(
+            lambda: world.clock.advance(0) or world.asked("SELECT count(*) FROM iotgw.uplink") == [(2,)]
+        )
         world.until(
             lambda: world.asked(waits) == [(1,)]
         )  # the commit that has to be replicated before it counts
@@ -107,7 +109,7 @@ def test_a_journal_stops_although_its_standby_stands_still(world, postgres):
         wait_until(lambda: world.asked("SHOW synchronous_standby_names") == [("nobody",)])
         world.append(b"x")
         waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = current_database()"
-        world.until(lambda: world.asked(waits) == [(1,)])
+        wait_until(lambda: world.clock.advance(0) or world.asked(waits) == [(1,)])
         for _ in range(4):
             world.advanced()
         assert not world.part.room
@@ -127,10 +129,12 @@ def test_a_commit_whose_answer_was_lost_counts_once(world, postgres):
         outcome = Outcome(seq, State.CONVERTED, "c/1", (output(),), received_ms=DateMs(1))
         world.part.settle("ds1", seq, [outcome])
         waits = "SELECT min(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = current_database()"
-        world.until(lambda: world.asked(waits) != [(None,)])
+        wait_until(lambda: world.clock.advance(0) or world.asked(waits) != [(None,)])
         before = world.asked(waits)
         world.writers("pg_terminate_backend")
-        world.until(lambda: world.asked(waits) not in ([(None,)], before))  # another session, which knows
+        wait_until(
+            lambda: world.clock.advance(0) or world.asked(waits) not in ([(None,)], before)
+        )  # another session, which knows
         assert world.listener.outcomes == []
     world.until(lambda: world.listener.outcomes)
     assert world.listener.outcomes == [outcome]
