@@ -53,6 +53,7 @@ lock: $(VENV)/.dist
 	$(COMPILE) --constraint requirements.lock $(EXTRAS:%=--extra %) --output-file requirements-extras.lock
 
 soak: $(VENV)/.test $(VENV)/.soak large-peers
+	@tests/install-peers soak
 	$(PYTEST) -m soak --timeout=3600
 	$(MAKE) campaign
 	$(MAKE) attacks
@@ -130,10 +131,14 @@ profile: $(VENV)/.bench
 	$(BIN)/python benchmarks/flame.py
 
 # the tables that are made from the code, then the pages as a site in site/, links and anchors checked
-docs: $(VENV)/.run $(VENV)/.docs
+docs: $(VENV)/.run $(VENV)/.docs docs/site/_static/mermaid
 	$(BIN)/python -m iotgw.ctl.settings_tables docs
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -c docs/site . site
 	@echo "Open site/index.html"
+
+docs/site/_static/mermaid: docs/site/fetch_mermaid.py $(VENV)/bin/python
+	@$(BIN)/python docs/site/fetch_mermaid.py
+	@touch $@
 
 # a manual page for each command of iotgwctl: man -l man/iotgwctl.1
 man: $(VENV)/.run

@@ -1,45 +1,50 @@
 """What it costs to look into a long history while devices send: each list and filter, its first page.
 
-    python benchmarks/history.py [--messages 1000000] [--rate 2000] [--rounds 100] [--devices 1000] [--definitions 0] [--keep DIR] [query …]
+    python benchmarks/history.py [--messages 1000000] [--devices 100000] [--definitions 1000] [--rate 2000] [--rounds 100] [--keep DIR] [query …]
 
-A gateway runs on a journal of so many messages of seven days, of a thousand devices, of which one in fifty failed, and with so many definitions. `coapload` sends so many
-uplinks a second meanwhile, and they are converted. For each query, the table has the time that its first page takes over HTTP (50th and
-99th percentile, and the longest), how far the page looked back, and the longest that `/health/live` took meanwhile: what the reactor
-was busy with at once. The first line is without any query. With ``--keep``, the journal stays in that directory, and is used again.
+A gateway runs on a journal of so many messages of seven days, of so many devices, of which one in fifty failed, with an entry for each device
+and so many definitions. `coapload` sends so many uplinks a second meanwhile, and they are converted into readings of 50,000 of these devices.
+For each query, the table has the time that its first page takes over HTTP (50th and 99th percentile, and the longest), how far the page looked back,
+and the longest that `/health/live` took meanwhile: what the reactor was busy with at once. The first line is without any query. Then come the time from
+the start until the gateway was ready, and its memory. With ``--keep``, all of it stays in that directory and is used again, with what was sent added.
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from harness.gateway import Gateway
+from harness.fleet import SENDERS, filled, named, paths, script
 from harness.history import DAYS
 from harness.looking import define, look, sending, span, started, weigh
 from harness.processes import free_port
 
 DATASOURCES = [f"ds{number}" for number in range(10)]
+SETTINGS = "[store]\nmax-bytes = 100000000000\nmax-age = 5184000.0\n"
+"""Nothing of the journal is trimmed."""
 
 
 def queries(end_ms):
     """The queries by name."""
     day = 86_400_000
     window = f"since={end_ms - 3 * day}&until={end_ms - 2 * day}"
-    device = "SN-000007"
+    device = named(7)
     return {
         "all": "/messages",
         "rows": "/messages?view=row",
         "datasource": "/messages?datasource=ds3",
         "device": f"/messages?device={device}",
-        "device, none such": "/messages?device=SN-none",
+        "device, none such": "/messages?device=none",
         "failed": "/messages?state=failed",
         "filtered": "/messages?outcome=filtered",
         "received": "/messages?state=received",
@@ -83,47 +88,50 @@ def looked_back(end_ms):
     return far
 
 
+def prepared(folder, arguments):
+    """Make what is looked at: the gateway's definitions, its devices, and the journal. The port of the devices that send."""
+    gateway, _ = started(folder, SETTINGS)
+    gateway.converter("bench", script(arguments.devices))
+    port = free_port()
+    gateway.coap(port)
+    define(gateway, arguments.definitions)
+    target = {"url": f"http://127.0.0.1:{free_port()}/"}
+    body = {"name": "out", "type": "http", "configuration": target, "enabled": False}
+    integration = gateway.api("POST", "/integrations", body)["id"]
+    gateway.stop()
+    for left in gateway.data.glob("journal.db*"):
+        left.unlink()
+    end = began = time.time() - 60
+    make(gateway.data, arguments.messages, arguments.devices, integration, end)
+    print(f"{arguments.messages:,} messages of {DAYS} days made in {time.time() - 60 - began:.0f} s")
+    with closing(sqlite3.connect(gateway.data / "journal.db")) as journal:
+        (head,) = journal.execute("SELECT max(seq) FROM telemetry").fetchone()
+    filled(gateway.data, arguments.devices, head)
+    return end, port
+
+
 def main(arguments):
     folder = Path(arguments.keep or tempfile.mkdtemp())
     folder.mkdir(parents=True, exist_ok=True)
-    stamp = folder / "end"
+    stamp = folder / "made"
     try:
         if not stamp.exists():
-            gateway = Gateway(folder)
-            gateway.converter()
-            target = {"url": f"http://127.0.0.1:{free_port()}/"}
-            body = {"name": "out", "type": "http", "configuration": target, "enabled": False}
-            integration = gateway.api("POST", "/integrations", body)["id"]
-            gateway.stop()
-            for left in gateway.data.glob("journal.db*"):
-                left.unlink()
-            end = time.time() - 60
-            began = time.time()
-            make(gateway.data, arguments.messages, arguments.devices, integration, end)
-            print(f"{arguments.messages:,} messages of {DAYS} days made in {time.time() - began:.0f} s")
-            stamp.write_text(str(end))
-        end_ms = int(float(stamp.read_text()) * 1000)
-        gateway, _ = started(folder)
-        port = free_port()
-        names = {each["name"] for each in gateway.api("GET", "/datasources?limit=5000")["items"]}
-        for name in (each for each in names if each.startswith("coap ")):
-            gateway.api("DELETE", f"/datasources/{name.replace(' ', '%20')}?backlog=drop")
-        if arguments.definitions and "source-0" not in names:
-            define(gateway, arguments.definitions)
-        gateway.coap(port)
-        gateway.stop()
+            end, port = prepared(folder, arguments)
+            stamp.write_text(f"{end} {port}")
+        end, port = (float(each) for each in stamp.read_text().split())
+        end_ms = int(end * 1000)
         gateway, ready = started(folder)
         size = sum(path.stat().st_size for path in gateway.data.glob("journal.db*"))
         print(
             f"journal {size / 1e6:,.0f} MB; {arguments.rate} uplinks a second; {arguments.rounds} requests each"
         )
+        all_ = {**queries(end_ms), **paths(arguments.devices)}
         chosen = {
-            name: path
-            for name, path in queries(end_ms).items()
-            if not arguments.queries or name in arguments.queries
+            name: path for name, path in all_.items() if not arguments.queries or name in arguments.queries
         }
+        senders = min(SENDERS, arguments.devices)
         try:
-            with sending(port, arguments.rate, span(chosen, arguments.rounds)):
+            with sending(int(port), arguments.rate, span(chosen, arguments.rounds), senders):
                 look(gateway, chosen, arguments.rounds, looked_back(end_ms))
             weigh(gateway, ready)
         finally:
@@ -141,7 +149,7 @@ if __name__ == "__main__":
     parser.add_argument("--messages", type=int, default=1_000_000)
     parser.add_argument("--rate", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=100)
-    parser.add_argument("--devices", type=int, default=1000)
-    parser.add_argument("--definitions", type=int, default=0)
+    parser.add_argument("--devices", type=int, default=100_000)
+    parser.add_argument("--definitions", type=int, default=1000)
     parser.add_argument("--keep")
     main(parser.parse_args())

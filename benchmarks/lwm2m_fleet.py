@@ -35,6 +35,9 @@ from iotgw.wire.coap.message import decode, encode, options, uri_options
 
 OBSERVED = ("3303", "0", "5700")
 LINKS = b'</>;rt="oma.lwm2m";ct="60 110 112 11542 11543",</1/0>,</3>;ver=1.1,</3/0>,</3303/0>'
+SENML_CBOR = 112
+RECORD = b"\x81\xa2\x21\x6c/3303/0/5700\x02\xfb"
+"""What stands before a value (double) in SenML-CBOR, which is what the gateway asks such devices for."""
 IP_PKTINFO = 8
 """Linux, ip(7): the local address of a datagram."""
 FIRST_TIMEOUT, TRIES = 2.0, 7
@@ -175,10 +178,9 @@ class Fleet:
         """A notification whose value says the round and the device."""
 
         def made(number: int, mid: int) -> bytes:
-            pairs = options((n.OBSERVE, 2 + round_), (n.CONTENT_FORMAT, n.TEXT_PLAIN))
-            return encode(
-                n.CON, n.CONTENT, mid, self.tokens[number], pairs, b"%d" % (round_ * 1_000_000 + number)
-            )
+            pairs = options((n.OBSERVE, 2 + round_), (n.CONTENT_FORMAT, SENML_CBOR))
+            value = struct.pack(">d", round_ * 1_000_000 + number)
+            return encode(n.CON, n.CONTENT, mid, self.tokens[number], pairs, RECORD + value)
 
         return made
 

@@ -36,10 +36,11 @@ _TWISTD = "import sys; from twisted.scripts.twistd import run; sys.argv[0] = 'tw
 class Gateway(Program):
     """A gateway whose data lie in ``folder``; it can be started again over the same data.
 
-    ``under`` is the command line of a program that runs it, and may make it a hundred times slower.
+    ``under`` is the command line of a program that runs it, and may make it a hundred times slower. ``settings`` is TOML beside the
+    folder and the port, for a folder that is new.
     """
 
-    def __init__(self, folder: Path, under: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, under: Sequence[str] = (), settings: str = "") -> None:
         self._patience = 600.0 if under else 120.0
         config = folder / "iotgw.toml"
         if config.exists():
@@ -48,7 +49,7 @@ class Gateway(Program):
             self.port = free_port()
             (folder / "resources.toml").write_text("")
             config.write_text(
-                f'data-dir = "{folder / "data"}"\napi = "tcp:{self.port}:interface=127.0.0.1"\n'
+                f'data-dir = "{folder / "data"}"\napi = "tcp:{self.port}:interface=127.0.0.1"\n{settings}'
             )
         self.data = folder / "data"
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))

@@ -9,6 +9,7 @@ from pathlib import Path
 from twisted.internet import defer, reactor
 from twisted.internet.task import Clock
 
+from harness.fleet import named
 from iotgw.core.model import (
     ConversionError,
     Counters,
@@ -126,7 +127,7 @@ class History:
             elif lot < FAILED + FILTERED:
                 outcome = Outcome(each.seq, State.FILTERED, "conv/1", (), None, each.uplink.received_ms)
             else:
-                output = Output(f"SN-{device:06}", "default", body(each, device))
+                output = Output(named(device), "default", body(each, device))
                 outcome = Outcome(
                     each.seq, State.CONVERTED, "conv/1", (output,), None, each.uplink.received_ms
                 )
@@ -154,6 +155,12 @@ class History:
 def body(stored, device):
     """A device's reading."""
     return (
-        b'{"deviceName":"SN-%06d","deviceType":"default","attributes":{"fw":"1.2.3"},"telemetry":[{"ts":%d,"values":'
+        b'{"deviceName":"%s","deviceType":"default","attributes":{"fw":"1.2.3"},"telemetry":[{"ts":%d,"values":'
         b'{"temperature":%.1f,"humidity":%d,"battery":3.61,"rssi":-%d}}]}'
-    ) % (device, stored.uplink.received_ms, stored.seq % 400 / 10, stored.seq % 100, 60 + stored.seq % 50)
+    ) % (
+        named(device).encode(),
+        stored.uplink.received_ms,
+        stored.seq % 400 / 10,
+        stored.seq % 100,
+        60 + stored.seq % 50,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import signal
 import subprocess
 import threading
 import time
@@ -61,6 +62,11 @@ class Load:
         if self._process.returncode:
             raise RuntimeError(f"{self._process.args[0]} ended with {self._process.returncode}")  # type: ignore[index]
         return dict(json.loads(out.splitlines()[-1]))
+
+    def end(self) -> Report:
+        """Have it stop sending, and report."""
+        self._process.send_signal(signal.SIGINT)
+        return self.wait(120)
 
     @property
     def running(self) -> bool:

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { changes, lines } from "../src/core/diff";
+import { tick } from "../src/core/format";
 import { Rates } from "../src/core/rates";
 import { href, parse } from "../src/core/router";
 import { kindOf, ordered, Schemas, spoken } from "../src/core/schema";
@@ -78,4 +79,13 @@ test("English and German have the same texts, with the same places and forms", (
     assert.equal(de[key].split("|").length, en[key].split("|").length, key);
   }
   assert.deepEqual(Object.keys(de), Object.keys(en));
+});
+
+test("an axis says hours and minutes, seconds where they matter, and where a day begins", () => {
+  const at = new Date(2026, 10, 30, 9, 5, 7).getTime();
+  const midnight = new Date(2026, 10, 30).getTime();
+  assert.equal(tick(at, 300_000), "09:05");
+  assert.equal(tick(at, 1000), "09:05:07");
+  assert.match(tick(midnight, 3_600_000), /30/);
+  assert.match(tick(at, 86_400_000), /Nov/);
 });

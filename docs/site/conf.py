@@ -11,6 +11,7 @@ ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE))
 
 from navigation import NAVIGATION  # noqa: E402
+from sphinx.errors import ConfigError  # noqa: E402
 
 project = "iotgw"
 extensions = ["myst_parser", "sphinxcontrib.mermaid"]
@@ -27,6 +28,12 @@ html_copy_source = False
 myst_heading_anchors = 4
 myst_fence_as_directive = ["mermaid"]
 mermaid_output_format = "raw"
+
+# what draws them is a part of the site: whoever reads it asks no other server
+if not (HERE / "_static" / "mermaid").is_dir():
+    raise ConfigError("mermaid isn't there: run `python docs/site/fetch_mermaid.py`, as `make docs` does")
+html_static_path = ["_static"]
+mermaid_use_local = "mermaid/mermaid.esm.min.mjs"
 
 # what isn't there fails the build, which `make docs` runs with -W
 nitpicky = True

@@ -31,6 +31,7 @@ from iotgw.api.jobs import JobRoutes
 from iotgw.api.login import LoginRoutes
 from iotgw.api.messages import MessageRoutes
 from iotgw.api.metrics import MetricsRoutes
+from iotgw.api.nodes import NodeRoutes
 from iotgw.api.openapi import OpenApiRoutes
 from iotgw.api.parts import Parts
 from iotgw.api.presets import PresetRoutes
@@ -102,6 +103,7 @@ def routes(
             dates,
         ),
         UpkeepRoutes(parts.backups, parts.backup_plans, parts.pause, dates),
+        NodeRoutes(parts.nodes),
         MetricsRoutes(parts),
         *saved,
         TargetPresetRoutes(parts.target_presets),

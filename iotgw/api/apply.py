@@ -73,7 +73,13 @@ def catalogues(parts: Parts, keep_failed: bool = False) -> list[Catalogue]:
             keep_failed,
         ),
         IntegrationRoutes(
-            registry, recorder, parts.integration_types, parts.delivery, parts.departures, parts.journal
+            registry,
+            recorder,
+            parts.integration_types,
+            parts.delivery,
+            parts.departures,
+            parts.journal,
+            parts.nodes,
         ),
     ]
 

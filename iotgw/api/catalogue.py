@@ -306,7 +306,7 @@ class WithBacklog(Catalogue):
     ) -> tuple[Literal["drain", "drop"], Left | None]:
         """Mark one for deletion, and wait a while for its backlog to go. Returns what becomes of the backlog, and what became of it, or
         None while it has something to drain."""
-        decision = Deletion(backlog, self._journal.head)
+        decision = Deletion(backlog, self._journal.head, self._journal.epochs.current)
         marked = await self.registry.retire(self.kind, resource.id, decision, revision)
         assert marked.deletion is not None
         backlog = marked.deletion.backlog

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import PAGE, READ_ONLY, Catalogue, Page, not_empty
+from iotgw.api.converter_users import ConverterUsers
 from iotgw.api.foreseen import NOTHING, Foreseen
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Reply, Route
@@ -21,7 +22,7 @@ from iotgw.core.ports.converters import IConverterVersions
 from iotgw.core.ports.devices import IOwnConverters
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
-from iotgw.core.specs import ConverterSpec, DatasourceSpec, Resource
+from iotgw.core.specs import ConverterSpec, Resource
 
 
 class VersionView(Struct, frozen=True, rename="camel"):
@@ -79,6 +80,7 @@ class ConverterRoutes(Catalogue):
         super().__init__(registry, recorder)
         self._versions = versions
         self._own = own
+        self._using = ConverterUsers(registry)
 
     def routes(self) -> list[Route]:
         """As of every kind; versions; the library."""
@@ -185,12 +187,7 @@ class ConverterRoutes(Catalogue):
 
     def _users(self, resource: Resource, by_name_only: bool = False) -> list[Resource]:
         keys = {resource.name} if by_name_only else {resource.name, resource.id}
-        found = []
-        for other in self.registry.list("datasource", resource.tenant):
-            spec = msgspec.convert(dict(other.body, name=other.name), DatasourceSpec)
-            if keys & {spec.converter, spec.downlink_converter, *spec.converters.values()}:
-                found.append(other)
-        return found
+        return self._using.of(resource.tenant, keys)
 
     def _unreferenced(self, resource: Resource, by_name_only: bool = False) -> None:
         users = self._users(resource, by_name_only)

@@ -1,4 +1,4 @@
-"""`/devices/{name}/downlinks`: the queue of messages to a device."""
+"""`/devices/{name}/downlinks`: the queue of messages to a device; `/downlinks`: those of all devices."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from iotgw.api.catalogue import Page
 from iotgw.api.credentials import CredentialRoutes
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Reply, Route
-from iotgw.core.downlink_item import Item
-from iotgw.core.errors import NotFound
+from iotgw.core.downlink_item import Item, ItemState
+from iotgw.core.errors import NotFound, SettingsError
 from iotgw.core.ports.devices import IFleet
-from iotgw.core.ports.downlinks import IDownlinkQueue
+from iotgw.core.ports.downlinks import IDownlinkQueue, ItemQuery
 from iotgw.core.specs import DownlinkSpec
 from iotgw.core.validate import convert
 
@@ -26,6 +26,20 @@ NEW = (
     ),
 )
 ITEMS = (Query("limit", int, 100, "how many at most", range=(1, 1000)),)
+GROUPS = {
+    "open": tuple(state for state in ItemState if not state.final),
+    "over": tuple(state for state in ItemState if state.final),
+}
+"""States that are asked for together."""
+ALL_ITEMS = (
+    Query(
+        "state", str, None, "items in this state; open are those of which more is to come",
+        choices=(*GROUPS, *(state.value for state in ItemState)),
+    ),
+    Query("device", str, None, "items that were queued for this device, by this name"),
+    Query("before", str, None, "the `next` of the page before"),
+    *ITEMS,
+)  # fmt: skip
 
 
 class DownlinkRoutes:
@@ -42,6 +56,9 @@ class DownlinkRoutes:
         read, send = Permission.READ, Permission.DOWNLINK
         return [
             Route(
+                "GET", "/downlinks", read, self.find, "The downlinks of all devices, newest first", answer=Page, query=ALL_ITEMS,
+            ),
+            Route(
                 "GET",
                 path,
                 read,
@@ -55,7 +72,18 @@ class DownlinkRoutes:
             Route("DELETE", path, send, self.clear, "Cancel what waits", answer=dict),
             Route("GET", one, read, self.read, "One downlink", answer=dict),
             Route("DELETE", one, send, self.cancel, "Cancel one downlink", answer=dict),
-        ]
+        ]  # fmt: skip
+
+    async def find(self, call: Call) -> Page:
+        """Items of all devices."""
+        state, before, limit = call.query("state"), call.query("before"), call.query("limit")
+        if before is not None and not (before.isascii() and before.isdigit() and len(before) < 19):
+            raise SettingsError("before", f"expected the next of a page of downlinks, got {before!r}")
+        states = GROUPS.get(state) or (ItemState(state),) if state else ()
+        query = ItemQuery(states, call.query("device") or "", int(before or 0), limit)
+        items = await self._queue.find(call.tenant, query)
+        next_ = str(items[-1].seq) if len(items) == limit else None
+        return Page([item.view() for item in items], next_)
 
     async def list(self, call: Call, name: str) -> Page:
         """A device's items: the open ones as they will leave, then the latest others."""

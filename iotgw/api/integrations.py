@@ -22,6 +22,7 @@ from iotgw.core.numbers import whole
 from iotgw.core.ports.delivery import IDeliveries
 from iotgw.core.ports.integrations import IIntegrationType
 from iotgw.core.ports.journal import IMessages
+from iotgw.core.ports.nodes import INodes
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
 from iotgw.core.specs import IntegrationSpec, Resource
@@ -72,11 +73,12 @@ class IntegrationRoutes(WithBacklog):
 
     def __init__(
         self, registry: IRegistry, recorder: Recorder, types: Types[IIntegrationType], delivery: IDeliveries,
-        departures: Departures, journal: IMessages,
+        departures: Departures, journal: IMessages, nodes: INodes,
     ) -> None:  # fmt: skip
         super().__init__(registry, recorder, departures, journal)
         self._types = types
         self._delivery = delivery
+        self._nodes = nodes
 
     def routes(self) -> list[Route]:
         """As of every kind, and what can be done with their queues."""
@@ -172,8 +174,10 @@ class IntegrationRoutes(WithBacklog):
             )
 
     async def stats(self, call: Call, name: str) -> Any:
-        """Accounts and queue."""
-        return self._delivery.stats(self.find(call, name).id)
+        """Accounts and queue; of several nodes, those of this one, and the sums of all."""
+        id = self.find(call, name).id
+        stats, sums = self._delivery.stats(id), await self._nodes.accounts(id)
+        return stats if sums is None else {**stats, "everywhere": msgspec.to_builtins(sums)}
 
     async def try_check(self, call: Call, name: str) -> Any:
         """Connect and authenticate."""

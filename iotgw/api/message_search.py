@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
-from twisted.internet.defer import Deferred, gatherResults
 
 from iotgw.api.message_views import EVENT, MessageViews
 from iotgw.api.queries import Query
@@ -11,13 +12,14 @@ from iotgw.api.routes import Call
 from iotgw.api.stored import place
 from iotgw.core.errors import NotFound, SettingsError
 from iotgw.core.message_query import FoundMessages, Instant, MessageQuery
-from iotgw.core.model import Delivery, Event, Message, State
+from iotgw.core.model import Event, Message, State
 from iotgw.core.numbers import MOST, whole
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.delivery import IDeliveries
 from iotgw.core.ports.events import IEvents
 from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.registry import IRegistry
+from iotgw.core.specs import Resource
 from iotgw.core.times import DateMs
 
 STATES = ("received", "converted", "filtered", "failed")
@@ -53,9 +55,9 @@ FILTERS = (
 
 
 class Searched(Struct, frozen=True):
-    """Messages with their deliveries, where these were looked up; where the search goes on; and how far it came."""
+    """Messages, where the search goes on, and how far it came."""
 
-    messages: list[tuple[Message, list[Delivery] | None]]
+    messages: list[Message]
     next: int
     looked_back_to: int
 
@@ -150,7 +152,7 @@ class Searches:
         outcome, integration = call.query("outcome"), call.query("integration")
         if integration is None and outcome not in DELIVERIES:
             found = await self._journal.search(query, before, limit)
-            return Searched([(message, None) for message in found.messages], found.next, found.looked_back_to)
+            return Searched(found.messages, found.next, found.looked_back_to)
         resources = [
             each
             for each in self._registry.list("integration", call.tenant)
@@ -160,23 +162,21 @@ class Searches:
             return Searched([], 0, query.since.date_ms if query.since else 0)
         state = outcome if outcome in DELIVERIES else ""
         query = self._delivery.narrowed(query, state, [each.id for each in resources])
-        names = frozenset(each.name for each in resources)
-        return await self._by_delivery(query, before, limit, state, names)
+        return await self._by_delivery(query, before, limit, state, resources)
 
     async def _by_delivery(
-        self, query: MessageQuery, before: int, limit: int, state: str, names: frozenset[str]
+        self, query: MessageQuery, before: int, limit: int, state: str, resources: Sequence[Resource]
     ) -> Searched:
-        """Messages with a delivery in this state to one of the integrations with these names."""
-        found: list[tuple[Message, list[Delivery] | None]] = []
+        """Messages with a delivery in this state to one of these integrations. Their other deliveries aren't looked up."""
+        names, ids = frozenset(each.name for each in resources), [each.id for each in resources]
+        found: list[Message] = []
         looked = 0
         while True:
             page: FoundMessages = await self._journal.search(query, before, PIECE)
-            standings = await gatherResults(
-                [Deferred.fromCoroutine(self._views.deliveries(each)) for each in page.messages]
-            )
+            standings = await self._views.deliveries(page.messages, ids)
             for message, deliveries in zip(page.messages, standings, strict=True):
                 if any(each.integration in names and state in ("", each.state) for each in deliveries):
-                    found.append((message, deliveries))
+                    found.append(message)
                 if len(found) == limit:
                     return Searched(found, message.seq, message.uplink.received_ms)
             looked += len(page.messages)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -79,16 +80,19 @@ class MessageViews:
         self._pipeline = pipeline
         self._delivery = delivery
 
-    async def deliveries(self, message: Message) -> list[Delivery]:
-        """What became of a message at each integration; nothing where that can't be told."""
+    async def deliveries(
+        self, messages: Sequence[Message], ids: Collection[str] | None = None
+    ) -> list[list[Delivery]]:
+        """What became of each message at each integration, or at these; nothing where that can't be told."""
         try:
-            return list(await self._delivery.deliveries(message))
+            return list(await self._delivery.deliveries(messages, ids))
         except IotgwError:
-            return []
+            return [[] for _ in messages]
 
     async def whole(self, message: Message) -> MessageView:
         """All of it."""
-        return self.of(message, await self.deliveries(message))
+        (deliveries,) = await self.deliveries([message])
+        return self.of(message, deliveries)
 
     def of(self, message: Message, deliveries: list[Delivery]) -> MessageView:
         """All of it, with deliveries that are known."""

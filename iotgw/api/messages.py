@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
-from twisted.internet.defer import Deferred, gatherResults
 
 from iotgw.api.auth import Permission
 from iotgw.api.message_search import FILTERS, REFUSED, Searches, Window
@@ -22,7 +21,7 @@ from iotgw.api.routes import Call, Milliseconds, Route
 from iotgw.api.stored import position, stored_message
 from iotgw.core.errors import Conflict, NotFound
 from iotgw.core.message_query import MessageQuery
-from iotgw.core.model import Delivery, Message, State
+from iotgw.core.model import Message, State
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.delivery import IDeliveries
 from iotgw.core.ports.events import IEvents
@@ -116,16 +115,14 @@ class MessageRoutes:
                 )
             return MessagePage([refusal(*each) for each in refused.events], after, refused.looked_back_to)
         found = await self.searches.search(call)
-        next = self._journal.epochs.message_id(found.next) if found.next else None
+        older = self._journal.epochs.message_id(found.next) if found.next else None
         if rows:
             return MessageRows(
-                [self._views.row(each) for each, _ in found.messages], next, found.looked_back_to
+                [self._views.row(each) for each in found.messages], older, found.looked_back_to
             )
-        items = await gatherResults([Deferred.fromCoroutine(self._view(*each)) for each in found.messages])
-        return MessagePage(items, next, found.looked_back_to)
-
-    async def _view(self, message: Message, deliveries: list[Delivery] | None) -> MessageView:
-        return await self.view(message) if deliveries is None else self._views.of(message, deliveries)
+        deliveries = await self._views.deliveries(found.messages)
+        items = list(map(self._views.of, found.messages, deliveries))
+        return MessagePage(items, older, found.looked_back_to)
 
     async def read(self, call: Call, id: str) -> MessageView:
         """One message."""

@@ -24,13 +24,16 @@ INTEGRATION = ("tenant", "integration")
 
 _ALL = (
     # --- the gateway
-    Metric("iotgw_info", "gauge", ("version", "epoch"), "Which version runs; the epoch is another one after each start"),
+    Metric("iotgw_info", "gauge", ("version", "epoch", "node"), "Which version runs, on which node; the epoch is another one after each start"),
     Metric("iotgw_journal_room", "gauge", (), "Whether uplinks are taken"),
     Metric("iotgw_no_room", "gauge", ("cause",), "Why uplinks are not taken: in which part of the gateway the reason lies"),
     Metric("iotgw_date_seconds", "gauge", (), "The machine's date (Unix)"),
     Metric("iotgw_clock_unsure", "gauge", (), "Whether the machine's date can't be right"),
     Metric("iotgw_certificate_end_seconds", "gauge", ("tenant", "file"), "When the first certificate of a file in the directory `certificates` ends (Unix)"),
     Metric("iotgw_converters_confined", "gauge", ("by",), "Whether it confines converters' scripts"),
+    Metric("iotgw_node_state", "gauge", ("node", "state"), "Of the nodes on one database, whether each is in this state", gateway=True),
+    Metric("iotgw_node_heard_seconds", "gauge", ("node",), "Seconds since a node was heard of", gateway=True),
+    Metric("iotgw_partition_held", "gauge", ("node", "by"), "By which node a node's partition is worked on", gateway=True),
     # --- datasources
     Metric("iotgw_datasources", "gauge", ("tenant", "up"), "Datasources that are open, and that are not"),
     Metric("iotgw_datasource_up", "gauge", (*DATASOURCE, "type"), "Whether it is open"),
@@ -74,6 +77,7 @@ _ALL = (
     Metric("iotgw_converters_suspended", "gauge", (), "Converters whose script keeps dying", gateway=True),
     Metric("iotgw_downlinks_open", "gauge", (), "Downlinks that wait or are on their way", gateway=True),
     Metric("iotgw_backup_last_success_seconds", "gauge", ("plan",), "When a plan's last whole backup was made, since 1970", gateway=True),
+    Metric("iotgw_backup_due_seconds", "gauge", ("plan",), "The first time of a plan's schedule since its last whole backup, since 1970: once it is past, one is missing", gateway=True),
     Metric("iotgw_backup_bytes", "gauge", ("plan",), "Size of a plan's last whole backup", gateway=True),
     Metric("iotgw_backup_failures_total", "counter", ("plan",), "Backups of a plan that failed", gateway=True),
     Metric("iotgw_events_dropped_total", "counter", (), "Events that could not be kept", gateway=True),

@@ -8,7 +8,7 @@ from one state to another.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from typing import Any, get_args
 
 from twisted.internet.task import deferLater
 
@@ -20,6 +20,7 @@ from iotgw.api.parts import Parts
 from iotgw.api.routes import Call, Reply, Route
 from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.ports.meters import Meter
+from iotgw.core.ports.nodes import NodeState, NodeView
 from iotgw.core.ports.pipeline import CAUSES
 from iotgw.core.specs import Resource
 from iotgw.core.times import SteadyMs
@@ -65,7 +66,7 @@ class MetricsRoutes:
     async def read(self, call: Call) -> Reply:
         """All figures that the caller may see."""
         exposition, parts = Exposition(), self._parts
-        exposition.add("iotgw_info", 1, __version__, str(parts.journal.epochs.current))
+        exposition.add("iotgw_info", 1, __version__, str(parts.journal.epochs.current), parts.nodes.name)
         journal = await parts.journal.stats()
         self._room(exposition)
         self._dates(exposition)
@@ -139,6 +140,8 @@ class MetricsRoutes:
         """What is of all tenants together."""
         self._converters(exposition)
         self._backups(exposition)
+        for node in self._parts.nodes.list():
+            self._node(exposition, node)
         for listener, reasons in self._parts.doors.counts().items():
             for reason, count in reasons.items():
                 exposition.add("iotgw_refusals_total", count, "", "", listener, reason)
@@ -146,10 +149,18 @@ class MetricsRoutes:
         exposition.add("iotgw_events_dropped_total", self._parts.events.dropped)
         process(exposition, self._parts.dates.date_ms(self._started) / 1000)
 
+    def _node(self, exposition: Exposition, node: NodeView) -> None:
+        for state in get_args(NodeState):
+            exposition.add("iotgw_node_state", int(node.state == state), node.name, state)
+        exposition.add("iotgw_node_heard_seconds", node.heard, node.name)
+        exposition.add("iotgw_partition_held", 1, node.name, node.held_by)
+
     def _backups(self, exposition: Exposition) -> None:
         for plan in self._parts.backup_plans.plans():
             last = plan.last.made_at / 1000 if plan.last is not None else None
             exposition.add("iotgw_backup_last_success_seconds", last, plan.name)
+            due = plan.due / 1000 if plan.due is not None else None
+            exposition.add("iotgw_backup_due_seconds", due, plan.name)
             size = plan.last.bytes if plan.last is not None else None
             exposition.add("iotgw_backup_bytes", size, plan.name)
             exposition.add("iotgw_backup_failures_total", plan.failures, plan.name)

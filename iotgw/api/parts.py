@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from msgspec import Struct
+from msgspec import Struct, field
 from twisted.internet.interfaces import IReactorTime
 
 from iotgw.core.clock import PlainCalendar
 from iotgw.core.departures import Departures
+from iotgw.core.one_node import OneNode
 from iotgw.core.own_sites import OwnSites
 from iotgw.core.ports.backups import IBackupPlans, IBackups
 from iotgw.core.ports.clock import ICalendar
@@ -29,6 +30,7 @@ from iotgw.core.ports.jobs import IJobs
 from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.live import ILive
 from iotgw.core.ports.meters import ILatency, IMeters
+from iotgw.core.ports.nodes import INodes
 from iotgw.core.ports.pause import IPause
 from iotgw.core.ports.pipeline import IPipeline
 from iotgw.core.ports.rates import IRates
@@ -80,6 +82,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     latency: ILatency | None = None
     meters: tuple[IMeters, ...] = ()
     certificate_ends: ICertificateEnds | None = None
+    nodes: INodes = field(default_factory=OneNode)
 
     @property
     def dates(self) -> ICalendar:

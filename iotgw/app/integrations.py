@@ -17,6 +17,7 @@ from iotgw.core.errors import NotFound, Unavailable
 from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.own_file import remove_strangers
 from iotgw.core.ports.clock import ICalendar
+from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
 from iotgw.core.specs import IntegrationSpec, Resource
@@ -36,6 +37,7 @@ class RegisteredIntegrations:
     def __init__(
         self,
         registry: IRegistry,
+        journal: ITelemetryStream,
         delivery: DeliveryService,
         departures: Departures,
         recorder: Recorder,
@@ -44,6 +46,7 @@ class RegisteredIntegrations:
         data_dir: str = "",
     ) -> None:
         self._registry = registry
+        self._journal = journal
         self._data_dir = data_dir
         self._delivery = delivery
         self._departures = departures
@@ -59,8 +62,9 @@ class RegisteredIntegrations:
         started."""
         self._registry.watch("integration", self._changed)
         known = self._registry.list("integration")
-        for resource in known:
-            await self._apply(resource)
+        # All at once: each waits for the disk before it reads what waits for it.
+        for applied in [ensureDeferred(self._apply(resource)) for resource in known]:
+            await applied
         self._tidy()
         for id, count in self._delivery.drop_others({resource.id for resource in known}).items():
             self._recorder.note(
@@ -94,7 +98,8 @@ class RegisteredIntegrations:
         if resource.deletion is None:
             await self._delivery.apply(resource.id, resource.name, resource.tenant, spec)
             return
-        self._delivery.end_at(resource.id, resource.deletion.until)
+        ours = not resource.deletion.epoch or self._journal.epochs.knows(resource.deletion.epoch)
+        self._delivery.end_at(resource.id, resource.deletion.until if ours else self._journal.head)
         if resource.deletion.backlog == "drop":
             self._dropped.add(resource.id)
         if resource.id not in self._leaving:

@@ -37,6 +37,7 @@ from iotgw.core.ports.intake import Severity
 from iotgw.core.ports.integrations import IIntegrationType
 from iotgw.core.ports.jobs import IJobKind
 from iotgw.core.ports.reactor import IReactor
+from iotgw.core.ports.usage import IUsageStore
 from iotgw.core.recorder import Recorder
 from iotgw.core.refusals import Doors
 from iotgw.core.shared import SharedResources
@@ -96,17 +97,17 @@ from iotgw.observe.trace import Trace
 from iotgw.observe.usage import DeviceMeter, UsageMeter
 from iotgw.pipeline.latency import Latency
 from iotgw.pipeline.pipeline import Pipeline
+from iotgw.pipeline.places import LeasedPlaces
 from iotgw.pipeline.sources import Sources
 from iotgw.store.backups import Backups
 from iotgw.store.certificate_ends import CertificateEnds
 from iotgw.store.certificates import CertificateDirectory
+from iotgw.store.devices import DeviceStateStore
 from iotgw.store.forgotten import ForgottenMessages
 from iotgw.store.journal import GroupCommitJournal
+from iotgw.store.kept import KeptStore
 from iotgw.store.registry import StoredRegistry
 from iotgw.store.sqlite.debug import DebugStore
-from iotgw.store.sqlite.devices import DeviceStore
-from iotgw.store.sqlite.kept import KeptRows
-from iotgw.store.sqlite.usage import UsageStore
 from iotgw.store.stored_files import FileStore
 
 DATASOURCES = (
@@ -150,12 +151,12 @@ class Gateway(Struct, frozen=True, kw_only=True):
     credentials: Credentials
     speakers: Speakers
     events: EventLog
-    devices: DeviceStore
+    devices: DeviceStateStore
     fleet: Fleet
     releases: Releases
     journal: GroupCommitJournal
     downlinks: DownlinkQueue
-    kept: KeptRows
+    kept: KeptStore
     converters: ConverterService
     delivery: DeliveryService
     integrations: RegisteredIntegrations
@@ -170,24 +171,26 @@ class Gateway(Struct, frozen=True, kw_only=True):
     pause: Pause
     jobs: JobService
     files: FileStore
-    usage_store: UsageStore
+    usage_store: IUsageStore
     usage: UsageMeter
+    live: LiveFeed
     rates: RateMeter
     debug_store: DebugStore
     debug: DebugLog
     api: Parts
 
 
-def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICalendar) -> Gateway:
-    """Every part of one gateway. Each gets only parts that were made before it, so none needs to be completed
+def build(
+    settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICalendar, node: str = ""
+) -> Gateway:
+    """Every part of one gateway, which is the node ``node`` of several. Each gets only parts that were made before it, so none needs to be completed
     later."""
     store = settings.store
-    stored = storage(store, data_dir, reactor, calendar)
-    registry, journal = stored.registry, stored.journal
-    devices = DeviceStore(reactor, data_dir)
+    stored = storage(store, settings.usage.max_bytes, data_dir, reactor, calendar, node)
+    registry, journal, devices, kept = stored.registry, stored.journal, stored.devices, stored.kept
     credentials = Credentials(registry, calendar.now_ms)
     live = LiveFeed()
-    events = EventLog(data_dir / "events.db", reactor, tell=live.happened)
+    events = EventLog(stored.events, reactor, tell=live.happened)
     recorder = Recorder(events, calendar)
     sources = Sources()
     speakers = Speakers(devices, credentials, sources, registry)
@@ -207,11 +210,13 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         time_limit=settings.converters.time_limit,
         memory_limit=settings.converters.memory_limit,
         report=report,
-        states=RegistryStates(reactor, registry, calendar=calendar),
+        states=stored.states or RegistryStates(reactor, registry, calendar=calendar),
         dates=calendar,
         is_unconfined=settings.converters.unconfined,
     )
-    departures = Departures(registry, recorder, reactor)
+    departures = Departures(
+        registry, recorder, reactor, *([stored.partitions.own_is_last()] if stored.partitions else [])
+    )
     versions = ConverterVersions(
         registry, converters, library.versions(), StoredSamples(registry, journal).of
     )
@@ -225,8 +230,9 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         calendar=calendar,
     )
     changed = partial(_downlink_changed, events, journal)
-    downlinks = DownlinkQueue(stored.items, reach.encode, reach.find, changed, reactor, calendar, speakers)
-    kept = KeptRows(data_dir, reactor)
+    downlinks = DownlinkQueue(
+        stored.items, reach.encode, reach.find, changed, reactor, calendar, speakers, stored.leases
+    )
     certificates = CertificateDirectory(reactor, data_dir / settings.certificates)
     doors, sites, mounts = _served(settings, sources, recorder, reactor)
     coap_ports = CoapPorts(
@@ -244,9 +250,8 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         trace, store.max_bytes, calendar, registry.seal,
         debug=debug, durable_at=latency.durable_at,
     )  # fmt: skip
-    device_meter = DeviceMeter()
-    usage_store = UsageStore(data_dir, reactor, settings.usage.max_bytes)
-    usage = UsageMeter(usage_store, [sources, delivery, converters], device_meter, reactor, calendar)
+    device_meter = DeviceMeter(known=fleet.called)
+    usage = UsageMeter(stored.usage, [sources, delivery, converters], device_meter, reactor, calendar)
     rates = RateMeter([sources, delivery], live, reactor)
     pipeline = Pipeline(
         sources=sources, journal=journal, registry=registry, converters=converters, versions=versions,
@@ -256,12 +261,17 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         shares=shares, max_payload=store.max_payload, own_converters=fleet,
         max_metadata=store.max_metadata, calendar=calendar,
         files=certificates, quarantine=quarantine, kept=kept,
-        meter=device_meter, debug=debug, live=live,
+        meter=device_meter, debug=debug, live=live, places=LeasedPlaces(stored.leases, datasource_types),
     )  # fmt: skip
     releases = Releases(quarantine, fleet, journal, pipeline, recorder, reactor)
-    writers = [*stored.writers, kept.between_commits, usage_store.between_commits]
     backups = Backups(
-        reactor, data_dir, data_dir / store.backup_directory, writers, recorder, calendar, stored.elsewhere
+        reactor,
+        data_dir,
+        data_dir / store.backup_directory,
+        stored.writers,
+        recorder,
+        calendar,
+        stored.elsewhere,
     )
     backup_plans = plans_of(settings, data_dir, backups, kept, recorder, reactor, connector, calendar)
     pause = Pause(data_dir, delivery, downlinks, recorder)
@@ -277,20 +287,22 @@ def build(settings: Settings, data_dir: Path, reactor: IReactor, calendar: ICale
         updates,
         TenantJobs(
             registry, journal, fleet, devices, speakers, quarantine, releases, downlinks, downlinks, files,
-            [ForgottenMessages(journal.erase, reactor), stored.items, usage, debug_store, events], reactor,
+            [ForgottenMessages(journal.erase, reactor), stored.items, usage, debug_store, events, *stored.of_tenants], reactor,
         ),
     ]  # fmt: skip
-    jobs = JobService(registry, kinds, reactor, calendar)
+    jobs = JobService(
+        registry, kinds, reactor, calendar, lambda: stored.nodes.name if stored.partitions else ""
+    )
     return Gateway(
         storage=stored, registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, fleet=fleet, releases=releases, journal=journal,
         downlinks=downlinks, kept=kept, converters=converters, delivery=delivery,
-        integrations=RegisteredIntegrations(registry, delivery, departures, recorder, reactor, calendar, str(data_dir)),
+        integrations=RegisteredIntegrations(registry, journal, delivery, departures, recorder, reactor, calendar, str(data_dir)),
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, certificates=certificates, backups=backups, backup_plans=backup_plans, pause=pause,
-        jobs=jobs, files=files, usage_store=usage_store, usage=usage, rates=rates, debug_store=debug_store, debug=debug, api=Parts(
+        jobs=jobs, files=files, usage_store=stored.usage, usage=usage, live=live, rates=rates, debug_store=debug_store, debug=debug, api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,
             delivery=delivery, devices=devices, fleet=fleet, own_converters=fleet, quarantine=quarantine, releases=releases, owners=speakers, events=events, datasource_types=datasource_types,
             integration_types=integration_types, target_presets=target_presets(), clock=reactor, downlinks=downlinks, departures=departures, backups=backups, backup_plans=backup_plans, pause=pause,
-            calendar=calendar, doors=doors, sites=sites, jobs=jobs, usage=usage, debugging=debug, updates=updates, files=files, live=live, rates=rates, latency=latency, meters=(sources, delivery), certificate_ends=CertificateEnds(reactor, data_dir / settings.certificates),
+            calendar=calendar, doors=doors, sites=sites, jobs=jobs, usage=usage, debugging=debug, updates=updates, files=files, live=live, rates=rates, latency=latency, meters=(sources, delivery), nodes=stored.nodes, certificate_ends=CertificateEnds(reactor, data_dir / settings.certificates),
         ),
     )  # fmt: skip
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Coroutine, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from twisted.application.service import IServiceCollection, Service
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -20,9 +21,12 @@ from iotgw.api.apply import apply_file, decisions
 from iotgw.api.auth import ensure_admin_token
 from iotgw.app.api_listener import ApiListener
 from iotgw.app.confinement import tell_confinement
+from iotgw.app.draining import stop_and_drain
 from iotgw.app.files import OpenFiles
+from iotgw.app.flows import FlowMaker
 from iotgw.app.hangups import Hangups
 from iotgw.app.lost_logs import LostLogs
+from iotgw.app.node_work import NodeWork
 from iotgw.app.ordered import OrderedServices, PartService
 from iotgw.app.parts import Gateway, build
 from iotgw.app.privacy import make_private, tell_opened
@@ -38,18 +42,18 @@ from iotgw.core.private import keep_to_ourselves
 from iotgw.core.types import Types
 from iotgw.observe.clock_watch import ClockWatch
 from iotgw.observe.logs import Logs
-from iotgw.pipeline.pipeline import Pipeline
 from iotgw.store.lock import DataDirectoryLock
 from iotgw.store.privacy import FoundOpen
 
 OBJECTS_PER_LOOK = 10_000
 """New containers between two looks of the garbage collector. With Python's 700, 100,000 new devices make it walk through
 everything ten times, 40 ms each; nearly all garbage here goes without it."""
+SWITCH_SECONDS = 0.0005
+"""How long one thread may keep Python's lock from another that wants it. The reactor gives it away at each call of the system, as do those who
+read and write databases, and with Python's 5 ms each waits so long to get it back, many times for one answer."""
 _log = Logger()
 FEW_RECORDS = 100_000
 """Records that the devices' states may lack for a start to wait for them: a second or two."""
-TICK = 0.05
-"""Seconds between two looks, while stopping, whether the conversions under way are done."""
 
 
 def children(
@@ -75,6 +79,8 @@ def children(
         "datasource": gateway.api.datasource_types,
         "integration": gateway.api.integration_types,
     }
+    if gateway.storage.states is not None:  # the converters stop them
+        yield PartService("states", gateway.storage.states.start)
     yield PartService("secrets", lambda: seal_what_is_plain(gateway.registry, types))
     yield PartService("credentials", gateway.credentials.start)
     yield PartService("events", gateway.events.start, gateway.events.stop)
@@ -105,13 +111,27 @@ def children(
     yield PartService("delivery", gateway.delivery.start, gateway.delivery.stop)
     yield PartService("integrations", gateway.integrations.start)
     yield PartService("last-usage", stop=gateway.usage.stop)  # what is converted while the gateway stops, too
-    yield PartService("pipeline", pipeline.start, lambda: stop_and_drain(pipeline, reactor, settings.drain))
+    yield from as_node(gateway, settings, data_dir, reactor)
     yield PartService("usage", gateway.usage.start)
     yield PartService("rates", gateway.rates.start, gateway.rates.stop)
     yield PartService("releases", lambda: _begin(gateway.releases.go_on()), gateway.releases.stop)
     yield PartService("jobs", gateway.jobs.start, gateway.jobs.stop)
     yield PartService("decisions", lambda: decisions(gateway.api).finish())
     yield FirstContents(gateway, settings, data_dir, config)
+
+
+def as_node(gateway: Gateway, settings: Settings, data_dir: Path, reactor: IReactor) -> Iterator[Service]:
+    """The pipeline, and around it what one of several nodes does for the others. It says that it stops when its datasources are closed."""
+    pipeline, partitions = gateway.pipeline, gateway.storage.partitions
+    stop = partial(stop_and_drain, pipeline, reactor, settings.drain)
+    if partitions is None:
+        yield PartService("pipeline", pipeline.start, stop)
+        return
+    yield PartService("node-ends", stop=partitions.leave)
+    yield PartService("pipeline", pipeline.start, stop)
+    maker = FlowMaker(gateway, partitions, settings, data_dir, reactor)
+    work = NodeWork(pipeline, gateway.delivery, maker.make, gateway.recorder, partitions.lost)
+    yield PartService("nodes", partial(partitions.begin, work), partitions.end)
 
 
 def _begin(work: Coroutine[Any, Any, None]) -> None:
@@ -181,14 +201,6 @@ async def catch_up(gateway: Gateway) -> None:
     )
 
 
-async def stop_and_drain(pipeline: Pipeline, reactor: IReactor, drain: float) -> None:
-    """Accept no more messages, and give running conversions ``drain`` seconds."""
-    await pipeline.stop()
-    deadline = reactor.seconds() + drain
-    while not pipeline.idle and reactor.seconds() < deadline:
-        await deferLater(reactor, TICK, lambda: None)
-
-
 UNDER_WAY = "first-contents"
 """Kind of the mark in the registry while the first resources are made: a start that finds it goes on with them."""
 
@@ -212,6 +224,13 @@ class FirstContents(PartService):
         """Whether this start made the first resources."""
 
     async def _fill(self) -> None:
+        partitions = self._gateway.storage.partitions
+        if partitions is None:
+            await self._fill_alone()
+        else:
+            await partitions.alone(self._fill_alone)
+
+    async def _fill_alone(self) -> None:
         registry = self._gateway.registry
         await self._ensure_token()
         marks = registry.list(UNDER_WAY)
@@ -252,6 +271,7 @@ class IotgwService(OrderedServices):
         hangups: Hangups,
         reactor: IReactor,
         clock: GatewayClock,
+        node: str = "",
     ) -> None:
         super().__init__(reactor, settings.drain)
         self.setName("iotgw")
@@ -265,7 +285,7 @@ class IotgwService(OrderedServices):
         log = settings.log
         file = data_dir / log.file if log.file else None
         self._logs = Logs(file, log.level, log.rotate_bytes, log.keep, libraries=log.libraries)
-        gateway = build(settings, data_dir, reactor, clock.calendar)
+        gateway = build(settings, data_dir, reactor, clock.calendar, node)
         self._trace = gateway.trace
         self._api = ApiListener(gateway, settings.api, settings.tls, reactor)
         parts = [*children(gateway, settings, data_dir, config, reactor, clock, opened)]
@@ -282,6 +302,8 @@ class IotgwService(OrderedServices):
 
     def startService(self) -> Deferred[None]:
         """Open everything, in the reverse order of the data flow."""
+        sys.setswitchinterval(SWITCH_SECONDS)
+        gc.set_threshold(OBJECTS_PER_LOOK)
         keep_to_ourselves()  # `twistd` has set the umask for its daemon
         self._lock.note_process()  # a daemon is another process than the one that took the lock
         started = super().startService()
@@ -294,7 +316,6 @@ class IotgwService(OrderedServices):
         # All this stays: the collector need not walk through it, which takes 30 ms, whenever it looks for garbage.
         gc.collect()
         gc.freeze()
-        gc.set_threshold(OBJECTS_PER_LOOK)
         self._log.info(
             "iotgw {version} is ready: API on {api}, data in {data}",
             version=__version__, api=self._api.url, data=str(self._data_dir),

@@ -20,10 +20,16 @@ from iotgw.core.private import keep_to_ourselves
 class Options(usage.Options):
     """Options of ``twistd iotgw``."""
 
-    synopsis = "[--config FILE] [--data-dir DIR]"
+    synopsis = "[--config FILE] [--data-dir DIR] [--node NAME]"
     optParameters = [
         ["config", "c", None, "settings file (TOML); without one, the defaults hold"],
         ["data-dir", "d", None, "data directory; takes precedence over the settings file"],
+        [
+            "node",
+            "n",
+            "",
+            "of several nodes on one database, which one this is; without a name, the machine's",
+        ],
     ]
 
     def postOptions(self) -> None:
@@ -57,12 +63,12 @@ def makeService(options: Options) -> IService:
         expect_finished(options.data_dir)
     except (IotgwError, OSError) as error:
         raise SystemExit(f"iotgw: {error}") from error
-    clock = GatewayClock(kept_time(options.loaded.store, options.data_dir), boot_id())
+    clock = GatewayClock(kept_time(options.loaded.store, options.data_dir, options["node"]), boot_id())
     run_on(reactor, clock)
     alsoProvides(reactor, IReactor)  # as every reactor of Twisted's does on Linux
     try:
         return IotgwService(
-            options.loaded, options.data_dir, options.config, lock, options.hangups, IReactor(reactor), clock
-        )
+            options.loaded, options.data_dir, options.config, lock, options.hangups, IReactor(reactor), clock, options["node"]
+        )  # fmt: skip
     except IotgwError as error:
         raise SystemExit(f"iotgw: {error}") from error

@@ -122,7 +122,8 @@ class BackupPlans:
         for plan in self._plans.values():
             last = plan.status.last
             after = now if last is None else min(now, last.made_at / 1000)
-            plan.set(next=self._next(plan, after))
+            due = self._next(plan, after)
+            plan.set(next=due, due=due)
         if self._plans:
             self._call = self._reactor.callLater(LOOK, self._look)
 
@@ -219,7 +220,8 @@ class BackupPlans:
             seconds = round(time.monotonic() - begun, 3)
             last = KnownBackup(name, made.made_at, seconds, made.bytes)
             plan.tries = 0
-            plan.set(state="removing", last=last, failed=None, made=plan.status.made + 1)
+            due = self._next(plan, made.made_at / 1000)
+            plan.set(state="removing", last=last, failed=None, made=plan.status.made + 1, due=due)
             await self._kept.save(OWNER, {status.name: msgspec.json.encode(last)})
             text = f"{name} is in {status.to}, {made.bytes} bytes"
             self._recorder.note("backup", "backup", status.name, text, DEFAULT_TENANT, "info")

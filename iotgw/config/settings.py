@@ -36,8 +36,8 @@ class StoreSection(Section, frozen=True, kw_only=True):
     url: Annotated[
         str,
         Meta(
-            description="Empty: everything is in files of the data directory. `postgresql://iotgw@db1,db2/iotgw` puts the journal, the registry "
-            "and downlinks into PostgreSQL ([PostgreSQL](postgresql.md))."
+            description="Empty: everything is in files of the data directory. `postgresql://iotgw@db1,db2/iotgw` puts them "
+            "into PostgreSQL ([PostgreSQL](postgresql.md))."
         ),
     ] = ""
     password_file: Annotated[
@@ -46,6 +46,15 @@ class StoreSection(Section, frozen=True, kw_only=True):
             description="A file with the database's password and nothing else; relative to the data directory. Empty for none."
         ),
     ] = ""
+    lease: Annotated[
+        float,
+        Meta(
+            ge=2,
+            le=600,
+            description="Of several nodes on PostgreSQL: seconds after which one that was not heard of is taken for dead, and another one adopts its "
+            "partition ([nodes](nodes.md)). The same on all nodes.",
+        ),
+    ] = 10.0
     max_age: Annotated[
         Seconds,
         Meta(description="Messages older than this are trimmed. A week outlasts a long weekend's outage."),
@@ -242,7 +251,7 @@ class Settings(Section, frozen=True, kw_only=True):
     proxy_header: Annotated[
         Says,
         Meta(
-            description="How trusted proxies say whom they speak for: by `X-Forwarded-For` and `X-Forwarded-Host`, by `Forwarded` (RFC 7239), or by the "
+            description="How trusted proxies say whom they speak for: by `X-Forwarded-For`, `X-Forwarded-Host` and `X-Forwarded-Proto`, by `Forwarded` (RFC 7239), or by the "
             "PROXY protocol, version 1 or 2. The other headers are their clients' own."
         ),
     ] = "x-forwarded"

@@ -6,6 +6,8 @@ The mark is the decision, and the one thing that has to survive a crash: the nex
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from msgspec import Struct
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -30,14 +32,38 @@ class Left(Struct, frozen=True, rename="camel"):
         return f"{self.drained} messages were drained, {self.dropped} dropped{dead}"
 
 
+IsLast = Callable[[str], Awaitable[bool]]
+"""Whether no backlog of the resource with this id is left, now that one's own is gone: of several partitions, each has one."""
+
+
+async def _alone(id: str) -> bool:
+    return True
+
+
 class Departures:
     """The resources that are being deleted. ``clock`` counts seconds."""
 
-    def __init__(self, registry: IRegistry, recorder: Recorder, clock: IReactorTime) -> None:
+    def __init__(
+        self, registry: IRegistry, recorder: Recorder, clock: IReactorTime, is_last: IsLast = _alone
+    ) -> None:
         self._registry = registry
+        self._is_last = is_last
+        self._finishing: set[str] = set()
         self._recorder = recorder
         self._clock = clock
         self._waiting: dict[str, list[Deferred[Left | None]]] = {}
+        for kind in ("datasource", "integration"):
+            registry.watch(kind, self._changed)
+
+    def _changed(self, old: Resource | None, new: Resource | None) -> None:
+        """Another node has removed a resource: those who wait for that hear of it."""
+        if old is not None and new is None and old.id not in self._finishing:
+            self._tell(old.id, Left())
+
+    def _tell(self, id: str, left: Left) -> None:
+        for done in self._waiting.pop(id, ()):
+            if not done.called:
+                done.callback(left)
 
     def end(self, kind: str, id: str, patience: float) -> Deferred[Left | None]:
         """Fires with what became of the backlog once the resource is deleted, or with None when that takes longer than
@@ -52,14 +78,18 @@ class Departures:
         return done
 
     async def finish(self, resource: Resource, left: Left) -> None:
-        """Remove a resource from the registry and record an event. Its backlog must be gone, durably."""
-        await self._registry.delete(resource.kind, resource.id)
+        """Remove a resource from the registry and record an event, unless others still have a backlog of it. One's own must be gone, durably."""
+        if not await self._is_last(resource.id):
+            return
+        self._finishing.add(resource.id)
+        try:
+            await self._registry.delete(resource.kind, resource.id)
+        finally:
+            self._finishing.discard(resource.id)
         lost = left.dropped + left.dead_letters
         self._recorder.note(
             "removed", resource.kind, resource.name, f"it was deleted: {left}", resource.tenant,
             "warning" if lost else "info",
             drained=left.drained, dropped=left.dropped, deadLetters=left.dead_letters,
         )  # fmt: skip
-        for done in self._waiting.pop(resource.id, ()):
-            if not done.called:
-                done.callback(left)
+        self._tell(resource.id, left)

@@ -58,6 +58,10 @@ class Epochs:
         """The current epoch, for packages of others that put it into a text of their own."""
         return self.current
 
+    def knows(self, epoch: str) -> bool:
+        """Whether an epoch is one of this journal's."""
+        return epoch in self._names
+
     def of_uplink(self, seq: int) -> str:
         """The epoch of an uplink's position. What has no position (0 or less) is of the current one."""
         if seq > self.uplink or seq <= 0:

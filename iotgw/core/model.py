@@ -259,10 +259,17 @@ class DeliveryState(enum.IntEnum):
     DROPPED = 6
 
 
+class Attempt(Struct, frozen=True, array_like=True, gc=False):
+    """A failed attempt of a delivery: its time in milliseconds of gateway time, and the beginning of what the target said."""
+
+    at_ms: int
+    answer: str
+
+
 class Parked(Struct, frozen=True, gc=False):
     """A delivery that failed for its own reason or waits behind one that did, with a copy of its record.
 
-    ``next_try_ms`` is 0 for a delivery that waits behind an earlier one of its device.
+    ``next_try_ms`` is 0 for a delivery that waits behind an earlier one of its device. ``tries`` are the latest of its attempts, oldest first.
     """
 
     integration: str
@@ -271,6 +278,17 @@ class Parked(Struct, frozen=True, gc=False):
     attempts: int
     next_try_ms: int
     error: str
+    tries: tuple[Attempt, ...] = ()
+
+
+class ParkedState(Struct, frozen=True, gc=False):
+    """What is said of a parked delivery, without its record."""
+
+    state: DeliveryState
+    attempts: int
+    next_try_ms: int
+    error: str
+    tries: tuple[Attempt, ...] = ()
 
 
 class Counters(Struct, frozen=True):
@@ -322,14 +340,23 @@ class Message(Struct, frozen=True):
     records: tuple[TelemetryRecord, ...]
 
 
+class FailedAttempt(Struct, frozen=True):
+    """A failed attempt of a delivery, as the API shows it: ``at`` is a date in milliseconds since 1970, ``answer`` the beginning of what the target said."""
+
+    at: int
+    answer: str
+
+
 class Delivery(Struct, frozen=True, rename="camel"):
-    """One message for one integration, as the API shows it. ``next_try_at`` is a date in milliseconds since 1970, None where no attempt is due."""
+    """One message for one integration, as the API shows it. ``next_try_at`` is a date in milliseconds since 1970, None where no attempt is due.
+    ``tries`` are the latest of those that failed, oldest first, while it waits for the next one or is given up."""
 
     integration: str
     state: str
     attempts: int
     error: str | None
     next_try_at: int | None = None
+    tries: tuple[FailedAttempt, ...] = ()
 
 
 class Event(Struct, frozen=True, rename="camel", omit_defaults=True):

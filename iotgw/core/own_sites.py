@@ -43,7 +43,8 @@ class OwnSites:
         """Why a request is refused; empty if it isn't.
 
         ``Host`` must name this gateway where the request came over loopback: elsewhere, a page finds other ways to get
-        here. ``Origin`` must always be ours: the site that the request was for, or one of ``hosts``.
+        here. ``Origin`` must always be ours: the site that the request was for, or one of ``hosts``; and an HTTPS site where the request came
+        over HTTPS, since anybody on a page's way can make one up of the same name without it.
         """
         host = self._host(request)
         local = getattr(request.getHost(), "host", "")
@@ -54,7 +55,11 @@ class OwnSites:
             return ""
         site = _SCHEME.sub("", origin.lower(), count=1) if _SCHEME.match(origin) else ""
         if site and (site == host or self._is_named(site)):
-            return ""
+            if origin.lower().startswith("https://") or not self._proxies.is_secure(
+                request, peer_of(request)
+            ):
+                return ""
+            return f"expected a page that came over https, as this request did, got one of {shown(origin)}"
         return (
             f"expected no request of another site's page, got one of {shown(origin)}: see the setting `hosts`"
         )

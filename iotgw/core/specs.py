@@ -20,11 +20,13 @@ LONGEST = 1e12
 class Deletion(Struct, frozen=True, rename="camel"):
     """The decision to delete a resource, and what becomes of its backlog: it is drained or dropped.
 
-    ``until`` is the last position of the telemetry stream that an integration still gets.
+    ``until`` is the last position of the telemetry stream that an integration still gets, in the journal that had this ``epoch`` then. In any
+    other one it gets nothing that comes after the decision is known there.
     """
 
     backlog: Literal["drain", "drop"]
     until: int = 0
+    epoch: str = ""
 
 
 class Resource(Struct, frozen=True):

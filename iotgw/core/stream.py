@@ -91,6 +91,15 @@ class StreamReader(Generic[R]):
         else:
             self._enqueue(records)
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing is in memory and nothing is known to be stored that did not come here."""
+        return not (self._queue or self.behind or self._reading or self.closed)
+
+    def pass_by(self, position: int) -> None:
+        """What would be offered next, up to this position, concerns nobody here. Only while at rest."""
+        self.position = position
+
     def anticipate(self, records: Sequence[R]) -> None:
         """Hand in records that are about to become durable, in order. They must still be offered once they are.
 

@@ -14,7 +14,7 @@ from iotgw.core.networks import Networks
 from iotgw.core.numbers import shown
 
 Says = Literal["x-forwarded", "forwarded", "proxy-protocol"]
-"""How proxies say it: by the headers ``X-Forwarded-For`` and ``X-Forwarded-Host``, by ``Forwarded``, or in front of each
+"""How proxies say it: by the headers ``X-Forwarded-For``, ``X-Forwarded-Host`` and ``X-Forwarded-Proto``, by ``Forwarded``, or in front of each
 connection. A proxy passes on what it doesn't write itself, so of two headers one would be the client's own."""
 
 
@@ -72,6 +72,20 @@ class TrustedProxies:
         if self.says == "x-forwarded":
             return _all(request, b"x-forwarded-host").rpartition(",")[2].strip()
         return ""
+
+    def is_secure(self, request: Request, peer: str) -> bool:
+        """Whether a client's request is known to have come over HTTPS: as a trusted proxy says, or as its connection shows."""
+        if not self.has(peer):
+            return bool(request.isSecure())
+        if self.says == "forwarded":
+            told = forwarded.parameter(next(forwarded.entries(_all(request, b"forwarded"))), "proto")
+        else:
+            told = (
+                _all(request, b"x-forwarded-proto").rpartition(",")[2].strip()
+                if self.says == "x-forwarded"
+                else ""
+            )
+        return told.lower() == "https"
 
 
 NO_PROXIES = TrustedProxies()

@@ -23,6 +23,7 @@ WHOLE = frozenset(
         "health",
         "library",
         "metrics",
+        "nodes",
         "openapi.json",
         "presets",
         "resume",

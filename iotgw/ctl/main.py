@@ -37,6 +37,7 @@ IN_COMMANDS = {
     "live": ("search", "series", "watch"),
     "lwm2m": ("lwm2m",),
     "messages": ("message", "messages", "reprocess", "tail"),
+    "nodes": ("drain", "nodes"),
     "presets": ("presets",),
     "queues": ("integration",),
     "resources": (
@@ -57,6 +58,7 @@ MODULES = {
     "iotgw.app.check_command": ("check",),
     "iotgw.app.init_command": ("init",),
     "iotgw.app.restore_command": ("restore",),
+    "iotgw.app.store_command": ("store",),
 }
 """All modules that bring commands. A module is imported only if one of its commands was typed, so that no command waits for
 what another one needs."""

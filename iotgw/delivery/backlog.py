@@ -101,6 +101,18 @@ class Backlog:
             self._count(records)
         self._reader.offer(records)
 
+    def leaves_out(self, records: Sequence[TelemetryRecord]) -> bool:
+        """Whether none of these records, which have just become durable, is for the integration, which has come to the end of the
+        stream. Then they need not be fed: they are behind it."""
+        if self._knows or self._counting or not (self._begun and self._reader.is_at_rest):
+            return False
+        if any(map(self._match, records)):
+            return False
+        self._fed = self.taken = last = records[-1].seq
+        self._accounts.pass_over(last)
+        self._reader.pass_by(last)
+        return True
+
     def take(self, limit: int, oldest_ms: DateMs) -> list[TelemetryRecord]:
         """The next records, at most ``limit``. Fewer doesn't mean that there are no more.
 

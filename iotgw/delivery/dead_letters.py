@@ -9,12 +9,13 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from iotgw.core.model import DeliveryState, Parked, TelemetryRecord
+from iotgw.core.model import Attempt, DeliveryState, Parked, TelemetryRecord
 from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.specs import DeadLetterSpec
 from iotgw.core.times import DateMs, SteadyMs
 from iotgw.delivery.accounts import Accounts
 from iotgw.delivery.row_changes import RowChanges
+from iotgw.delivery.tries import tried
 
 PAGE = 100
 TOO_MANY = "dead letters' limit"
@@ -66,11 +67,11 @@ class DeadLetters:
         """The oldest was received at this time or later; None when there is none. Milliseconds since 1970."""
         self._is_shedding = False
 
-    def bury(self, record: TelemetryRecord, attempts: int, error: str) -> None:
-        """Give up a record that failed ``attempts`` times, the last time with ``error``."""
+    def bury(self, record: TelemetryRecord, attempts: int, error: str, tries: tuple[Attempt, ...]) -> None:
+        """Give up a record that failed ``attempts`` times, the last time with ``error``. ``tries`` are those that are known."""
         self._accounts.bury(len(record.body))
         self._keep(record)
-        self._rows.put(record, DeliveryState.DEAD, attempts, 0, error)
+        self._rows.put(record, DeliveryState.DEAD, attempts, 0, error, tries)
 
     def found(self, record: TelemetryRecord) -> None:
         """Note a dead letter that the journal had at the start."""
@@ -198,10 +199,11 @@ class DeadLetters:
         self._accounts.revive(seq)
         self._go_on()
 
-    def failed(self, seq: int, reason: str) -> None:
-        """A letter in flight failed again and stays a dead letter."""
+    def failed(self, seq: int, reason: str, at_ms: int) -> None:
+        """A letter in flight failed again, at a gateway time, and stays a dead letter."""
         row = self._flying.pop(seq)
-        self._rows.put(row.record, DeliveryState.DEAD, row.attempts + 1, 0, reason)
+        tries = tried(row.tries, at_ms, reason)
+        self._rows.put(row.record, DeliveryState.DEAD, row.attempts + 1, 0, reason, tries)
         self._go_on()
 
     def _go_on(self) -> None:

@@ -166,4 +166,4 @@ class QueueLimits:
             self._rows.release(record.seq)
             self._accounts.settle(record.seq, reason, len(record.body))
         else:
-            self._dead.bury(record, row.attempts, row.error or reason)
+            self._dead.bury(record, row.attempts, row.error or reason, row.tries)

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from iotgw.core.clock import PlainCalendar
-from iotgw.core.model import Counters, Delivery, Parked, TelemetryRecord
+from iotgw.core.model import Counters, Parked, TelemetryRecord
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.integrations import IIntegration, Tell
 from iotgw.core.ports.journal import ITelemetryStream
@@ -93,7 +93,7 @@ class Outbox:
             spec, accounts, flight, backlog, parking, dead, rows, now_ms, progress, calendar
         )
         self._seeking = Seeking(clock, flight, backlog, parking, accounts, self._progress)
-        self._standing = Standing(id_, journal, flight, backlog, parking, accounts, calendar)
+        self.standing = Standing(flight, backlog, parking, accounts, calendar)
         self._losses = LossReport(accounts, backlog, health, tell, clock.seconds)
         self._kept = counters
         setbacks = Setbacks()
@@ -215,6 +215,9 @@ class Outbox:
 
     def feed(self, records: Sequence[TelemetryRecord]) -> None:
         """Take in records that have just become durable, in order."""
+        if self.backlog.leaves_out(records):
+            self._progress.moved()
+            return
         self.backlog.feed(records)
         self._progress.dirty()
         if self.flight.first is None:
@@ -230,6 +233,11 @@ class Outbox:
         """Whether every record counted so far is settled. Dead letters count as settled."""
         return not self._scheduler.in_flight and not self._scheduler.waiting
 
+    @property
+    def waiting(self) -> int:
+        """How many records wait, or are on their way."""
+        return self._scheduler.in_flight + self._scheduler.waiting
+
     # --- upkeep
 
     def tick(self) -> None:
@@ -241,6 +249,7 @@ class Outbox:
             self._progress.dirty()
         self._losses.look()
         self._pump.pump()
+        self._progress.tick()
 
     def nudge(self, parked: bool = False) -> None:
         """Try the target now. With ``parked``, also retry parked records without waiting out their backoff."""
@@ -296,10 +305,6 @@ class Outbox:
             return count
 
         return self._dead.dismiss(match).addCallback(dismissed)
-
-    def standing(self, record: TelemetryRecord, name: str) -> Deferred[Delivery] | None:
-        """As `Standing.of`."""
-        return self._standing.of(record, name)
 
     def meter(self) -> Meter:
         """What it has counted since the process started."""

@@ -24,6 +24,7 @@ from iotgw.delivery.accounts import open_of
 from iotgw.delivery.backlog import Match
 from iotgw.delivery.outbox import Outbox
 from iotgw.delivery.route import route
+from iotgw.delivery.standing import Standing
 from iotgw.delivery.store_room import StoreRoom
 from iotgw.delivery.targets import Targets
 from iotgw.delivery.tell import teller
@@ -43,6 +44,11 @@ class Running(Struct):
     target: IIntegration | None = None
     warnings: list[str] = []
     """What its target says that a user should know."""
+
+    @property
+    def standing(self) -> Standing:
+        """What tells of its deliveries."""
+        return self.outbox.standing
 
 
 class Outboxes:
@@ -94,6 +100,10 @@ class Outboxes:
     def items(self) -> Iterable[tuple[str, Running]]:
         """All running integrations with their ids."""
         return self._running.items()
+
+    def now(self) -> dict[str, Running]:
+        """Those that are running now, by id."""
+        return dict(self._running)
 
     def __contains__(self, id_: str) -> bool:
         """Whether an integration is running."""

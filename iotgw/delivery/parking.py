@@ -22,6 +22,7 @@ from iotgw.delivery.lines import KeyOf
 from iotgw.delivery.pages import each_page
 from iotgw.delivery.parked_line import ParkedLine, by_size
 from iotgw.delivery.row_changes import RowChanges
+from iotgw.delivery.tries import tried
 
 OVER = frozenset({DeliveryState.DEAD, DeliveryState.DROPPED})
 """States of rows that wait for nothing. A row that can't be read is DROPPED."""
@@ -76,6 +77,11 @@ class Parking:
         self._lost: set[int] = set()
         """Positions whose rows can't be read."""
 
+    @property
+    def has_lost(self) -> bool:
+        """Whether there are rows that can't be read."""
+        return bool(self._lost)
+
     # --- after a restart
 
     def load(self) -> Deferred[None]:
@@ -129,7 +135,8 @@ class Parking:
         self._lines[key] = line = ParkedLine(key, record.device_name, record.seq, attempts, next_try_ms)
         line.size = len(record.body)
         self._accounts.park(len(record.body))
-        self._changes.put(record, DeliveryState.RETRYING, attempts, next_try_ms, error)
+        tries = tried((), self._now_ms(), error)
+        self._changes.put(record, DeliveryState.RETRYING, attempts, next_try_ms, error, tries)
         self._idle(line, next_try_ms)
 
     def join(self, record: TelemetryRecord) -> bool:
@@ -197,7 +204,9 @@ class Parking:
         """A record in flight failed again. Its line waits until ``next_try_ms``."""
         line = self._flying.pop(seq)
         line.attempts += 1
-        self._changes.put(line.rows[0].record, DeliveryState.RETRYING, line.attempts, next_try_ms, error)
+        row = line.rows[0]
+        tries = tried(row.tries, self._now_ms(), error)
+        self._changes.put(row.record, DeliveryState.RETRYING, line.attempts, next_try_ms, error, tries)
         line.rows.clear()
         self._idle(line, next_try_ms)
 
@@ -211,7 +220,8 @@ class Parking:
     def give_up(self, seq: int, error: str) -> None:
         """A record in flight becomes a dead letter. The next one in its line may be sent."""
         line = self._flying.pop(seq)
-        self._dead.bury(line.rows[0].record, line.attempts + 1, error)
+        row = line.rows[0]
+        self._dead.bury(row.record, line.attempts + 1, error, tried(row.tries, self._now_ms(), error))
         self._advance(line, seq)
 
     def attempts(self, seq: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from iotgw.core.model import DeliveryState, Parked, TelemetryRecord
+from iotgw.core.model import Attempt, DeliveryState, Parked, TelemetryRecord
 
 
 class RowChanges:
@@ -17,12 +17,15 @@ class RowChanges:
         self._released: dict[int, None] = {}
 
     def put(
-        self, record: TelemetryRecord, state: DeliveryState, attempts: int, next_try_ms: int, error: str
-    ) -> None:
+        self, record: TelemetryRecord, state: DeliveryState, attempts: int, next_try_ms: int, error: str,
+        tries: tuple[Attempt, ...] = (),
+    ) -> None:  # fmt: skip
         """Add or change a row, even one that was to be deleted. ``next_try_ms`` is in milliseconds of gateway time, 0 for
         never."""
         self._released.pop(record.seq, None)
-        self._changed[record.seq] = Parked(self._integration, record, state, attempts, next_try_ms, error)
+        self._changed[record.seq] = Parked(
+            self._integration, record, state, attempts, next_try_ms, error, tries
+        )
 
     def release(self, seq: int) -> None:
         """Delete the row at this position."""

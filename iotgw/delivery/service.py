@@ -30,7 +30,7 @@ from iotgw.core.times import DateMs
 from iotgw.core.types import Types
 from iotgw.delivery.outbox import Outbox, never
 from iotgw.delivery.outboxes import Outboxes, Running
-from iotgw.delivery.standing import least_far, narrowed
+from iotgw.delivery.standing import Standings, narrowed
 from iotgw.delivery.store_room import StoreRoom
 from iotgw.delivery.targets import Queue, Targets, Unseal
 from iotgw.delivery.trial import Trials, sample
@@ -79,6 +79,7 @@ class DeliveryService(UplinkListener):
             types, journal, reactor, recorder, datasource_name, downlink, unseal, data_dir, calendar,
             self._trials.show, seal, debug=debug,
         )  # fmt: skip
+        self._standings = Standings(journal, reactor)
         self._store = StoreRoom(journal, store_bytes)
         self._outboxes = Outboxes(
             journal,
@@ -166,6 +167,11 @@ class DeliveryService(UplinkListener):
         """See `IDelivery.holding_up`."""
         return self._outboxes.holding_up()
 
+    @property
+    def waiting(self) -> int:
+        """How many records wait for integrations, or are on their way."""
+        return sum(each.outbox.waiting for each in self._outboxes)
+
     # --- for usage
 
     def tallies(self) -> list[Tally]:
@@ -193,12 +199,14 @@ class DeliveryService(UplinkListener):
         self._targets.build("", "check", "", spec)
         self._store.check(spec)
 
-    def deliveries(self, message: Message) -> Deferred[list[Delivery]]:
+    def deliveries(
+        self, messages: Sequence[Message], ids: Collection[str] | None = None
+    ) -> Deferred[list[list[Delivery]]]:
         """See `IDeliveries.deliveries`."""
-        asked = [
-            each.outbox.standing(record, each.name) for each in self._outboxes for record in message.records
-        ]
-        return least_far(one for one in asked if one is not None)
+        running = self._outboxes.now()
+        if ids is not None:
+            running = {id: running[id] for id in ids if id in running}
+        return Deferred.fromCoroutine(self._standings.of(messages, running))
 
     def narrowed(self, query: MessageQuery, state: str, ids: Sequence[str]) -> MessageQuery:
         """See `IDeliveries.narrowed`."""

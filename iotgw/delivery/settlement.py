@@ -14,6 +14,7 @@ from iotgw.delivery.retries import Retries
 from iotgw.delivery.scheduler import Scheduler
 from iotgw.delivery.setbacks import Setbacks
 from iotgw.delivery.target_health import TargetHealth
+from iotgw.delivery.tries import tried
 from iotgw.delivery.waits import Waits
 
 
@@ -93,7 +94,7 @@ class Settlement:
     def _failed(self, seq: int, verdict: Retry | Rejected) -> None:
         """A record failed for its own reason."""
         if seq in self._dead.in_flight:
-            self._dead.failed(seq, verdict.reason)
+            self._dead.failed(seq, verdict.reason, self._now_ms())
         elif seq in self._parking.in_flight:
             attempts = self._parking.attempts(seq) + 1
             next_try_ms = self._next_try_ms(attempts, verdict)
@@ -118,7 +119,7 @@ class Settlement:
     def _leave_stream(self, record: TelemetryRecord, reason: str, next_try_ms: int | None) -> None:
         """Park or give up a record after its first attempt. If it is parked, the waiting records of its device are too."""
         if next_try_ms is None:
-            self._dead.bury(record, 1, reason)
+            self._dead.bury(record, 1, reason, tried((), self._now_ms(), reason))
         elif not self._parking.join(record):  # False: nothing of this device is parked yet
             self._parking.park(record, 1, reason, next_try_ms)
             for later in self._flight.empty_line(record):

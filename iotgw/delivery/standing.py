@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
 
 from msgspec.structs import replace
-from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 
 from iotgw.core.message_query import KeptApart, MessageQuery
-from iotgw.core.model import Delivery, DeliveryState, Parked, TelemetryRecord
+from iotgw.core.model import Delivery, DeliveryState, Message, ParkedState, TelemetryRecord
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.times import SteadyMs
@@ -17,59 +19,63 @@ from iotgw.delivery.backlog import Backlog
 from iotgw.delivery.flight import Flight
 from iotgw.delivery.losses import UNSURE, Range
 from iotgw.delivery.parking import Parking
+from iotgw.delivery.tries import shown
 
 FAR = ("dead", "dropped", "expired", "retrying", "queued", "inflight", "unknown", "delivered")
 """Delivery states. If a message has several outputs, the state that comes first here is shown."""
+PIECE = 2000
+"""Pairs of a record and an integration that are looked at before the reactor does other work."""
 UNKNOWN = "it is no longer known whether the message was delivered"
 
 
 class Standing:
-    """Looks up the delivery of single records to one integration."""
+    """Tells the delivery of single records to one integration."""
 
     def __init__(
         self,
-        integration: str,
-        journal: ITelemetryStream,
         flight: Flight,
         backlog: Backlog,
         parking: Parking,
         accounts: Accounts,
         calendar: ICalendar,
     ) -> None:
-        self._integration = integration
-        self._journal = journal
         self._flight = flight
         self._backlog = backlog
         self._parking = parking
         self._accounts = accounts
         self._calendar = calendar
 
-    def of(self, record: TelemetryRecord, name: str) -> Deferred[Delivery] | None:
-        """Fires with the state of a record's delivery. ``name`` is the integration's current name. None if the
-        integration doesn't get the record."""
+    def gets(self, record: TelemetryRecord) -> bool:
+        """Whether the integration gets a record."""
+        return record.seq > self._accounts.since and self._backlog.lets_through(record)
+
+    def waiting(self, record: TelemetryRecord) -> str:
+        """The state of a record that it gets, while that is not settled; empty for one that is settled or parked."""
         seq = record.seq
-        if seq <= self._accounts.since or not self._backlog.lets_through(record):
-            return None
         if seq in self._flight.in_flight or seq in self._parking.in_flight:
-            return succeed(Delivery(name, "inflight", 0, None))
-        if self._flight.holds(seq) or seq > self._backlog.taken:
-            return succeed(Delivery(name, "queued", 0, None))
+            return "inflight"
+        return "queued" if self._flight.holds(seq) or seq > self._backlog.taken else ""
 
-        def read(rows: list[Parked]) -> Delivery:
-            if rows and rows[0].record.seq == seq:
-                row = rows[0]
-                state = DeliveryState(row.state).name.lower()
-                return Delivery(name, state, row.attempts, row.error or None, self._next_try(row))
-            outcome = self._accounts.losses.outcome(seq)
-            if outcome == UNSURE:
-                return Delivery(name, "unknown", 0, UNKNOWN)
-            if outcome is not None:
-                return Delivery(name, "expired" if outcome == EXPIRED else "dropped", 0, outcome)
+    @property
+    def parks(self) -> bool:
+        """Whether there are rows of parked records in the journal."""
+        return self._accounts.parked > 0 or self._accounts.dead > 0 or self._parking.has_lost
+
+    def settled(self, seq: int, name: str, row: ParkedState | None) -> Delivery:
+        """The delivery of a record that doesn't wait. ``name`` is the integration's current name, ``row`` what the journal has of it."""
+        if row is not None:
+            tries = shown(row.tries, self._calendar)
+            return Delivery(
+                name, row.state.name.lower(), row.attempts, row.error or None, self._next_try(row), tries
+            )
+        outcome = self._accounts.losses.outcome(seq)
+        if outcome is None:
             return Delivery(name, "delivered", 1, None)
+        if outcome == UNSURE:
+            return Delivery(name, "unknown", 0, UNKNOWN)
+        return Delivery(name, "expired" if outcome == EXPIRED else "dropped", 0, outcome)
 
-        return self._journal.read_parked(self._integration, None, seq - 1, 1).addCallback(read)
-
-    def _next_try(self, row: Parked) -> int | None:
+    def _next_try(self, row: ParkedState) -> int | None:
         """The date when a delivery is tried again; None for a dead one, or one that waits behind another."""
         if row.state is not DeliveryState.RETRYING or not row.next_try_ms:
             return None
@@ -100,18 +106,62 @@ def narrowed(
     return replace(query, records=ranges)
 
 
-def least_far(found: Iterable[Deferred[Delivery]]) -> Deferred[list[Delivery]]:
-    """Fires with one delivery per integration, sorted by name. Of several, the one that has got least far is chosen.
+class Named(Protocol):
+    """An integration with its current name."""
 
-    Look-ups that failed are left out."""
+    @property
+    def name(self) -> str:
+        """Its name."""
 
-    def choose(results: list[tuple[bool, Delivery]]) -> list[Delivery]:
-        chosen: dict[str, Delivery] = {}
-        for good, delivery in results:
-            if good:
-                other = chosen.get(delivery.integration)
-                if other is None or FAR.index(delivery.state) < FAR.index(other.state):
-                    chosen[delivery.integration] = delivery
-        return [chosen[name] for name in sorted(chosen)]
+    @property
+    def standing(self) -> Standing:
+        """What tells of its deliveries."""
 
-    return DeferredList(list(found), consumeErrors=True).addCallback(choose)
+
+class Standings:
+    """Tells the deliveries of many messages at once: one look into the journal, however many they are."""
+
+    def __init__(self, journal: ITelemetryStream, clock: IReactorTime) -> None:
+        self._journal = journal
+        self._clock = clock
+
+    async def of(
+        self, messages: Sequence[Message], integrations: Mapping[str, Named]
+    ) -> list[list[Delivery]]:
+        """The deliveries of each message, one for each of the integrations (by id) that get it, sorted by name."""
+        chosen: list[dict[str, Delivery]] = []
+        asked: list[tuple[dict[str, Delivery], TelemetryRecord, str]] = []
+        wanted: dict[str, list[int]] = {}
+        looked = 0
+        for message in messages:
+            found: dict[str, Delivery] = {}
+            chosen.append(found)
+            for record in message.records:
+                for id, each in integrations.items():
+                    standing = each.standing
+                    if not standing.gets(record):
+                        continue
+                    if state := standing.waiting(record):
+                        _choose(found, Delivery(each.name, state, 0, None))
+                    elif standing.parks:
+                        asked.append((found, record, id))
+                        wanted.setdefault(id, []).append(record.seq)
+                    else:
+                        _choose(found, standing.settled(record.seq, each.name, None))
+                looked += len(integrations)
+                if looked >= PIECE:
+                    looked = 0
+                    await deferLater(self._clock, 0)
+        if asked:
+            rows = await self._journal.parked_among(wanted)
+            for found, record, id in asked:
+                each = integrations[id]
+                _choose(found, each.standing.settled(record.seq, each.name, rows.get((id, record.seq))))
+        return [[found[name] for name in sorted(found)] for found in chosen]
+
+
+def _choose(found: dict[str, Delivery], delivery: Delivery) -> None:
+    """Of several, the one that has got least far is chosen."""
+    other = found.get(delivery.integration)
+    if other is None or FAR.index(delivery.state) < FAR.index(other.state):
+        found[delivery.integration] = delivery

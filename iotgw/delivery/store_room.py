@@ -113,12 +113,15 @@ class StoreRoom:
                 f"queue.maxBytes is {queue}, but of store.max-bytes only {half} is always there for queues: dead letters "
                 "and parked messages may take the rest"
             )
-        total = sum(each.dead_letters.max_bytes for each in [spec, *others] if _is_chosen(each.dead_letters))
-        if _is_chosen(spec.dead_letters) and spec.dead_letters.max_bytes <= part < total:
-            found.append(
-                f"the integrations' deadLetters.maxBytes are {total} together, but store.max-bytes leaves {part} for "
-                "them: beyond that, whoever has the most loses its oldest"
+        if _is_chosen(spec.dead_letters) and spec.dead_letters.max_bytes <= part:
+            total = sum(
+                each.dead_letters.max_bytes for each in [spec, *others] if _is_chosen(each.dead_letters)
             )
+            if total > part:
+                found.append(
+                    f"the integrations' deadLetters.maxBytes are {total} together, but store.max-bytes leaves {part} for "
+                    "them: beyond that, whoever has the most loses its oldest"
+                )
         return found
 
     def _too_large(self, spec: IntegrationSpec) -> list[tuple[str, int, int]]:

@@ -1,16 +1,14 @@
-"""The devices as operators know them: in memory to be found, written through to where it lasts, and watched.
+"""The devices as operators know them: in memory to be found, written through to where it lasts, and watched. A message costs one look
+into a dict here.
 
-A device that sends something and has no entry gets one.
-Such entries are written behind, some at a time: if the process ends before, the device's next message makes it again. What
-an operator saves is written before he is told so.
-
-A message costs one look into a dict here.
+A device that sends something and has no entry gets one. Such entries are written behind, some at a time: if the process ends before, the
+device's next message makes it again. What an operator saves is written before he is told so.
 """
 
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from twisted.internet.defer import DeferredLock, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
@@ -40,14 +38,13 @@ from iotgw.core.ports.speakers import IOwners
 from iotgw.core.quotas import Quotas
 from iotgw.devices.health import FleetHealth, health_of
 from iotgw.devices.room import within
-from iotgw.devices.roster import Member, Roster
+from iotgw.devices.roster import Member, Roster, with_types
 from iotgw.devices.watching import Tell
 
 FLUSH = 1.0
 """Seconds after which devices that were created by their messages are written."""
 MOST = 250_000
-"""Devices of a tenant that are created by their messages. Further ones get no entry, so that a stranger who makes names up can't
-fill the memory."""
+"""Devices of a tenant that are created by their messages. Further ones get no entry: made-up names can't fill the memory."""
 LEARNED = "fleet-learned"
 """Kind of a mark in the registry: the devices that were known before there were entries have got theirs."""
 _NOBODY = Roster()
@@ -98,14 +95,14 @@ class Fleet(UplinkListener):
 
     async def start(self) -> None:
         """Load what is stored, and go on watching. The registry, the devices' states and the owners have started."""
-        seen = {
-            (tenant, name): (type_, last_ms) for tenant, name, type_, last_ms in await self._devices.seen()
-        }
+        self._entries.watch(lambda saved, gone: ensureDeferred(self._follow(saved, gone)))
+        loading = self._entries.load()  # in another thread than the states
+        seen = {(tenant, name): (type_, at_ms) for tenant, name, type_, at_ms in await self._devices.seen()}
         by_tenant: dict[str, builtins.list[DeviceEntry]] = {}
-        for entry in await self._entries.load():
+        for entry in await loading:
             by_tenant.setdefault(entry.tenant, []).append(entry)
         for tenant, entries in by_tenant.items():
-            self._roster(tenant).load(_with_types(entries, seen))
+            self._roster(tenant).load(with_types(entries, seen))
         if not self._registry.list(LEARNED):
             self._learn([(*key, *of) for key, of in seen.items()])
             await self._write_made()
@@ -196,7 +193,7 @@ class Fleet(UplinkListener):
         try:
             waiting = dict(self._unwritten)
             if waiting:
-                await self._entries.write([*waiting.values()])
+                await self._entries.write([*waiting.values()], is_made=True)
             for key, entry in waiting.items():
                 if self._unwritten.get(key) is entry:
                     del self._unwritten[key]
@@ -214,6 +211,10 @@ class Fleet(UplinkListener):
         """See `IFleet.is_known`."""
         roster = self._of(tenant)
         return name in roster.members or bool(roster.behind(name))
+
+    def called(self, tenant: str, names: Sequence[str]) -> str:
+        """See `IFleet.called`."""
+        return self._of(tenant).called(names)
 
     def alike(self, tenant: str, name: str) -> str:
         """See `IFleet.alike`."""
@@ -276,11 +277,8 @@ class Fleet(UplinkListener):
         """See `IFleet.save`."""
         await self._changes.acquire()
         try:
-            old = (
-                self._expect(tenant, spec.name, revision)
-                if revision is not None
-                else self.get(tenant, spec.name)
-            )
+            known = self.get(tenant, spec.name)
+            old = self._expect(tenant, spec.name, revision) if revision is not None else known
             if is_new and old is not None:
                 raise Conflict(f"there is already a device {spec.name!r}")
             if old is None:
@@ -325,16 +323,29 @@ class Fleet(UplinkListener):
         try:
             entry = self._expect(tenant, name, revision)
             await self._entries.write([], [(tenant, name)])
-            self._unwritten.pop((tenant, name), None)
-            member = self._roster(tenant).remove(name)
-            if member is not None:
-                self._health.forget(member)
-            self._say(tenant, name, False)
-            self._say_converter(tenant, entry.spec.converter)
+            self._drop(tenant, name)
         finally:
             self._changes.release()
         await self._devices.forget(tenant, name)
         return entry
+
+    async def _follow(self, saved: Sequence[DeviceEntry], gone: Sequence[tuple[str, str]]) -> None:
+        """Other nodes have saved these, and deleted those."""
+        await self._changes.acquire()
+        try:
+            self._stored([each for each in saved if self.get(each.tenant, each.name) != each])
+            for key in gone:
+                self._drop(*key)
+        finally:
+            self._changes.release()
+
+    def _drop(self, tenant: str, name: str) -> None:
+        self._unwritten.pop((tenant, name), None)
+        member = self._roster(tenant).remove(name)
+        if member is not None:
+            self._health.forget(member)
+            self._say(tenant, name, False)
+            self._say_converter(tenant, member.entry.spec.converter)
 
     def _expect(self, tenant: str, name: str, revision: int | None) -> DeviceEntry:
         found = self.get(tenant, name)
@@ -387,10 +398,3 @@ class Fleet(UplinkListener):
     def _say_converter(self, tenant: str, converter: str) -> None:
         for callback in tuple(self._converter_watchers) if converter else ():
             callback(tenant)
-
-
-def _with_types(
-    entries: Sequence[DeviceEntry], seen: dict[tuple[str, str], tuple[str, int]]
-) -> Iterator[tuple[DeviceEntry, str]]:
-    for entry in entries:
-        yield entry, seen.get((entry.tenant, entry.name), ("", 0))[0]

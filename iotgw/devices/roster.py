@@ -7,7 +7,7 @@ searched in a few milliseconds. What is rare (a type, a group, a trouble, a data
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -114,6 +114,12 @@ class Roster:
         """The device that has this identity; empty if none has."""
         return self._identities.get(identity, "")
 
+    def called(self, names: Iterable[str]) -> str:
+        """The first device that is meant by one of these names or identities; empty if none is."""
+        return next(
+            (found for each in names if (found := each if each in self.members else self.behind(each))), ""
+        )
+
     def alike(self, name: str) -> str:
         """A device whose name is the same but for case, or the separators of an EUI; empty if there is none."""
         if found := self.alike_eui(name):
@@ -142,9 +148,10 @@ class Roster:
         """Names in order, names > ``after``. ``owned`` tells the devices of a datasource, ``troubled`` those with a trouble."""
         is_meant = self._condition(wanted)
         few = self._few(wanted, owned, troubled)
+        are_many = few is None or len(few) > len(self.members) // 8
         found: list[str] = []
-        for name in self._names(after, wanted) if few is None else sorted(few):
-            if name > after and is_meant(name):
+        for name in self._names(after, wanted) if few is None or are_many else sorted(few):
+            if name > after and (few is None or name in few) and is_meant(name):
                 found.append(name)
                 if len(found) == limit:
                     break
@@ -267,3 +274,11 @@ def _searched(member: Member) -> str:
     spec = member.entry.spec
     tags = "".join([f"\n{key}={text}" for key, text in spec.tags.items()])
     return f"{spec.name}\n{spec.label}\n{spec.serial}\n{spec.identity}\n{spec.place}{tags}".lower()
+
+
+def with_types(
+    entries: Sequence[DeviceEntry], seen: dict[tuple[str, str], tuple[str, int]]
+) -> Iterator[tuple[DeviceEntry, str]]:
+    """Entries with the types of the devices' messages. ``seen`` has type and time by tenant and name."""
+    for entry in entries:
+        yield entry, seen.get((entry.tenant, entry.name), ("", 0))[0]

@@ -8,6 +8,7 @@ it is silent. So a device costs one step of the heap for each of its periods.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from heapq import heappop, heappush
 from typing import Any
 
@@ -50,18 +51,19 @@ class Rules(Struct, gc=False, frozen=True):
     @classmethod
     def of(cls, specs: Sequence[HealthSpec]) -> Rules | None:
         """From what is said of a device, its type and its groups, the nearest first; None where nothing is."""
-        every = next((each.report_every for each in specs if each.report_every is not None), 0.0)
-        battery = next((each.battery_below for each in specs if each.battery_below is not None), None)
-        signal = next((each.signal_below for each in specs if each.signal_below is not None), None)
+        every: float | None = None
+        battery: float | None = None
+        signal: float | None = None
+        battery_key = signal_key = ""
+        for each in specs:
+            every = each.report_every if every is None else every
+            battery = each.battery_below if battery is None else battery
+            signal = each.signal_below if signal is None else signal
+            battery_key = battery_key or each.battery_key
+            signal_key = signal_key or each.signal_key
         if not every and battery is None and signal is None:
             return None
-        battery_key = next((each.battery_key for each in specs if each.battery_key), "")
-        signal_key = next((each.signal_key for each in specs if each.signal_key), "")
-        return cls(
-            every,
-            None if battery is None else Limit(battery, (battery_key,) if battery_key else BATTERY_KEYS),
-            None if signal is None else Limit(signal, (signal_key,) if signal_key else SIGNAL_KEYS),
-        )
+        return _rules(every or 0.0, battery, battery_key, signal, signal_key)
 
     def limit(self, what: Trouble) -> float:
         """Seconds, or a threshold; 0 where there is none."""
@@ -69,6 +71,18 @@ class Rules(Struct, gc=False, frozen=True):
             return self.every
         found = self.battery if what == "battery" else self.signal
         return found.below if found is not None else 0.0
+
+
+@lru_cache(maxsize=1000)
+def _rules(
+    every: float, battery: float | None, battery_key: str, signal: float | None, signal_key: str
+) -> Rules:
+    """Most devices of a fleet have the same."""
+    return Rules(
+        every,
+        None if battery is None else Limit(battery, (battery_key,) if battery_key else BATTERY_KEYS),
+        None if signal is None else Limit(signal, (signal_key,) if signal_key else SIGNAL_KEYS),
+    )
 
 
 class DeviceWatch(Struct, gc=False):
@@ -146,9 +160,10 @@ class Watching:
 
     def begin(self, watch: DeviceWatch) -> None:
         """DeviceWatch a device, with the troubles that it has."""
-        for what in TROUBLES:
-            if watch.since(what):
-                self._of(watch)[what].add(watch.name)
+        if watch.silent_ms or watch.battery_ms or watch.signal_ms:
+            for what in TROUBLES:
+                if watch.since(what):
+                    self._of(watch)[what].add(watch.name)
         self._queue(watch)
 
     def end(self, watch: DeviceWatch) -> None:

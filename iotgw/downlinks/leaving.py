@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from iotgw.core.downlink_item import ContentType, Item, ItemState
 from iotgw.core.model import Downlink, Metadata
+from iotgw.core.ports.downlinks import IDownlinkStore
 from iotgw.core.ports.intake import Send
 from iotgw.core.ports.speakers import ISpeakers
 from iotgw.core.proof import Proved
@@ -48,8 +49,10 @@ class Leaving:
         find: Find,
         clock: IReactorTime,
         speakers: ISpeakers,
+        store: IDownlinkStore,
     ) -> None:
         self._open = open_items
+        self._store = store
         self._way = way
         self._encode = encode
         self._find = find
@@ -122,6 +125,9 @@ class Leaving:
 
     async def _encoded(self, item: Item, datasource: str) -> Downlink | None:
         self._way.offer(item.id, self._clock.seconds())
+        if not await self._store.claim(item.id):  # another node sends it
+            self._way.back(item.id)
+            return None
         try:
             payload, content_type, metadata = await self._encode(datasource, item)
         except Exception as error:  # a user's script: whatever it raised is the item's reason

@@ -47,6 +47,10 @@ class OpenItems:
         """Those that may be sent, by device."""
         self._timetable = Timetable(self._items, calendar.moment_ms)
         self._seq = 0
+        self.came: Callable[[Item], object] = lambda item: None
+        """Called when another node has queued an item."""
+        self.ends_them: Callable[[], bool] = lambda: True
+        """Whether this node ends items whose time to live is over: of several, one does."""
         self._sweep: IDelayedCall | None = None
 
     async def start(self) -> None:
@@ -55,6 +59,7 @@ class OpenItems:
         for item in await self._store.open_items():
             if is_awaited(item) or not self._timetable.is_due(item, self._steady_ms()):
                 self.keep(item)
+        self._store.watch(self._hear)
         self._sweep = self._clock.callLater(SWEEP, self._look)
 
     def stop(self) -> None:
@@ -98,10 +103,19 @@ class OpenItems:
 
     def next_seq(self) -> int:
         """A number above those of all items."""
-        self._seq += 1
+        self._seq = self._store.next_seq(self._seq)
         return self._seq
 
     # --- changes
+
+    def _hear(self, items: list[Item]) -> None:
+        """Another node has changed these."""
+        for item in items:
+            self._seq = max(self._seq, item.seq)
+            is_new = item.id not in self._items
+            self.keep(item)
+            if is_new and item.state is ItemState.QUEUED:
+                self.came(item)
 
     def keep(self, item: Item) -> None:
         """Update an item in memory; one that has ended is removed."""
@@ -143,6 +157,8 @@ class OpenItems:
         """Whether an item's time to live is over. If so, the item ends."""
         if not self.is_over(item):
             return False
+        if not self.ends_them():
+            return True
         now = self.now_ms()
         if item.state is ItemState.QUEUED:
             self.update(item.change(ItemState.EXPIRED, now, "it could not be sent within its time to live"))

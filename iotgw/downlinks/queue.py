@@ -25,8 +25,9 @@ from iotgw.core.downlink_item import Item, ItemState
 from iotgw.core.errors import Conflict, NotFound
 from iotgw.core.model import Became, Downlink
 from iotgw.core.ports.clock import ICalendar
-from iotgw.core.ports.downlinks import IDownlinkQueue, IDownlinks, IDownlinkStore, JobItems, Report
+from iotgw.core.ports.downlinks import IDownlinkQueue, IDownlinks, IDownlinkStore, ItemQuery, JobItems, Report
 from iotgw.core.ports.intake import Send
+from iotgw.core.ports.nodes import ILeases
 from iotgw.core.ports.speakers import ISpeakers
 from iotgw.core.proof import Proved
 from iotgw.core.speakers import Anybody
@@ -39,6 +40,8 @@ from iotgw.downlinks.outcomes import Outcomes
 from iotgw.downlinks.waiting import may_leave
 from iotgw.downlinks.waking import EVERY, Waking
 
+ENDS = "downlinks/ends"
+"""The lease of the node that ends items whose time to live is over."""
 AT_ONCE = 200
 """Items of a job that are cancelled between two breaths."""
 
@@ -61,16 +64,26 @@ class DownlinkQueue:
         clock: IReactorTime,
         calendar: ICalendar | None = None,
         speakers: ISpeakers | None = None,
+        leases: ILeases | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         way = InTransit()
         self._open = OpenItems(store, way, changed, clock, calendar or PlainCalendar(clock))
         speakers = speakers or Anybody()
-        self._leaving = Leaving(self._open, way, encode, find, clock, speakers)
+        self._leaving = Leaving(self._open, way, encode, find, clock, speakers, store)
         self._waking = Waking(self._open, self._leaving.wake)
+        self._open.came = self._came
+        if leases is not None:
+            leases.seek(ENDS, lambda: None)
+            self._open.ends_them = lambda: leases.holds(ENDS)
         self._exchange = ItemExchange(store, self._open, way, self._leaving.try_now)
         self._outcomes = Outcomes(store, self._open, way, self._leaving, speakers)
+
+    def _came(self, item: Item) -> None:
+        """Another node has queued an item: its device may be here."""
+        sent = ensureDeferred(self._leaving.try_now(item))
+        sent.addErrback(lambda failure: self._log.failure("a downlink could not be sent", failure))
 
     # --- life ---
 
@@ -153,6 +166,10 @@ class DownlinkQueue:
         known = {item.id for item in waiting}
         past = await self._store.of_device(tenant, device, limit)
         return [*waiting, *(item for item in past if item.id not in known)][:limit]
+
+    async def find(self, tenant: str, query: ItemQuery) -> builtins.list[Item]:
+        """See `IDownlinkQueue.find`."""
+        return await self._store.find(tenant, query)
 
     def depth(self) -> int:
         """See `IDownlinkQueue.depth`."""

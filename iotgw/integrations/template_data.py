@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -185,10 +186,15 @@ def sparql_string(environment: Any, value: Any) -> str:
 
 
 @pass_environment
-def slug(environment: Any, value: Any) -> str:
-    """The filter ``slug``: letters, digits, ``_`` and ``-`` of ASCII, with ``_`` for all else, as identifiers of many platforms are."""
+def slug(environment: Any, value: Any, distinct: bool = False) -> str:
+    """The filter ``slug``: letters, digits, ``_`` and ``-`` of ASCII, with ``_`` for all else, as identifiers of many platforms are. ``distinct``: where
+    something was replaced, a hash of the whole follows, so that two values keep apart that differ in that alone."""
     environment.budget.weigh_text(present(value))
-    return _NO_SLUG.sub("_", data_text(value))
+    text = data_text(value)
+    made, replaced = _NO_SLUG.subn("_", text)
+    if distinct and (replaced or not text):
+        return f"{made}_{sha256(text.encode(errors='surrogatepass')).hexdigest()[:8]}"
+    return made
 
 
 DATA: dict[str, Callable[..., Any]] = {

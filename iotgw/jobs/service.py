@@ -1,10 +1,11 @@
-"""Runs jobs: each is a resource in the registry, which says how far it is. A start goes on with those that were under way."""
+"""Runs jobs: each is a resource in the registry, which says how far it is. It runs on the node on which it was begun, and a start of that goes on with
+those that were under way."""
 
 from __future__ import annotations
 
 import builtins
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from iotgw.core.errors import IotgwError, NotFound, TooMany
+from iotgw.core.errors import Conflict, IotgwError, NotFound, TooMany
 from iotgw.core.ports.clock import IDates
 from iotgw.core.ports.jobs import IJobKind, IJobRun, IJobs, JobState, JobView
 from iotgw.core.ports.registry import IRegistry
@@ -124,7 +125,7 @@ class JobRun:
 
 @implementer(IJobs)
 class JobService:
-    """An `IJobs`. Start it when its kinds can do their work.
+    """An `IJobs`. Start it when its kinds can do their work. ``node`` is the name of this node, of several.
 
     Many methods: those of the port, and a job's way from waiting over running to its end.
     """
@@ -132,12 +133,13 @@ class JobService:
     _log = Logger()
 
     def __init__(
-        self, registry: IRegistry, kinds: Iterable[IJobKind], clock: IReactorTime, dates: IDates
-    ) -> None:
+        self, registry: IRegistry, kinds: Iterable[IJobKind], clock: IReactorTime, dates: IDates, node: Callable[[], str] = str
+    ) -> None:  # fmt: skip
         self._registry = registry
         self._kinds = {kind.name: kind for kind in kinds}
         self._clock = clock
         self._dates = dates
+        self._node = node
         self._running: dict[str, JobRun] = {}
         self._look: IDelayedCall | None = None
         self._is_open = False
@@ -145,7 +147,7 @@ class JobService:
     def start(self) -> None:
         """Go on with what was under way, and begin what waits for a date when that comes."""
         for resource in self._registry.list(KIND):
-            if resource.body["state"] == "running":
+            if resource.body["state"] == "running" and self._is_mine(resource):
                 self._run(resource)
         self._is_open = True
         self._begin_due()
@@ -173,7 +175,7 @@ class JobService:
             raise TooMany(f"expected at most {WAITING} jobs of a tenant that wait for their date; cancel one")
         state: JobState = "waiting" if waits else "running"
         view = JobView("", kind, state, what, None, 0, {}, {}, {}, now_ms, 0, "", by, starts_at)
-        body = {**msgspec.to_builtins(view), "cursor": 0}
+        body = {**msgspec.to_builtins(view), "cursor": 0, "node": self._node()}
         resource = await self._registry.create(KIND, tenant, f"{now_ms}-{secrets.token_hex(4)}", body)
         await self._forget_old(tenant)
         if not waits:
@@ -209,6 +211,8 @@ class JobService:
         elif resource.body["state"] == "waiting":
             ended = {**resource.body, "state": "cancelled", "endedAt": self._now_ms()}
             await self._registry.replace(KIND, resource.id, ended)
+        elif resource.body["state"] == "running":
+            raise Conflict(f"it runs on node {resource.body['node']}: cancel it there")
         return self.get(tenant, resource.id)
 
     # --- waiting ---
@@ -217,6 +221,10 @@ class JobService:
         """Those that wait for their date, the next one first."""
         found = [each for each in self._registry.list(KIND, tenant) if each.body["state"] == "waiting"]
         return sorted(found, key=lambda each: (each.body["startsAt"], each.id))
+
+    def _is_mine(self, resource: Resource) -> bool:
+        """Whether a job runs here; one from before nodes had names does."""
+        return resource.body.get("node", "") in ("", self._node())
 
     def _most(self, kind: str) -> int:
         """How many jobs of a kind a tenant may have under way."""
@@ -231,7 +239,7 @@ class JobService:
         if not self._is_open:
             return
         now_ms, wait = self._now_ms(), None
-        for resource in self._waiting():
+        for resource in filter(self._is_mine, self._waiting()):
             left = (resource.body["startsAt"] - now_ms) / 1000
             if left > 0:
                 wait = min(LOOK, left)
@@ -302,5 +310,5 @@ class JobService:
 
 def view_of(id: str, body: dict[str, Any]) -> JobView:
     """What the registry keeps of a job, as people see it."""
-    fields = {name: value for name, value in body.items() if name not in ("cursor", "place")}
+    fields = {name: value for name, value in body.items() if name not in ("cursor", "place", "node")}
     return replace(msgspec.convert(fields, JobView), id=id)

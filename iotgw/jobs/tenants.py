@@ -94,7 +94,9 @@ class TenantJobs:
         for kind in WITH_BACKLOG:
             for each in self._registry.list(kind, tenant):
                 with suppress(NotFound):
-                    await self._registry.retire(kind, each.id, Deletion("drop", self._journal.head))
+                    await self._registry.retire(
+                        kind, each.id, Deletion("drop", self._journal.head, self._journal.epochs.current)
+                    )
             while self._registry.list(kind, tenant):
                 await deferLater(self._clock, LOOK, lambda: None)
                 await job.went(job.cursor)

@@ -1,44 +1,33 @@
-"""The record of events: a ring in its own SQLite file, so that it never holds up the journal.
+"""The record of events: a ring.
 
-Events are written in batches that form while the last batch is written, in one thread of its own. Losing
-the last moments of it in a power cut is acceptable (``synchronous=NORMAL``); messages are not kept here.
+Events are written in batches that form while the last batch is written, in one thread of its own.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections import Counter, deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import msgspec
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 from twisted.python.threadpool import ThreadPool
 from zope.interface import implementer
 
-from iotgw.core import private
 from iotgw.core.allowance import Allowance
+from iotgw.core.errors import Unavailable
 from iotgw.core.model import Event
-from iotgw.core.ports.events import IEvents
+from iotgw.core.ports.events import EventRow, IEventRows, IEvents
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.tenants import IForgetsTenants
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS event (
-    id INTEGER PRIMARY KEY, ts INTEGER NOT NULL, tenant TEXT NOT NULL, source TEXT NOT NULL,
-    name TEXT NOT NULL, type TEXT NOT NULL, body BLOB NOT NULL
-);
-CREATE INDEX IF NOT EXISTS event_by_name ON event (source, name, id);
-CREATE INDEX IF NOT EXISTS event_by_type ON event (type, id);
-CREATE INDEX IF NOT EXISTS event_by_tenant ON event (tenant, id);
-"""
 _LOGGERS = {
     source: Logger(namespace=f"iotgw.{source}")
     for source in ("gateway", "datasource", "integration", "converter", "credential", "token")
@@ -49,13 +38,15 @@ _BY_HAND = frozenset({"started", "stopped", "created", "changed", "deleted"})
 _LEVELS = {"debug": LogLevel.debug, "info": LogLevel.info, "warning": LogLevel.warn, "error": LogLevel.error}
 _LINES = 100
 """Lines of the log that all events together may make in a minute, besides those that people bring about."""
+_PAUSE = 5.0
+"""Seconds between attempts while what stores them is away."""
 _LONGEST = 4096
 """Bytes of one event; a longer one loses its detail."""
 
 
 @implementer(IEvents, IForgetsTenants)
 class EventLog:
-    """The events of one gateway in a file.
+    """The events of one gateway, in ``rows``.
 
     ``capacity`` is how many events the ring holds; beyond, the oldest of the tenant with most are gone. ``pending`` is how many may wait for the disk; more are
     dropped and counted in ``dropped``. ``tell`` hears of each. Those of datasources, integrations and converters are also lines of
@@ -66,29 +57,30 @@ class EventLog:
 
     def __init__(
         self,
-        path: Path,
+        rows: IEventRows,
         reactor: IReactor,
         capacity: int = 100_000,
         pending: int = 10_000,
         tell: Callable[[Event], None] = lambda event: None,
     ) -> None:
-        self._path = path
+        self._rows = rows
         self._tell = tell
         self._reactor = reactor
         self._capacity = capacity
         self._pending = pending
         self._queue: deque[Event] = deque()
         self._pool = ThreadPool(1, 1, "events")
-        self._database: sqlite3.Connection
         self._counts: Counter[str] = Counter()
-        """Events in the file by tenant; the thread's alone."""
+        """Events that are stored, by tenant; the thread's alone."""
+        self._again: IDelayedCall | None = None
+        """When the next attempt is made, while they can't be stored."""
         self._writing = 0
         self._running = False
         self._sampled = Allowance(reactor, total=_LINES)
         self.dropped = 0
 
     def start(self) -> Deferred[None]:
-        """Open the file; Deferred that fires when it is. A damaged one is put aside."""
+        """Open what stores them; Deferred that fires when it is."""
         self._pool.start()
         self._running = True
         return self._in_thread(self._open).addCallback(lambda _: self._write_waiting())
@@ -97,9 +89,9 @@ class EventLog:
         """Write what waits, close; Deferred."""
         if not self._running:
             return succeed(None)
-        self._write_waiting()
+        self._try_again()
         self._running = False
-        return self._in_thread(self._close).addBoth(self._stopped)
+        return self._in_thread(self._rows.close).addBoth(self._stopped)
 
     def _stopped(self, result: T) -> T:
         self._pool.stop()
@@ -148,12 +140,12 @@ class EventLog:
     def _write_waiting(self) -> None:
         """Hand the waiting events to the thread. This is called again when the last batch is written, so that batches
         form by themselves."""
-        if not self._queue or not self._running:
+        if not self._queue or not self._running or self._again is not None:
             return
         events, self._queue = list(self._queue), deque()
         self._writing += 1
         written = self._in_thread(self._write, events)
-        written.addErrback(self._failed, len(events)).addCallback(self._written)
+        written.addErrback(self._failed, events).addCallback(self._written)
 
     def _written(self, result: None) -> None:
         self._writing -= 1
@@ -164,11 +156,26 @@ class EventLog:
         """See `IForgetsTenants.forget_tenant`."""
         return self._in_thread(self._forget_tenant, tenant)
 
-    def _failed(self, failure: Failure, count: int) -> None:
+    def _failed(self, failure: Failure, events: list[Event]) -> None:
+        count = len(events)
+        if failure.check(Unavailable) is not None and self._running:
+            self._queue.extendleft(reversed(events))
+            count = max(0, len(self._queue) - self._pending)
+            for _ in range(count):
+                self._queue.pop()
+            if self._again is None:
+                self._again = self._reactor.callLater(_PAUSE, self._try_again)
         self.dropped += count
-        self._log.warn(
-            "{count} events could not be written: {error}", count=count, error=failure.getErrorMessage()
-        )
+        if count:
+            self._log.warn(
+                "{count} events could not be written: {error}", count=count, error=failure.getErrorMessage()
+            )
+
+    def _try_again(self) -> None:
+        again, self._again = self._again, None
+        if again is not None and again.active():
+            again.cancel()
+        self._write_waiting()
 
     def _in_thread(self, function: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> Deferred[T]:
         return deferToThreadPool(self._reactor, self._pool, function, *arguments, **named)
@@ -176,74 +183,38 @@ class EventLog:
     # --- in the thread ---
 
     def _open(self) -> None:
-        private.make_directory(self._path.parent)
-        try:
-            self._connect()
-        except sqlite3.DatabaseError:
-            self._path.replace(self._path.with_suffix(".damaged"))
-            for suffix in ("-wal", "-shm"):
-                Path(f"{self._path}{suffix}").unlink(missing_ok=True)
-            self._connect()
-
-    def _connect(self) -> None:
-        private.make_file(self._path)
-        self._database = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
-        self._database.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;" + _SCHEMA)
-        self._counts = Counter(
-            dict(self._database.execute("SELECT tenant, count(*) FROM event GROUP BY tenant"))
-        )
-
-    def _close(self) -> None:
-        self._database.close()
+        self._counts = Counter(self._rows.open())
 
     def _write(self, events: list[Event]) -> None:
-        rows = [
+        rows: list[EventRow] = [
             (event.ts, event.tenant, event.source, event.name, event.type, _encoded(event))
             for event in events
         ]
-        with self._database:
-            self._database.execute("BEGIN")
-            self._database.executemany(
-                "INSERT INTO event (ts, tenant, source, name, type, body) VALUES (?, ?, ?, ?, ?, ?)", rows
-            )
-            counts = self._counts + Counter(event.tenant for event in events)
-            self._counts = self._trimmed(counts)
-
-    def _trimmed(self, counts: Counter[str]) -> Counter[str]:
-        """Delete what is too much, the oldest of whoever has most: no tenant loses its events by another one's."""
-        while (excess := counts.total() - self._capacity) > 0:
-            (tenant, most), (_, next_) = [*counts.most_common(2), ("", 0)][:2]
-            gone = min(excess, max(1, most - next_))
-            self._database.execute(
-                "DELETE FROM event WHERE id IN (SELECT id FROM event WHERE tenant = ? ORDER BY id LIMIT ?)",
-                (tenant, gone),
-            )
-            counts[tenant] -= gone
-        return counts
+        counts = self._counts + Counter(event.tenant for event in events)
+        self._rows.write(rows, _surplus(counts, self._capacity))
+        self._counts = counts
 
     def _forget_tenant(self, tenant: str) -> int:
-        with self._database:
-            count = self._database.execute("DELETE FROM event WHERE tenant = ?", (tenant,)).rowcount
+        count = self._rows.forget_tenant(tenant)
         self._counts.pop(tenant, None)
         return count
 
     def _select(
         self, tenant: str, before: int, limit: int, source: str | None, name: str | None, type: str | None
     ) -> list[tuple[int, Event]]:
-        where: list[str] = ["tenant = ?"]
-        values: list[str | int] = [tenant]
-        for column, value in (("source", source), ("name", name), ("type", type)):
-            if value is not None:
-                where.append(f"{column} = ?")
-                values.append(value)
-        if before:
-            where.append("id < ?")
-            values.append(before)
-        rows = self._database.execute(
-            f"SELECT id, body FROM event WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT ?",
-            (*values, limit),
-        )
+        rows = self._rows.select(tenant, before, limit, source, name, type)
         return [(id, msgspec.msgpack.decode(body, type=Event)) for id, body in rows]
+
+
+def _surplus(counts: Counter[str], capacity: int) -> list[tuple[str, int]]:
+    """What is too much, by tenant, of whoever has most: no tenant loses its events by another one's. It is taken off the counts."""
+    gone: list[tuple[str, int]] = []
+    while (excess := counts.total() - capacity) > 0:
+        (tenant, most), (_, next_) = [*counts.most_common(2), ("", 0)][:2]
+        some = min(excess, max(1, most - next_))
+        counts[tenant] -= some
+        gone.append((tenant, some))
+    return gone
 
 
 def _encoded(event: Event) -> bytes:

@@ -6,15 +6,17 @@ minute is lost when the process is killed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import msgspec
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from iotgw.core.model import Outcome, StoredUplink
+from iotgw.core.device_kinds import DeviceFacts
+from iotgw.core.model import Outcome, State, StoredUplink
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.tenants import IForgetsTenants
 from iotgw.core.ports.usage import (
@@ -38,16 +40,29 @@ FRESH = 1.0
 MOST_DEVICES = 100_000
 """Devices that are counted one by one between two times. What others send is counted together, without a name."""
 HOUR = 3600.0
+FAILED = State.FAILED  # an enum's member is slow to look up
+Known = Callable[[str, Sequence[str]], str]
+_facts = msgspec.json.Decoder(DeviceFacts).decode
+
+
+def _names(metadata: bytes) -> tuple[str, ...]:
+    """What a message's metadata calls its device."""
+    try:
+        return _facts(metadata).all_names()
+    except msgspec.MsgspecError:  # not what a datasource makes
+        return ()
 
 
 @implementer(IDeviceMeter)
 class DeviceMeter:
-    """Messages and bytes of each device since they were last taken."""
+    """Messages, bytes and errors of each device since they were last taken. ``known(tenant, names)`` tells which device a failed message is of, by what
+    its metadata calls it; empty for one that nobody knows, which isn't counted."""
 
-    def __init__(self, most: int = MOST_DEVICES) -> None:
+    def __init__(self, most: int = MOST_DEVICES, known: Known = lambda tenant, names: "") -> None:
         self._most = most
+        self._known_as = known
         self._counts: dict[str, dict[str, list[int]]] = {}
-        """Messages and bytes, by tenant and device."""
+        """Messages, bytes and errors, by tenant and device."""
         self._known = 0
 
     def converted(self, tenant: str, uplinks: list[StoredUplink], outcomes: list[Outcome]) -> None:
@@ -60,6 +75,8 @@ class DeviceMeter:
                     count = self._count(counts, output.device_name)
                 count[0] += 1
                 count[1] += len(stored.uplink.payload)
+            if outcome.state is FAILED and (name := self._known_as(tenant, _names(stored.uplink.metadata))):
+                self._count(counts, name)[2] += 1
 
     def _count(self, counts: dict[str, list[int]], device: str) -> list[int]:
         """The counts of a device that may be new."""
@@ -67,7 +84,7 @@ class DeviceMeter:
             self._known += 1
             if self._known > self._most:
                 device = ""
-        return counts.setdefault(device, [0, 0])
+        return counts.setdefault(device, [0, 0, 0])
 
     def take(self) -> list[DeviceTally]:
         """What was counted since the last time."""
@@ -85,6 +102,7 @@ class DeviceMeter:
             count = self._count(self._counts.setdefault(each.tenant, {}), each.device)
             count[0] += each.messages
             count[1] += each.bytes
+            count[2] += each.errors
 
 
 @implementer(IUsage, IForgetsTenants)

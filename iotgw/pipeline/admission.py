@@ -46,18 +46,20 @@ class Admission:
         self.max_payload = max_payload
         self.max_metadata = max_metadata
         self._waiting: list[Callable[[], None]] = []
-        self._is_closed = False
+        self._is_closed = self._drains = False
         self._oversized = Allowance(clock)
 
     @property
     def room(self) -> bool:
         """Whether uplinks are accepted now."""
-        return self._journal.room and not self._is_closed and self._delivery.room()
+        return self._journal.room and not self._is_closed and not self._drains and self._delivery.room()
 
     def state(self) -> Room:
         """Whether uplinks are accepted now, and why not."""
         if self._is_closed:
             return Room(False, "stopping", "the gateway is stopping")
+        if self._drains:
+            return Room(False, "draining", "the node is being drained")
         if not self._journal.room:
             problem = self._journal.problem or "it is busy"
             return Room(False, "journal", f"the journal takes none: {problem}")
@@ -70,6 +72,11 @@ class Admission:
     def close(self) -> None:
         """Accept no more uplinks: the gateway is stopping."""
         self._is_closed = True
+
+    def drain(self, drains: bool) -> None:
+        """Accept no more uplinks, or accept them again."""
+        self._drains = drains
+        self.room_again()
 
     def oversized(self, datasource: str) -> int | None:
         """A datasource got something too large. None if that was said within the last minute; otherwise how many more

@@ -7,6 +7,7 @@ make outcomes of it, which go back to the journal and from there to whoever deli
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -53,6 +54,7 @@ from iotgw.pipeline.intake import Intake
 from iotgw.pipeline.leaving import DELETED, BacklogEmptier
 from iotgw.pipeline.limits import Limits
 from iotgw.pipeline.long_poll import LongPoll
+from iotgw.pipeline.places import Here, IPlaces
 from iotgw.pipeline.publisher import Publisher
 from iotgw.pipeline.repeats import KnownKeys
 from iotgw.pipeline.replies import Replies
@@ -65,7 +67,7 @@ from iotgw.pipeline.strangers import Strangers
 class Pipeline:
     """Runs the datasources of a registry.
 
-    ``sources`` is filled with them. ``listeners`` are called after the replies and the conversions. The journal must
+    ``places`` says which of them are open here. ``sources`` is filled with them. ``listeners`` are called after the replies and the conversions. The journal must
     be started with ``journal_listener``. ``shares`` holds what datasources share, and ``departures`` hears which ones
     were deleted. ``max_payload`` and ``max_metadata`` are in bytes.
 
@@ -103,6 +105,7 @@ class Pipeline:
         meter: IDeviceMeter | None = None,
         debug: IDebug | None = None,
         live: ILiveFeed | None = None,
+        places: IPlaces | None = None,
     ) -> None:
         self._sources = sources
         self._own: IOwnConverters = own_converters or NoOwnConverters()
@@ -125,6 +128,8 @@ class Pipeline:
         self._meter = meter
         self._debug = debug
         self._live = live
+        self._places: IPlaces = places or Here()
+        self._places.listen(self._moved)
         self._shares = shares if shares is not None else SharedResources()
         self._claims = Claims(sources.away)
         self._limits = Limits(registry, recorder, reactor, sources.values)
@@ -182,6 +187,11 @@ class Pipeline:
             return
         self._follow(change)
 
+    def _moved(self, id: str) -> None:
+        """A datasource is to be opened here, or closed, as one node runs it."""
+        with suppress(NotFound):
+            self._follow(self._apply(self._registry.get("datasource", id)))
+
     def _converter_changed(self, old: Resource | None, new: Resource | None) -> None:
         """A converter came, went, or has another version."""
         changed = old or new
@@ -215,7 +225,8 @@ class Pipeline:
                 Source(resource.id, resource.tenant, spec, resource.created_ms, self._own)
             )
         leaves = resource.deletion is not None
-        await runner.apply(spec, spec.enabled and not leaves and not self._stopping)
+        is_enabled = spec.enabled and not leaves and not self._stopping
+        await runner.apply(spec, self._places.is_here(resource.id, spec, is_enabled))
         if leaves:
             self._follow(self._leave(resource, runner))
 
@@ -286,14 +297,8 @@ class Pipeline:
         """Report that stored uplinks are lost."""
         text = f"{len(positions)} stored uplinks have failed, positions {positions[0]} to {positions[-1]}: {reason}"
         self._recorder.note(
-            "uplink.unreadable",
-            "datasource",
-            source.spec.name,
-            text,
-            source.tenant,
-            "error",
-            positions=positions,
-        )
+            "uplink.unreadable", "datasource", source.spec.name, text, source.tenant, "error", positions=positions
+        )  # fmt: skip
 
     def _damaged(self, table: str, first: int, last: int, what: str) -> None:
         """Report damage to the journal."""
@@ -334,6 +339,15 @@ class Pipeline:
         """See `IPipeline.room`."""
         return self._admission.state()
 
+    def drain(self, drains: bool) -> None:
+        """Take no more messages, as an operator wants the node to be drained; or take them again."""
+        self._admission.drain(drains)
+
+    @property
+    def waiting(self) -> int:
+        """How many stored uplinks have no outcome yet."""
+        return sum(source.figures[-1] for source in self._sources.values())
+
     def applied(self, id: str) -> Deferred[None]:
         """See `IPipeline.applied`."""
         runner = self._running.get(id)
@@ -351,7 +365,8 @@ class Pipeline:
     def status(self, id: str) -> dict[str, Any]:
         """See `IPipeline.status`."""
         runner = self._running.get(id)
-        return runner.status() if runner is not None else {"state": "stopped"}
+        status = runner.status() if runner is not None else {"state": "stopped"}
+        return {**status, "state": "elsewhere"} if self._places.is_elsewhere(id) else status
 
     def datasource(self, id: str) -> IDatasource | None:
         """See `IPipeline.datasource`."""

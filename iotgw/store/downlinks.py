@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -14,7 +14,7 @@ from zope.interface import implementer
 from iotgw.core.clock import PlainCalendar
 from iotgw.core.downlink_item import Item, ItemState
 from iotgw.core.ports.clock import ICalendar
-from iotgw.core.ports.downlinks import IDownlinkStore, JobItems
+from iotgw.core.ports.downlinks import IDownlinkStore, ItemQuery, JobItems
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.core.ports.tenants import IForgetsTenants
 from iotgw.core.times import DateMs
@@ -25,6 +25,9 @@ Encoded = tuple[Item, bytes]
 """An item, and what is stored of it."""
 KEEP_MS = 30 * 86_400_000
 """Milliseconds that finished items are kept, as a record of what was sent."""
+_ALL = tuple(ItemState)
+_LAST = 1 << 62
+"""Higher than every position."""
 
 
 @implementer(IDownlinkStore, IForgetsTenants)
@@ -43,6 +46,7 @@ class ItemStore:
         self._pending: dict[str, Encoded] = {}
         self._waiting: list[Deferred[None]] = []
         self._writing = False
+        self._watchers: list[Callable[[list[Item]], None]] = []
 
     def start(self) -> Deferred[None]:
         """See `IDownlinkStore.start`."""
@@ -64,6 +68,18 @@ class ItemStore:
         self._waiting.append(done)
         self._write()
         return done
+
+    def claim(self, id: str) -> Deferred[bool]:
+        """See `IDownlinkStore.claim`: there is one node, unless a subclass knows of others."""
+        return succeed(True)
+
+    def next_seq(self, seq: int) -> int:
+        """See `IDownlinkStore.next_seq`."""
+        return seq + 1
+
+    def watch(self, callback: Callable[[list[Item]], None]) -> None:
+        """See `IDownlinkStore.watch`."""
+        self._watchers.append(callback)
 
     def forget(self, id: str) -> None:
         """See `IDownlinkStore.forget`."""
@@ -93,13 +109,17 @@ class ItemStore:
 
     def of_device(self, tenant: str, device: str, limit: int) -> Deferred[list[Item]]:
         """See `IDownlinkStore.of_device`."""
-        return self._after_writes(lambda: self._of_device(tenant, device, limit))
+        return self._after_writes(lambda: self._of_device(tenant, device, _ALL, _LAST, limit))
 
     def of_job(
         self, tenant: str, job: str, state: ItemState | None, after: int, limit: int
     ) -> Deferred[JobItems]:
         """See `IDownlinkStore.of_job`."""
         return self._after_writes(lambda: self._of_job(tenant, job, state, after, limit))
+
+    def find(self, tenant: str, query: ItemQuery) -> Deferred[list[Item]]:
+        """See `IDownlinkStore.find`."""
+        return self._after_writes(lambda: self._find(tenant, query))
 
     def forget_tenant(self, tenant: str) -> Deferred[int]:
         """See `IForgetsTenants.forget_tenant`. Open items are the queue's, and are withdrawn before."""
@@ -143,6 +163,13 @@ class ItemStore:
     def _is_old(self, date_ms: int) -> bool:
         return self._calendar.moment_ms(DateMs(date_ms)) < self._reactor.seconds() * 1000 - KEEP_MS
 
+    def _find(self, tenant: str, query: ItemQuery) -> list[Item]:
+        states, before = query.states or _ALL, query.before or _LAST
+        if query.device:
+            return self._of_device(tenant, query.device, states, before, query.limit)
+        found = [item for state in states for item in self._in_state(tenant, state, before, query.limit)]
+        return sorted(found, key=lambda item: -item.seq)[: query.limit]
+
     @abstractmethod
     def _open(self) -> None:
         """Open the database, and delete what is old."""
@@ -176,8 +203,14 @@ class ItemStore:
         """The latest item with this name of a network, if there is one."""
 
     @abstractmethod
-    def _of_device(self, tenant: str, device: str, limit: int) -> list[Item]:
-        """See `IDownlinkStore.of_device`."""
+    def _of_device(
+        self, tenant: str, device: str, states: Sequence[ItemState], before: int, limit: int
+    ) -> list[Item]:
+        """A device's items in these states with a lower position than ``before``, newest first."""
+
+    @abstractmethod
+    def _in_state(self, tenant: str, state: ItemState, before: int, limit: int) -> list[Item]:
+        """A tenant's items in a state with a lower position than ``before``, newest first."""
 
     @abstractmethod
     def _of_job(self, tenant: str, job: str, state: ItemState | None, after: int, limit: int) -> JobItems:

@@ -8,7 +8,7 @@ that arrived during the last one. There is no timer, Deferred, lock or thread ho
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred, succeed
@@ -23,6 +23,7 @@ from iotgw.core.model import (
     DeliveryState,
     Outcome,
     Parked,
+    ParkedState,
     Progress,
     StoredUplink,
     TelemetryRecord,
@@ -342,6 +343,12 @@ class GroupCommitJournal(JournalAnswers):
     ) -> Deferred[list[Parked]]:
         """See `IJournal.read_parked`."""
         return self._after_progress(lambda reader: reader.parked(integration, state, after, limit))
+
+    def parked_among(
+        self, wanted: Mapping[str, Sequence[int]]
+    ) -> Deferred[dict[tuple[str, int], ParkedState]]:
+        """See `IJournal.parked_among`."""
+        return self._after_progress(lambda reader: reader.among(wanted))
 
     def parked_behind(self, integration: str, device: str, after: int, limit: int) -> Deferred[list[Parked]]:
         """See `IJournal.parked_behind`."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from iotgw.core.failures import FailureGroup, FoundFailures
 from iotgw.core.message_query import FoundMessages, MessageQuery
-from iotgw.core.model import DeliveryState, Message, Parked, StoredUplink, TelemetryRecord
+from iotgw.core.model import DeliveryState, Message, Parked, ParkedState, StoredUplink, TelemetryRecord
 from iotgw.core.ports.journal import Flow, Held
 from iotgw.core.series import FoundSeries, SeriesQuery
 from iotgw.core.times import DateMs, SteadyMs
@@ -80,6 +80,9 @@ class JournalReads(Protocol):
 
     def parked(self, integration: str, state: DeliveryState | None, after: int, limit: int) -> list[Parked]:
         """Parked deliveries after a position, in order of position."""
+
+    def among(self, wanted: Mapping[str, Sequence[int]]) -> dict[tuple[str, int], ParkedState]:
+        """What is said of those of these positions, by integration, that are parked there."""
 
     def behind(self, integration: str, device: str, after: int, limit: int) -> list[Parked]:
         """Parked deliveries of one device after a position, without dead letters."""

@@ -156,6 +156,10 @@ class StoredRegistry:
         """See `IRegistry.watch`."""
         self._watchers.setdefault(kind, []).append(callback)
 
+    def unwatch(self, kind: str, callback: Watcher) -> None:
+        """See `IRegistry.unwatch`."""
+        self._watchers.get(kind, []).remove(callback)
+
     # --- writing ---
 
     def create(self, kind: str, tenant: str, name: str, body: dict[str, Any]) -> Deferred[Resource]:
@@ -262,7 +266,8 @@ class StoredRegistry:
         if old is not None:
             del self._by_id[old.kind][old.id]
             named = self._by_name[old.kind, old.name]
-            del named[old.tenant]
+            if named.get(old.tenant) is old:  # its name may be another one's already
+                del named[old.tenant]
             if not named:
                 del self._by_name[old.kind, old.name]
         if new is not None:

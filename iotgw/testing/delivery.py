@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -61,9 +61,11 @@ class FakeDelivery:
         """See `IDeliveries.validate`."""
         self.validates(spec)
 
-    def deliveries(self, message: Message) -> Deferred[list[Delivery]]:
+    def deliveries(
+        self, messages: Sequence[Message], ids: Collection[str] | None = None
+    ) -> Deferred[list[list[Delivery]]]:
         """See `IDeliveries.deliveries`."""
-        return succeed(self.made.get(message.seq, []))
+        return succeed([self.made.get(each.seq, []) for each in messages])
 
     def narrowed(self, query: MessageQuery, state: str, ids: Sequence[str]) -> MessageQuery:
         """See `IDeliveries.narrowed`."""

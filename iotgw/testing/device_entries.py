@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
@@ -25,7 +25,12 @@ class MemoryDeviceEntries:
         """See `IDeviceEntries.load`."""
         return succeed([self.stored[key] for key in sorted(self.stored)])
 
-    def write(self, saved: Sequence[DeviceEntry], gone: Sequence[tuple[str, str]] = ()) -> Deferred[None]:
+    def watch(self, callback: Callable[[list[DeviceEntry], list[tuple[str, str]]], object]) -> None:
+        """See `IDeviceEntries.watch`: there is no other node."""
+
+    def write(
+        self, saved: Sequence[DeviceEntry], gone: Sequence[tuple[str, str]] = (), is_made: bool = False
+    ) -> Deferred[None]:
         """See `IDeviceEntries.write`."""
         if self.fault is not None:
             return fail(self.fault)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
 from iotgw.core.downlink_item import Item, ItemState
-from iotgw.core.ports.downlinks import IDownlinkStore, JobItems
+from iotgw.core.ports.downlinks import IDownlinkStore, ItemQuery, JobItems
 
 
 @implementer(IDownlinkStore)
@@ -37,6 +38,17 @@ class MemoryDownlinkStore:
         self.items |= self._pending
         self._pending = {}
         return succeed(None)
+
+    def claim(self, id: str) -> Deferred[bool]:
+        """See `IDownlinkStore.claim`."""
+        return succeed(True)
+
+    def next_seq(self, seq: int) -> int:
+        """See `IDownlinkStore.next_seq`."""
+        return seq + 1
+
+    def watch(self, callback: Callable[[list[Item]], None]) -> None:
+        """See `IDownlinkStore.watch`: there is nobody else."""
 
     def forget(self, id: str) -> None:
         """See `IDownlinkStore.forget`."""
@@ -77,6 +89,10 @@ class MemoryDownlinkStore:
         found = [item for item in self._by_age() if job and (item.tenant, item.job) == (tenant, job)]
         return succeed(job_items(found, state, after, limit))
 
+    def find(self, tenant: str, query: ItemQuery) -> Deferred[list[Item]]:
+        """See `IDownlinkStore.find`."""
+        return succeed(items_found([item for item in self._by_age() if item.tenant == tenant], query))
+
     def _by_age(self) -> list[Item]:
         return sorted(self.items.values(), key=lambda item: item.seq)
 
@@ -86,3 +102,15 @@ def job_items(found: list[Item], state: ItemState | None, after: int, limit: int
     states = Counter(item.state.value for item in found)
     wanted = [item for item in found if item.seq > after and state in (None, item.state)]
     return JobItems(dict(sorted(states.items())), wanted[:limit])
+
+
+def items_found(items: list[Item], query: ItemQuery) -> list[Item]:
+    """Those of a tenant's items, oldest first, that a query is about."""
+    wanted = [
+        item
+        for item in reversed(items)
+        if (not query.states or item.state in query.states)
+        and query.device in ("", item.device)
+        and (not query.before or item.seq < query.before)
+    ]
+    return wanted[: query.limit]

@@ -14,13 +14,13 @@ from zope.interface import implementer
 from iotgw.core.downlink_item import TRANSITIONS, Item, ItemState, Step, id_in_job, payload
 from iotgw.core.errors import Conflict, NotFound, Unavailable
 from iotgw.core.model import Became, Downlink
-from iotgw.core.ports.downlinks import IDownlinkQueue, IDownlinks, JobItems, Report
+from iotgw.core.ports.downlinks import IDownlinkQueue, IDownlinks, ItemQuery, JobItems, Report
 from iotgw.core.ports.intake import Send
 from iotgw.core.ports.speakers import ISpeakers
 from iotgw.core.proof import Proved
 from iotgw.core.speakers import Anybody
 from iotgw.core.specs import DownlinkSpec
-from iotgw.testing.downlink_store import job_items
+from iotgw.testing.downlink_store import items_found, job_items
 from iotgw.testing.reactor import clock as new_clock
 
 Key = tuple[str, str]
@@ -119,6 +119,11 @@ class MemoryDownlinks:
         waiting = self._waiting(tenant, device)
         others = [item for item in self._of(tenant, device) if item not in waiting]
         return [*waiting, *reversed(others)][:limit]
+
+    async def find(self, tenant: str, query: ItemQuery) -> builtins.list[Item]:
+        """See `IDownlinkQueue.find`."""
+        self._expire()
+        return items_found([item for item in self.items.values() if item.tenant == tenant], query)
 
     def depth(self) -> int:
         """See `IDownlinkQueue.depth`."""

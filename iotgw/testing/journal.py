@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 from msgspec import Struct, json
@@ -18,6 +18,7 @@ from iotgw.core.model import (
     DeliveryState,
     Outcome,
     Parked,
+    ParkedState,
     Progress,
     StoredUplink,
     TelemetryRecord,
@@ -331,6 +332,18 @@ class MemoryJournal(MemoryAnswers):
         """See `ITelemetryStream.read_parked`."""
         found = self._parked(integration, after)
         return self._read([each for each in found if state in (None, each.state)][:limit])
+
+    def parked_among(
+        self, wanted: Mapping[str, Sequence[int]]
+    ) -> Deferred[dict[tuple[str, int], ParkedState]]:
+        """See `ITelemetryStream.parked_among`."""
+        return self._read(
+            {
+                key: ParkedState(each.state, each.attempts, each.next_try_ms, each.error, each.tries)
+                for key, each in self.storage.parked.items()
+                if key[1] in wanted.get(key[0], ())
+            }
+        )
 
     def parked_behind(self, integration: str, device: str, after: int, limit: int) -> Deferred[list[Parked]]:
         """See `ITelemetryStream.parked_behind`."""

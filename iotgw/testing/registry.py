@@ -106,6 +106,10 @@ class MemoryRegistry:
         """See `IRegistry.watch`."""
         self._watchers.setdefault(kind, []).append(callback)
 
+    def unwatch(self, kind: str, callback: Watcher) -> None:
+        """See `IRegistry.unwatch`."""
+        self._watchers[kind].remove(callback)
+
     def seal(self, secret: str) -> str:
         """See `IRegistry.seal`."""
         return _SEAL + secret[::-1]

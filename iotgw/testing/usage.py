@@ -78,7 +78,7 @@ class MemoryUsage:
     def _counted(self, query: UsageQuery) -> list[tuple[int, str, str, str, Amounts]]:
         if query.per == "device":
             return [
-                (at, each.tenant, "", each.device, Amounts(each.messages, each.bytes))
+                (at, each.tenant, "", each.device, Amounts(each.messages, each.bytes, each.errors))
                 for at, each in self.devices
             ]
         found: list[tuple[int, str, str, str, Amounts]] = []

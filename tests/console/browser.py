@@ -35,26 +35,26 @@ class Browser:
         self._playwright.stop()
 
     @contextlib.contextmanager
-    def visitor(self, gateway, size=DESKTOP, theme="light", language="en-GB", token=None):
-        """Somebody who has signed in, with a fresh browser profile."""
+    def visitor(self, gateway, size=DESKTOP, theme="light", language="en-GB", token=None, url=None):
+        """Somebody with a fresh browser profile; ``url`` is where the gateway is for him, unless he reaches it directly."""
         context = self._chromium.new_context(
             viewport={"width": size[0], "height": size[1]}, color_scheme=theme, locale=language, timezone_id="Europe/Berlin",
-            reduced_motion="reduce",
+            reduced_motion="reduce", ignore_https_errors=url is not None,
         )  # fmt: skip
         context.add_init_script(WATCH)
         page = context.new_page()
         page.set_default_timeout(20_000)
         try:
-            yield Visitor(page, gateway, token or gateway.token)
+            yield Visitor(page, url or gateway.url, token or gateway.token)
         finally:
             context.close()
 
 
 class Visitor:
-    """A page and who looks at it. ``complaints`` are what the page did wrong."""
+    """A page and who looks at it, at a gateway's ``url``. ``complaints`` are what the page did wrong."""
 
-    def __init__(self, page, gateway, token):
-        self.page, self.gateway = page, gateway
+    def __init__(self, page, url, token):
+        self.page, self.url = page, url
         self._token = token
         self.complaints = []
         page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
@@ -67,7 +67,7 @@ class Visitor:
 
     def sign_in(self):
         """By the form, as a person does."""
-        self.page.goto(f"{self.gateway.url}/console/")
+        self.page.goto(f"{self.url}/console/")
         self.page.get_by_label("Token").fill(self._token)
         self.page.locator("button[type=submit]").click()
         self.page.locator("nav#nav").wait_for(state="attached")
@@ -75,9 +75,19 @@ class Visitor:
 
     def open(self, where):
         """A page of the console, when it shows what it has."""
-        self.page.goto(f"{self.gateway.url}/console/#/{where}")
+        self.page.goto(f"{self.url}/console/#/{where}")
         self.settle()
         return self
+
+    def look(self, theme, size):
+        """The same page in other colours and another width."""
+        self.page.emulate_media(color_scheme=theme)
+        self.page.set_viewport_size({"width": size[0], "height": size[1]})
+        return self.settle()
+
+    def too_wide(self):
+        """How many pixels of the page are beyond the window."""
+        return self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
 
     def settle(self):
         """Wait until nothing is being loaded."""
@@ -93,13 +103,18 @@ class Visitor:
 
     def findings(self):
         """What axe finds, in a line each."""
-        self.page.evaluate(AXE.read_text())
+        if self.page.evaluate("typeof axe") == "undefined":
+            self.page.evaluate(AXE.read_text())
         found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         return [
             f"{each['id']}: {' '.join(map(str, node['target']))}: {node['failureSummary'].splitlines()[-1].strip()}"
             for each in found["violations"]
             for node in each["nodes"]
         ]
+
+    def command(self):
+        """The command that the page says shows the same."""
+        return self.page.locator("footer.command code").inner_text()
 
     def stored(self):
         """The session that the page keeps."""

@@ -40,8 +40,8 @@ PLACES = ("kitchen", "cellar", "attic", "greenhouse", "garage", "stable")
 class Scene:
     """Gateway and targets; also a context manager."""
 
-    def __init__(self, folder):
-        self.gateway = Gateway(folder / "gateway")
+    def __init__(self, folder, settings=""):
+        self.gateway = Gateway(folder / "gateway", settings=settings)
         self.sink = HttpSink(folder / "sink")
         self.refusing = HttpSink(folder / "refusing")
         self.down = free_port()

@@ -4,6 +4,8 @@ import contextlib
 
 import pytest
 
+from tests.console.browser import Browser
+from tests.console.scene import Scene
 from tests.interop import targets
 from tests.interop.downlink_field import Field
 from tests.peers.gateway import Gateway
@@ -62,3 +64,35 @@ def all_kinds(tmp_path):
     yield made
     for each in made.values():
         each.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with Browser() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def furnished(tmp_path_factory):
+    """A scene that no test changes."""
+    with Scene(tmp_path_factory.mktemp("furnished")) as scene:
+        scene.furnish()
+        scene.live()
+        scene.settled()
+        yield scene
+
+
+@pytest.fixture
+def scene(tmp_path):
+    """A scene of a test's own."""
+    with Scene(tmp_path) as own:
+        own.furnish()
+        yield own
+
+
+@pytest.fixture
+def visitor(scene, browser):
+    """Somebody who has signed in there."""
+    with browser.visitor(scene.gateway) as visiting:
+        yield visiting.sign_in()
+        assert visiting.complaints == []

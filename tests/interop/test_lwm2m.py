@@ -15,6 +15,7 @@ from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.shared import SharedResources
 from iotgw.core.validate import convert
 from iotgw.datasources.coap.ports import CoapPorts
+from iotgw.datasources.http.mounts import HttpMounts
 from iotgw.datasources.lwm2m.settings import Lwm2mSettings
 from iotgw.datasources.lwm2m.source_type import Lwm2mType
 from iotgw.testing import FakeIntake, MemoryCredentials, MemoryKept
@@ -39,6 +40,7 @@ class Server:
         credentials.add_psk("id-7", bytes.fromhex(KEY), "meter-7")
         self.port = free_udp_port()
         self.secure_port = free_udp_port()
+        self.mounts = HttpMounts()
         configuration = {
             "interface": "127.0.0.1", "port": self.port, "securePort": self.secure_port, "securityMode": "MIXED",
             "profiles": [PROFILE], **settings,
@@ -47,7 +49,7 @@ class Server:
             convert(configuration, Lwm2mSettings, "configuration"),
             DatasourceContext(
                 "ds", "fleet", "default", "", {}, self.intake, reactor, credentials,
-                shares=SharedResources(CoapPorts(reactor)), kept=MemoryKept(),
+                shares=SharedResources(CoapPorts(reactor), self.mounts), kept=MemoryKept(),
             ),
         )  # fmt: skip
         self._items = 0

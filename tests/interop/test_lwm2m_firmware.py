@@ -9,10 +9,14 @@ import pytest
 import pytest_twisted
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
+from twisted.internet.defer import maybeDeferred
 from twisted.internet.protocol import DatagramProtocol
+from twisted.web.server import Site
 
 from iotgw.core.ports.firmware import Image, UpdateOrder, UpdateState
+from iotgw.datasources.http.mounts import MountRoot
 from tests.peers.leshan import LeshanDevice
+from tests.peers.process import free_port
 
 from .delivering import until
 from .test_lwm2m import KEY, Server, here
@@ -60,10 +64,13 @@ class LossyLink:
 
 @pytest.fixture(scope="module")
 def server():
-    made = Server(firmware={"host": "127.0.0.1"})
+    http = free_port()
+    made = Server(firmware={"host": "127.0.0.1", "httpUrl": f"http://127.0.0.1:{http}"})
+    listener = reactor.listenTCP(http, Site(MountRoot(made.mounts)), interface="127.0.0.1")
     pytest_twisted.blockon(made.source.start())
     yield made
     pytest_twisted.blockon(made.source.stop())
+    pytest_twisted.blockon(maybeDeferred(listener.stopListening))
 
 
 def image_of(folder, size):
@@ -81,17 +88,40 @@ async def updated(server, endpoint, image, seconds=60.0, **order):
     return states[-1]
 
 
+WELL = "updated", "Idle", "updated successfully"
+
+
 @ensureDeferred
 async def test_an_image_is_pushed_and_fetched_and_installed(server, tmp_path):
     image = image_of(tmp_path, 50_000)
-    with LeshanDevice(tmp_path, f"coap://127.0.0.1:{server.port}", "pushed").launch() as device:
+    url = f"coap://127.0.0.1:{server.port}"
+    with LeshanDevice(tmp_path, url, "pushed", 300, "software").launch() as device:
         await here(server, "pushed")
-        for method in ("push", "coap"):
+        for method in ("push", "coap", "http"):
             end = await updated(server, "pushed", image, method=method)
-            assert (end.phase, end.state, end.result, end.sent) == (
-                "updated", "Idle", "updated successfully", image.size,
-            )  # fmt: skip
-        assert device.output.count(f"image of 50000 bytes {image.sha256}") == 2
+            assert (end.phase, end.state, end.result, end.sent) == (*WELL, image.size)
+        assert device.output.count(f"image of 50000 bytes {image.sha256}") == 3
+        assert [line for line in device.output.splitlines() if line.startswith("fetching")] == [
+            "fetching coap",
+            "fetching http",
+        ]
+
+
+@ensureDeferred
+async def test_software_and_firmware_s_data_are_written_to_objects_of_their_own(server, tmp_path):
+    image = image_of(tmp_path, 5_000)
+    url = f"coap://127.0.0.1:{server.port}"
+    with LeshanDevice(tmp_path, url, "objects", 300, "software").launch() as device:
+        await here(server, "objects")
+        end = await updated(server, "objects", image, target="firmware-data")
+        assert (end.phase, end.state, end.result) == WELL
+        assert f"image of 5000 bytes {image.sha256}" in device.output
+        for _ in range(2):  # the second makes room first
+            end = await updated(server, "objects", image, target="software")
+            assert (end.phase, end.state, end.result) == ("updated", "Installed", "installed successfully")
+        assert device.output.count(f"package of 5000 bytes {image.sha256}") == 2
+        executed = [line for line in device.output.splitlines() if line.startswith("executed")]
+        assert executed == [f"executed 9/0/{id}" for id in (4, 10, 6, 4, 10)]
 
 
 @ensureDeferred
@@ -102,9 +132,11 @@ async def test_a_device_with_a_key_in_queue_mode_that_only_fetches_is_updated(se
         tmp_path, url, "meter-7", 300, "queue", "fetches", "psk", "id-7", KEY
     ).launch() as device:
         await here(server, "meter-7")
-        end = await updated(server, "meter-7", image)
-        assert (end.phase, end.tries) == ("updated", 1)
-        assert f"image of 5000 bytes {image.sha256}" in device.output
+        for method in ("auto", "coaps"):
+            end = await updated(server, "meter-7", image, method=method)
+            assert (end.phase, end.tries) == ("updated", 1)
+        assert device.output.count(f"image of 5000 bytes {image.sha256}") == 2
+        assert "fetching coaps" in device.output
 
 
 @pytest.mark.soak

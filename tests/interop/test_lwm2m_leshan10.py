@@ -5,8 +5,14 @@ from __future__ import annotations
 import pytest
 import pytest_twisted
 from pytest_twisted import ensureDeferred
+from twisted.internet import reactor
 
+from iotgw.core.validate import convert
+from iotgw.datasources.lwm2m.bootstrap import BootstrapType
+from iotgw.datasources.lwm2m.bootstrap_settings import BootstrapSettings
+from iotgw.testing import FakeIntake, datasource_context
 from tests.peers.leshan import LeshanDevice10
+from tests.peers.process import free_udp_port
 
 from .delivering import until
 from .test_lwm2m import Server
@@ -48,3 +54,26 @@ async def test_a_device_of_1_0_in_queue_mode_is_observed_read_written_and_refuse
         assert (became.partition(":")[0], result["code"]) == ("refused", "4.05")
         device.tell("quit")
         await until(lambda: server.told("deregister", "old"))
+
+
+@ensureDeferred
+async def test_a_device_of_1_0_is_told_of_its_server_by_a_bootstrap_server(server, tmp_path):
+    port = free_udp_port()
+    account = {"uri": f"coap://127.0.0.1:{server.port}", "mode": "none", "lifetime": 77, "binding": "UQ"}
+    configuration = {
+        "interface": "127.0.0.1", "port": port, "securityMode": "NO_SECURE", "profiles": [{"servers": [account]}],
+    }  # fmt: skip
+    bootstrap = BootstrapType(reactor).build(
+        convert(configuration, BootstrapSettings, "configuration"),
+        datasource_context(FakeIntake(), reactor, shares=server.source.context.shares),
+    )
+    await bootstrap.start()
+    with LeshanDevice10(tmp_path, f"coap://127.0.0.1:{port}", "new", 300, "U", "bootstrap").launch():
+        await until(lambda: server.told("register", "new"), what="its registration")
+    await until(lambda: bootstrap.status()["bootstrapped"] == 1, what="the end of the bootstrap")
+    (registered,) = server.told("register", "new")
+    assert (registered["attributes"]["lwm2mLifetime"], registered["attributes"]["lwm2mQueueMode"]) == (
+        77,
+        True,
+    )
+    await bootstrap.stop()

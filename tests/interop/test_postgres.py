@@ -69,8 +69,9 @@ def body(device):
 class Posting:
     """Posts numbered messages over HTTP until it is told to stop, and knows which were acknowledged."""
 
-    def __init__(self, gateway):
+    def __init__(self, gateway, device="http"):
         self.gateway, self.answered = gateway, set()
+        self._body = body(device)
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
@@ -87,7 +88,7 @@ class Posting:
             if self._over.is_set():
                 return
             try:
-                if self.gateway.post("key", body("http")(n)).status == 204:
+                if self.gateway.post("key", self._body(n)).status == 204:
                     self.answered.add(n)
             except OSError:
                 self._over.wait(0.05)

@@ -40,9 +40,10 @@ def request(method, url, body=None, headers=None, timeout=HANGS):
 
 class Gateway(Process):
     """A gateway with its data under ``folder``; it starts without any resource unless ``resources`` is a
-    TOML text. ``network`` is a `tests.peers.network.Network` that it lives in."""
+    TOML text. ``network`` is a `tests.peers.network.Network` that it lives in; ``options``
+    are further ones of ``twistd iotgw``."""
 
-    def __init__(self, folder, resources="", settings="", twistd=None, env=None, network=None):
+    def __init__(self, folder, resources="", settings="", twistd=None, env=None, network=None, options=()):
         self._host = "127.0.0.1" if network is None else network.near
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -58,7 +59,7 @@ class Gateway(Process):
         command = [twistd] if twistd else [sys.executable, "-c", _TWISTD]
         command = [*(network.command if network is not None else []), *command]
         super().__init__(
-            [*command, "--nodaemon", "--pidfile=", "iotgw", "--config", self.config],
+            [*command, "--nodaemon", "--pidfile=", "iotgw", "--config", self.config, *options],
             self.folder / "gateway.log",
             env={"PYTHONUNBUFFERED": "1", **({} if twistd else {"PYTHONPATH": str(ROOT)}), **(env or {})},
             cwd=self.folder,

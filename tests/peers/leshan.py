@@ -51,9 +51,9 @@ class LeshanDevice(JavaDevice):
 
 
 class LeshanDevice10(JavaDevice):
-    """A device of LwM2M 1.0; ``binding`` is ``U`` or ``UQ``."""
+    """A device of LwM2M 1.0; ``binding`` is ``U`` or ``UQ``, ``more`` is ``bootstrap`` or nothing."""
 
     place, main = "leshan10", "LeshanDevice10"
 
-    def __init__(self, folder, url, endpoint, lifetime=300, binding="U"):
-        super().__init__(folder, endpoint, url, endpoint, lifetime, binding)
+    def __init__(self, folder, url, endpoint, lifetime=300, binding="U", *more):
+        super().__init__(folder, endpoint, url, endpoint, lifetime, binding, *more)

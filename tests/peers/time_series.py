@@ -1,4 +1,4 @@
-"""Real databases of time series: InfluxDB 1 of Debian, and VictoriaMetrics built from its module."""
+"""Real databases of time series and of logs: InfluxDB 1 of Debian, VictoriaMetrics and VictoriaLogs built from their modules."""
 
 import json
 from urllib.parse import urlencode
@@ -78,3 +78,32 @@ class VictoriaMetrics(Process):
             )
             for each in found
         ]
+
+
+class VictoriaLogs(Process):
+    """VictoriaLogs, which takes what Loki takes at ``url``."""
+
+    def __init__(self, folder):
+        program = HOME / "victorialogs" / "victorialogs"
+        if not program.exists():
+            missing("VictoriaLogs is not built; tests/install-peers large builds it")
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        self._place = f"http://127.0.0.1:{self.port}"
+        self.url = f"{self._place}/insert"
+        super().__init__(
+            [program, f"-storageDataPath={folder}/data", f"-httpListenAddr=127.0.0.1:{self.port}", "-retentionPeriod=100y",
+             "-memory.allowedBytes=128MB", "-loki.disableMessageParsing"],
+            folder / "victorialogs.log",
+        )  # fmt: skip
+
+    def ready(self):
+        return accepts(self.port)
+
+    def lines(self):
+        """All lines: ``(device, type, time, text)``."""
+        urlopen(f"{self._place}/internal/force_flush").close()
+        query = urlencode({"query": "*", "limit": 10_000})
+        with urlopen(f"{self._place}/select/logsql/query?{query}") as answer:
+            found = [json.loads(line) for line in answer]
+        return [(each.get("device", ""), each["type"], each["_time"], each["_msg"]) for each in found]

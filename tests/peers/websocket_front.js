@@ -1,17 +1,17 @@
-// MQTT over WebSockets in front of a broker that speaks TCP: node websocket_front.js PORT BROKER_PORT [CERTIFICATE KEY]
-// Takes /mqtt only, and agrees on the subprotocol "mqtt". Each chunk from the broker leaves in two messages.
+// MQTT over WebSockets in front of a broker that speaks TCP: node websocket_front.js PORT BROKER_PORT PATH [CERTIFICATE KEY]
+// Takes this path only, and agrees on the subprotocol "mqtt". Each chunk from the broker leaves in two messages.
 const fs = require('fs');
 const http = require('http');
 const https = require('https');
 const net = require('net');
 const { WebSocketServer } = require('ws');
 
-const [port, brokerPort, certificate, key] = process.argv.slice(2);
+const [port, brokerPort, path, certificate, key] = process.argv.slice(2);
 const server = certificate
   ? https.createServer({ cert: fs.readFileSync(certificate), key: fs.readFileSync(key) })
   : http.createServer();
 const sockets = new WebSocketServer({
-  server, path: '/mqtt', handleProtocols: (offered) => (offered.has('mqtt') ? 'mqtt' : false),
+  server, path, handleProtocols: (offered) => (offered.has('mqtt') ? 'mqtt' : false),
 });
 
 sockets.on('connection', (socket) => {

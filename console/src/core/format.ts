@@ -28,6 +28,15 @@ export function time(ms: number, now = Date.now()): string {
   return new Date(now).toDateString() === at.toDateString() ? clock : `${day(ms)} ${clock.slice(0, 8)}`;
 }
 
+// For an axis: hours and minutes, seconds where they matter, the day where that begins.
+export function tick(ms: number, every: number): string {
+  const at = new Date(ms);
+  const minutes = `${two(at.getHours())}:${two(at.getMinutes())}`;
+  if (every < 60_000) return `${minutes}:${two(at.getSeconds())}`;
+  if (every < 86_400_000 && minutes !== "00:00") return minutes;
+  return at.toLocaleDateString(language, { day: "numeric", month: "short" });
+}
+
 export function day(ms: number): string {
   const at = new Date(ms);
   return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;

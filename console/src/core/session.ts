@@ -42,7 +42,9 @@ function keep(found: Session | null): void {
   session.value = found;
 }
 
-export const API = new URL("../api/v1", location.href.split("#")[0]).href;
+// Where the gateway is for this browser, perhaps behind a proxy and below a path of its own.
+export const GATEWAY = new URL("..", location.href.split("#")[0]).href.replace(/\/$/, "");
+export const API = `${GATEWAY}/api/v1`;
 
 // Changes a token, or the session itself, for a session. Throws what the gateway says.
 export async function login(token: string): Promise<void> {

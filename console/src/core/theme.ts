@@ -6,6 +6,11 @@ const KEPT = "iotgw.theme";
 
 export const theme = signal<Theme>((localStorage.getItem(KEPT) as Theme | null) ?? "system");
 
+// Whether the system is dark now.
+const dark = matchMedia("(prefers-color-scheme: dark)");
+export const night = signal(dark.matches);
+dark.addEventListener("change", () => (night.value = dark.matches));
+
 export function setTheme(wanted: Theme): void {
   localStorage.setItem(KEPT, wanted);
   theme.value = wanted;

@@ -40,6 +40,7 @@ export interface Delivery {
   attempts: number;
   error: string | null;
   nextTryAt?: number | null;
+  tries: { at: number; answer: string }[];
 }
 
 export interface Message {
@@ -209,6 +210,8 @@ export interface Downlink {
   attempts: number;
   reason: string;
   msg: unknown;
+  data?: string;
+  contentType: string;
   job: string;
 }
 

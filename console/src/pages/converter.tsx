@@ -2,21 +2,20 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get, part, patch, post, Problem } from "../core/api";
 import { fromHex, toHex, fromBase64 } from "../core/bytes";
-import { changes, lines } from "../core/diff";
+import { changes } from "../core/diff";
 import { useKeys } from "../core/keys";
 import { useLoad } from "../core/load";
 import { go, href, place, setQuery } from "../core/router";
 import { mayWrite } from "../core/session";
-import type { Converter, Group, Job, List as Items, Message, Replayed, Row, Trial } from "../core/types";
+import type { Converter, List as Items, Message, Replayed, Row, Trial } from "../core/types";
 import { command } from "../core/shell";
 import { t } from "../texts";
-import { Act, Ago, Box, Dialog, Empty, Failed, Field, Notice, Page, Skeleton, State, Tabs } from "../ui/basic";
-import { Changes, Diff, Json, Outputs } from "../ui/data";
+import { Act, Ago, Dialog, Empty, Failed, Field, Notice, Page, Skeleton, State, Tabs } from "../ui/basic";
+import { Changes, Json, Outputs } from "../ui/data";
 import { Hex } from "../ui/hex";
 import { Icon } from "../ui/icons";
 import { Script } from "../ui/script";
-import { group as groupOf } from "./failure";
-import { Vectors, Versions } from "./converter_more";
+import { Conflict, Reprocess, Vectors, Versions } from "./converter_more";
 
 const SETTLED = 300;
 const STARTER = `// payload: the bytes of a message; metadata: what else is known of it
@@ -50,6 +49,7 @@ function Workbench({ saved, isNew, refresh }: { saved: Converter; isNew: boolean
   const [name, setName] = useState("");
   const [type, setType] = useState(saved.type);
   const [told, tell] = useState("");
+  const [tried, tries] = useState<Record<string, string>>({ hex: "0102" });
   const [problem, setProblem] = useState<Problem>();
   const [theirs, setTheirs] = useState<Converter>();
   const [check, setCheck] = useState(false);
@@ -89,7 +89,7 @@ function Workbench({ saved, isNew, refresh }: { saved: Converter; isNew: boolean
   };
   return (
     <Page
-      title={isNew ? t("converter.new") : saved.name} wide back={{ href: "#/converters", text: t("nav.converters") }} command={isNew ? "iotgwctl create converter FILE" : tab === "edit" ? command(["try", saved.name], query.message ? { message: query.message } : { hex: "0102" }) : command(["converter", tab === "vectors" ? "test-suite" : "versions", saved.name])}
+      title={isNew ? t("converter.new") : saved.name} wide back={{ href: "#/converters", text: t("nav.converters") }} command={isNew ? "iotgwctl create converter FILE" : tab === "edit" ? command(["try", saved.name], tried) : command(["converter", tab === "vectors" ? "test-suite" : "versions", saved.name])}
       lead={
         isNew ? null : (
           <>
@@ -143,7 +143,7 @@ function Workbench({ saved, isNew, refresh }: { saved: Converter; isNew: boolean
         </Notice>
       )}
       {theirs && <Conflict mine={script} theirs={theirs} force={() => void save(true)} take={() => (setScript(theirs.script), setTurn(turn + 1), refresh(theirs), setDraftOf(theirs.revision), setTheirs(undefined))} />}
-      {tab === "edit" && <Bench saved={saved} isNew={isNew} type={type} script={script} turn={turn} change={setScript} refresh={took} />}
+      {tab === "edit" && <Bench saved={saved} isNew={isNew} type={type} script={script} turn={turn} change={setScript} refresh={took} tries={tries} />}
       {tab === "versions" && <Versions name={saved.name} refresh={(now) => (took(now), setScript(now.script))} />}
       {tab === "vectors" && <Vectors saved={saved} refresh={took} />}
       {check && <History name={saved.name} script={script} close={() => setCheck(false)} />}
@@ -151,41 +151,9 @@ function Workbench({ saved, isNew, refresh }: { saved: Converter; isNew: boolean
   );
 }
 
-// All of the group that led here, converted again by a job; how many they are is asked first.
-function Reprocess({ id }: { id: string }) {
-  const [found, setFound] = useState<Group | null>();
-  const [problem, setProblem] = useState<Problem>();
-  useEffect(() => void groupOf(id).then(setFound, setProblem), [id]);
-  if (problem) return <Failed error={problem} />;
-  if (found === undefined) return null;
-  if (found === null) return <span>{t("failure.gone")}</span>;
-  return (
-    <button type="button" class="button primary" onClick={() => void post<Job>("/jobs", { reprocess: { state: "failed", group: id } }).then((job) => go(["jobs", job.id]), setProblem)}>
-      {t("failure.reprocess", { n: found.count })}
-    </button>
-  );
-}
-
-function Conflict({ mine, theirs, force, take }: { mine: string; theirs: Converter; force: () => void; take: () => void }) {
-  return (
-    <Box title={t("conflict.title")}>
-      <p>{t("conflict.hint")}</p>
-      <Diff lines={lines(theirs.script, mine)} />
-      <p class="actions">
-        <button type="button" class="button" onClick={take}>
-          {t("conflict.take")}
-        </button>
-        <button type="button" class="button danger" onClick={force}>
-          {t("conflict.force")}
-        </button>
-      </p>
-    </Box>
-  );
-}
-
 type Input = { kind: "message"; message: Message } | { kind: "hex"; text: string } | { kind: "text"; text: string };
 
-function Bench({ saved, isNew, type, script, turn, change, refresh }: { saved: Converter; isNew: boolean; type: string; script: string; turn: number; change: (text: string) => void; refresh: (now: Converter) => void }) {
+function Bench({ saved, isNew, type, script, turn, change, refresh, tries }: { saved: Converter; isNew: boolean; type: string; script: string; turn: number; change: (text: string) => void; refresh: (now: Converter) => void; tries: (what: Record<string, string>) => void }) {
   const { query } = place.value;
   const samples = useLoad(
     (signal) => (query.group ? get<Items<Row>>("/messages", { group: query.group, view: "row", limit: 50 }, signal) : isNew ? Promise.resolve({ items: [], next: null }) : ofConverter(saved, signal)),
@@ -203,6 +171,10 @@ function Bench({ saved, isNew, type, script, turn, change, refresh }: { saved: C
   const latest = useRef(0);
 
   const bytes = useMemo(() => (input === null ? null : input.kind === "message" ? fromBase64(input.message.payload) : input.kind === "hex" ? fromHex(input.text) : new TextEncoder().encode(input.text)), [input?.kind, input?.kind === "message" ? input.message.id : input?.text]);
+  useEffect(() => {
+    if (input?.kind === "message") tries({ message: input.message.id });
+    else if (input?.text) tries({ [input.kind]: input.text });
+  }, [bytes]);
   const run = () => {
     if (!input || !bytes) return;
     const mine = ++latest.current;

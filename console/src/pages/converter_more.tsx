@@ -1,14 +1,15 @@
-// A converter's versions with their differences, and its vectors.
-import { useState } from "preact/hooks";
+// A converter's versions with their differences, its vectors, and what comes of saving it.
+import { useEffect, useState } from "preact/hooks";
 import { get, part, patch, post, type Problem } from "../core/api";
 import { lines } from "../core/diff";
 import { useLoad } from "../core/load";
-import { place, setQuery } from "../core/router";
+import { go, place, setQuery } from "../core/router";
 import { mayWrite } from "../core/session";
-import type { Converter, List as Items, Version } from "../core/types";
+import type { Converter, Group, Job, List as Items, Version } from "../core/types";
 import { t } from "../texts";
 import { Act, Box, Empty, Failed, Panel, State, Time } from "../ui/basic";
 import { Diff, Json } from "../ui/data";
+import { group as groupOf } from "./failure";
 
 export function Versions({ name, refresh }: { name: string; refresh: (now: Converter) => void }) {
   const { query } = place.value;
@@ -88,6 +89,39 @@ export function Vectors({ saved, refresh }: { saved: Converter; refresh: (now: C
           </details>
         );
       })}
+    </Box>
+  );
+}
+
+// All of the group that led here, converted again by a job; how many they are is asked first.
+export function Reprocess({ id }: { id: string }) {
+  const [found, setFound] = useState<Group | null>();
+  const [problem, setProblem] = useState<Problem>();
+  useEffect(() => void groupOf(id).then(setFound, setProblem), [id]);
+  if (problem) return <Failed error={problem} />;
+  if (found === undefined) return null;
+  if (found === null) return <span>{t("failure.gone")}</span>;
+  return (
+    <button type="button" class="button primary" onClick={() => void post<Job>("/jobs", { reprocess: { state: "failed", group: id } }).then((job) => go(["jobs", job.id]), setProblem)}>
+      {t("failure.reprocess", { n: found.count })}
+    </button>
+  );
+}
+
+// Somebody else has saved meanwhile: both are shown before anything is written.
+export function Conflict({ mine, theirs, force, take }: { mine: string; theirs: Converter; force: () => void; take: () => void }) {
+  return (
+    <Box title={t("conflict.title")}>
+      <p>{t("conflict.hint")}</p>
+      <Diff lines={lines(theirs.script, mine)} />
+      <p class="actions">
+        <button type="button" class="button" onClick={take}>
+          {t("conflict.take")}
+        </button>
+        <button type="button" class="button danger" onClick={force}>
+          {t("conflict.force")}
+        </button>
+      </p>
     </Box>
   );
 }

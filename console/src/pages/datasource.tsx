@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { del, get, part, patch, post, type Problem, put } from "../core/api";
 import { useLoad } from "../core/load";
 import { go, href, place } from "../core/router";
-import { mayWrite } from "../core/session";
+import { GATEWAY, mayWrite } from "../core/session";
 import { describe } from "../core/description";
 import { Schemas } from "../core/schema";
 import { useStream } from "../core/stream";
@@ -99,9 +99,9 @@ function Listen({ source }: { source: Datasource }) {
   const [problem, setProblem] = useState<Problem>();
   const [hex, setHex] = useState("01 02 03");
   const link = useStream({ topics: "messages", datasource: source.name }, (events) => setRows((was) => [...events.filter((each) => each.event === "message").map((each) => each.data as Row).reverse(), ...was].slice(0, 20)));
-  const addresses = source.status.urls.length ? source.status.urls.map((each) => (each.startsWith("/") ? `${location.origin}${each}` : each)) : [source.status.address];
+  const addresses = source.status.urls.length ? source.status.urls.map((each) => (each.startsWith("/") ? `${GATEWAY}${each}` : each)) : [source.status.address];
   const first = addresses[0] ?? "";
-  const command = /^https?:/.test(first) ? `printf '\\x01\\x02\\x03' | curl --data-binary @- '${first}'` : `iotgwctl simulate ${source.type} --datasource '${source.name}'`;
+  const trial = /^https?:/.test(first) ? `printf '\\x01\\x02\\x03' | curl --data-binary @- '${first}'` : command(["inject", source.name], { hex: "010203" });
   const inject = () => {
     const bare = hex.replace(/[^0-9a-f]/gi, "");
     const payload = btoa(String.fromCharCode(...(bare.match(/../g) ?? []).map((pair) => parseInt(pair, 16))));
@@ -117,7 +117,7 @@ function Listen({ source }: { source: Datasource }) {
         ))}
         <h3>{t("listen.try")}</h3>
         <p class="address">
-          <code>{command}</code> <Copy text={command} />
+          <code>{trial}</code> <Copy text={trial} />
         </p>
         <div class="inline-fields">
           <Field label={t("listen.inject")} hint={t("listen.inject.hint")}>

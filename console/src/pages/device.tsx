@@ -1,4 +1,5 @@
 // One device: what it says now and said before, its messages, what waits for it, and how it proves itself.
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { del, get, part, patch, post, type Problem } from "../core/api";
 import { fromHex } from "../core/bytes";
@@ -17,6 +18,7 @@ import { Chart } from "../ui/chart";
 import { Pairs } from "../ui/data";
 import { Form } from "../ui/form";
 import { List } from "../ui/list";
+import { content } from "./content";
 import { COLUMNS } from "./messages";
 
 type Full = Device & { credentials: unknown[]; downlinks: { waiting: number; datasource: string; window: number } };
@@ -156,7 +158,7 @@ function Downlinks({ name }: { name: string }) {
             columns={[
               { key: "state", title: t("state"), width: "9rem", cell: (each) => <State value={each.state} />, narrow: "main" },
               { key: "at", title: t("created"), width: "9rem", cell: (each) => <Time ms={each.createdAt} />, narrow: "below" },
-              { key: "what", title: t("content"), width: "minmax(9rem,2fr)", cell: (each) => <code>{JSON.stringify(each.msg ?? (each as unknown as { data?: string }).data ?? "")}</code>, narrow: "below" },
+              { key: "what", title: t("content"), width: "minmax(9rem,2fr)", cell: (each) => <code>{content(each)}</code>, narrow: "below" },
               { key: "tries", title: t("tries"), width: "5rem", cell: (each) => each.attempts, end: true },
               { key: "why", title: t("reason"), width: "minmax(7rem,1fr)", cell: (each) => each.reason || <span class="dim">–</span>, narrow: "below" },
               { key: "do", title: "", width: "7rem", end: true, narrow: "side", cell: (each) => (["queued", "waiting", "sent"].includes(each.state.toLowerCase()) ? <Act may={maySend.value} onClick={() => void del(`/devices/${part(name)}/downlinks/${part(each.id)}`).then(load.reload, setProblem)}>{t("cancel")}</Act> : "") },
@@ -169,7 +171,7 @@ function Downlinks({ name }: { name: string }) {
 }
 
 // A form for a downlink: bytes in hexadecimal, text, or what the downlink converter makes bytes of.
-export function Queue({ path, body, done }: { path: string; body: (downlink: Record<string, unknown>) => Record<string, unknown>; done: (made: any) => void }) {
+export function Queue({ path, body, done, children }: { path: string; body: (downlink: Record<string, unknown>) => Record<string, unknown>; done: (made: any) => void; children?: ComponentChildren }) {
   const [kind, setKind] = useState("hex");
   const [text, setText] = useState("");
   const [hours, setHours] = useState("168");
@@ -202,6 +204,7 @@ export function Queue({ path, body, done }: { path: string; body: (downlink: Rec
       <form class="downlink" onSubmit={send}>
         {problem && <Failed error={problem} />}
         {said && <Notice kind="good">{said}</Notice>}
+        {children}
         <div class="inline-fields">
           <Field label={t("downlink.as")}>
             <select value={kind} onChange={(event) => setKind(event.currentTarget.value)}>

@@ -1,8 +1,9 @@
 // Devices, found by the gateway: no list of all is ever held here.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { get, post, type Problem } from "../core/api";
 import { value } from "../core/format";
 import { useLoad } from "../core/load";
+import { usePaged } from "../core/paged";
 import { go, href, place } from "../core/router";
 import { mayWrite } from "../core/session";
 import type { Device, List as Items, Saved } from "../core/types";
@@ -18,42 +19,10 @@ const NAMES = ["text", "type", "group", "datasource", "trouble"];
 export function Devices() {
   const { query } = place.value;
   const asked = Object.fromEntries(NAMES.map((name) => [name, query[name]]));
-  const [items, setItems] = useState<Device[]>([]);
-  const [next, setNext] = useState<string | null | undefined>();
-  const [error, setError] = useState<Problem>();
-  const [busy, setBusy] = useState(false);
   const [making, make] = useState(false);
-  const control = useRef(new AbortController());
   const sources = useLoad((signal) => get<Items<Saved>>("/datasources", { limit: 1000 }, signal), []);
   const groups = useLoad((signal) => get<Record<string, number>>("/fleet/groups", {}, signal), []);
-  const more = (after?: string) => {
-    const mine = control.current.signal;
-    setBusy(true);
-    get<Items<Device>>("/devices", { ...asked, limit: 100, after }, mine)
-      .then(
-        (page) => {
-          setItems((was) => (after ? [...was, ...page.items] : page.items));
-          setNext(page.next);
-          setError(undefined);
-        },
-        (problem) => mine.aborted || setError(problem),
-      )
-      .finally(() => mine.aborted || setBusy(false));
-  };
-  useEffect(() => {
-    control.current = new AbortController();
-    setItems([]);
-    setNext(undefined);
-    more();
-    return () => control.current.abort();
-  }, [JSON.stringify(asked)]);
-  const end = useRef<HTMLDivElement>(null);
-  useEffect(() => {
-    if (!end.current || !next) return;
-    const watch = new IntersectionObserver(([seen]) => seen?.isIntersecting && !busy && more(next), { rootMargin: "600px" });
-    watch.observe(end.current);
-    return () => watch.disconnect();
-  }, [next, busy]);
+  const { items, next, error, busy, more, end } = usePaged<Device>((after, signal) => get("/devices", { ...asked, limit: 100, after }, signal), [asked]);
   const filtered = NAMES.some((name) => query[name]);
   const sourceName = (id: string) => sources.data?.items.find((each) => each.id === id)?.name ?? id;
   const latest = (device: Device) => Object.entries(device.telemetry).slice(0, 3).map(([key, reading]) => `${key} ${value(reading.value)}`).join(" · ");
@@ -76,7 +45,7 @@ export function Devices() {
         ]}
       />
       <Box flush>
-        {error && <Failed error={error} retry={() => more(next ?? undefined)} stale={items.length > 0} />}
+        {error && <Failed error={error} retry={more} stale={items.length > 0} />}
         {items.length > 0 ? (
           <List
             label={t("nav.devices")} items={items} id={(device) => device.name} link={(device) => href(["devices", device.name])}
@@ -96,7 +65,7 @@ export function Devices() {
         )}
         <div ref={end} class="list-end">
           {next && (
-            <button type="button" class="link" disabled={busy} onClick={() => more(next)}>
+            <button type="button" class="link" disabled={busy} onClick={more}>
               {busy ? t("loading") : t("more")}
             </button>
           )}

@@ -1,6 +1,6 @@
 // A new datasource or a new target: chosen by what one has, then said in a form.
 import { useState } from "preact/hooks";
-import { command } from "../core/shell";
+import { command, quoted } from "../core/shell";
 import { type FieldProblem, get, part, post, Problem } from "../core/api";
 import { useLoad } from "../core/load";
 import { go, href, place, setQuery } from "../core/router";
@@ -76,7 +76,7 @@ function Choose({ what }: { what: "source" | "target" }) {
   }, [what]);
   const wanted = (query.text ?? "").toLowerCase();
   return (
-    <Page title={t(what === "source" ? "gallery.source" : "gallery.to")} lead={t("gallery.lead")} command={what === "source" ? "iotgwctl datasource add" : "iotgwctl integration add"}>
+    <Page title={t(what === "source" ? "gallery.source" : "gallery.to")} lead={t("gallery.lead")} command={what === "source" ? "iotgwctl datasource add" : "iotgwctl presets"}>
       <Tabs label={t("gallery.source")} now={what} items={[{ key: "source", text: t("gallery.tab.source"), href: "#/connect" }, { key: "target", text: t("gallery.tab.target"), href: "#/connect/target" }]} />
       <div class="filters">
         <input type="search" aria-label={t("gallery.search")} placeholder={t("gallery.search")} value={query.text ?? ""} onInput={(event) => setQuery({ text: event.currentTarget.value })} />
@@ -198,12 +198,15 @@ function FromPreset({ preset }: { preset: string }) {
   const [problem, setProblem] = useState<Problem>();
   const [spec, setSpec] = useState<Record<string, unknown>>();
   if (spec) return <Plain type={String(spec.type)} start={spec} />;
+  const asked = load.data?.ask.filter((each) => each.default === undefined || answers[each.name]) ?? [];
+  const given = asked.map((each) => `--answer ${quoted(`${each.name}=${each.secret ? "SECRET" : answers[each.name] || "ANSWER"}`)}`);
+  const added = [command(["integration", "add", preset], { preset }), ...given].join(" ");
   const ask = (event: SubmitEvent) => {
     event.preventDefault();
     post<Record<string, unknown>>(`/integration-presets/${part(preset)}`, { name: preset, answers: Object.fromEntries(Object.entries(answers).filter(([, given]) => given !== "")) }).then(setSpec, setProblem);
   };
   return (
-    <Page title={load.data?.title ?? preset} lead={load.data?.about} back={{ href: "#/connect/target", text: t("gallery.to") }} command={command(["integration", "add", preset])}>
+    <Page title={load.data?.title ?? preset} lead={load.data?.about} back={{ href: "#/connect/target", text: t("gallery.to") }} command={added}>
       <Panel load={load}>
         {(found) => (
           <form class="settings" onSubmit={ask}>

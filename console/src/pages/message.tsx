@@ -136,8 +136,24 @@ function OneDelivery({ delivery }: { delivery: Delivery }) {
           {t("next.try")} <Time ms={delivery.nextTryAt} />
         </span>
       ) : null}
-      {delivery.error && <p class="error-text">{delivery.error}</p>}
+      {delivery.tries.length > 1 ? <Tries delivery={delivery} /> : delivery.error && <p class="error-text">{delivery.error}</p>}
     </div>
+  );
+}
+
+// The latest attempts, newest first, with what the target said to each.
+function Tries({ delivery }: { delivery: Delivery }) {
+  const first = delivery.attempts - delivery.tries.length + 1;
+  return (
+    <ol class="tries" aria-label={t("tries.latest")}>
+      {delivery.tries
+        .map((each, at) => (
+          <li key={first + at}>
+            <span class="dim number">{first + at}.</span> <Time ms={each.at} /> <span class="error-text">{each.answer}</span>
+          </li>
+        ))
+        .reverse()}
+    </ol>
   );
 }
 

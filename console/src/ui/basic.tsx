@@ -4,6 +4,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { Problem } from "../core/api";
 import { duration, time, utc } from "../core/format";
 import type { Loaded } from "../core/load";
+import { tenant } from "../core/session";
+import { quoted } from "../core/shell";
 import { type Key, t, word } from "../texts";
 import { Icon, type IconName } from "./icons";
 
@@ -19,6 +21,7 @@ interface PageProps {
 
 export function Page({ title, lead, actions, command, back, wide, children }: PageProps) {
   const heading = useRef<HTMLHeadingElement>(null);
+  const whole = tenant.value && tenant.value !== "default" ? `${command} --tenant ${quoted(tenant.value)}` : (command ?? "");
   useEffect(() => {
     document.title = `${title} · iotgw`;
   }, [title]);
@@ -42,8 +45,8 @@ export function Page({ title, lead, actions, command, back, wide, children }: Pa
       {command && (
         <footer class="command">
           <span>{t("command.same")}</span>
-          <code>{command}</code>
-          <Copy text={command} />
+          <code>{whole}</code>
+          <Copy text={whole} />
         </footer>
       )}
     </article>
@@ -136,9 +139,9 @@ export function Notice({ kind = "info", children }: { kind?: "info" | "good" | "
 
 const LOOKS: Record<string, [string, IconName]> = {};
 const look = (kind: string, icon: IconName, states: string) => states.split(" ").forEach((state) => (LOOKS[state] = [kind, icon]));
-look("good", "check", "converted delivered running listening active connected done sent acknowledged ok good reporting released healthy");
-look("bad", "cross", "failed dead unavailable refused error lost silent rejected expired dropped");
-look("warn", "clock", "retrying queued waiting inflight quarantine deleting paused opening connecting pending held low");
+look("good", "check", "converted delivered running listening active connected done sent acknowledged successful ok good reporting released healthy");
+look("bad", "cross", "failed dead unavailable refused error lost silent rejected expired timeout dropped");
+look("warn", "clock", "retrying queued waiting inflight quarantine deleting paused opening connecting pending held low open");
 look("calm", "dot", "filtered received disabled cancelled unwatched idle unknown created changed deleted stopped superseded");
 
 export function State({ value, text }: { value: string; text?: string }) {

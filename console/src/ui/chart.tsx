@@ -1,7 +1,7 @@
 // Curves over time, with a table of the same for who doesn't see them.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { time, value } from "../core/format";
-import { theme } from "../core/theme";
+import { night, theme } from "../core/theme";
 import { t } from "../texts";
 import type { Band } from "./uplot";
 
@@ -19,7 +19,7 @@ export function Chart({ label, times, bands, height = 220, span }: { label: stri
       over = true;
       end?.();
     };
-  }, [key, theme.value]);
+  }, [key, theme.value, night.value]);
   return (
     <figure class="chart">
       <div ref={host} role="img" aria-label={label} class={`plot h${height}`} />

@@ -1,5 +1,6 @@
 // uPlot, in a chunk of its own: only who looks at a curve loads it.
 import uPlot from "uplot";
+import { number, tick } from "../core/format";
 
 export interface Band {
   label: string;
@@ -33,9 +34,9 @@ export function draw(host: HTMLElement, times: number[], bands: Band[], height: 
       areas.push({ series: [data.length - 2, data.length - 1], fill: colour.replace("rgb(", "rgba(").replace(")", ", 0.2)") });
     }
     data.push(band.values);
-    series.push({ label: band.label, stroke: colour, width: 2, spanGaps: true, points: { show: band.values.length < 60, size: 5 } });
+    series.push({ label: band.label, stroke: colour, width: 2, spanGaps: true, points: { show: band.values.filter((each) => each !== null).length < 60, size: 5 } });
   });
-  const plot = new uPlot({ width: host.clientWidth, height, series, bands: areas, axes: [axis, { ...axis, size: 56 }], legend: { show: false }, ...(span && { scales: { x: { range: span } } }), cursor: { drag: { x: true, y: false } } }, data as uPlot.AlignedData, host);
+  const plot = new uPlot({ width: host.clientWidth, height, series, bands: areas, axes: [{ ...axis, size: 34, values: (_, at, __, ___, every) => at.map((each) => tick(each * 1000, every * 1000)) }, { ...axis, size: 56, values: (_, at) => at.map((each) => number(each, 6)) }], legend: { show: false }, ...(span && { scales: { x: { range: span } } }), cursor: { drag: { x: true, y: false } } }, data as uPlot.AlignedData, host);
   const watch = new ResizeObserver(() => plot.setSize({ width: host.clientWidth, height }));
   watch.observe(host);
   return () => {

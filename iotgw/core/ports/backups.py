@@ -44,7 +44,8 @@ class BackupFailure(Struct, frozen=True):
 
 class PlanStatus(Struct, frozen=True, rename="camel"):
     """A plan: where its backups go (``to``), when (``schedule``, ``next`` as a date in ms; None: when asked), what is kept, and how it went.
-    ``last`` is the last backup that is whole, ``failed`` the failure since; ``made`` and ``failures`` count since the start."""
+    ``last`` is the last backup that is whole, ``failed`` the failure since; ``made`` and ``failures`` count since the start. ``due`` is the first time of
+    the schedule since the last backup, or since the start where there is none: once that is past, one is missing."""
 
     name: str
     to: str
@@ -56,6 +57,7 @@ class PlanStatus(Struct, frozen=True, rename="camel"):
     failed: BackupFailure | None
     made: int
     failures: int
+    due: int | None = None
 
 
 class IBackups(Interface):

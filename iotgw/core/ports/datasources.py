@@ -145,6 +145,11 @@ class IListens(IDatasourceType):
         empty if its senders have to prove or to know something, or only this machine reaches it."""
 
 
+class IRunsOnce(IDatasourceType):
+    """A type whose datasources connect to somewhere by themselves, and get there what another one would get as well. Of several nodes, one
+    runs such a datasource."""
+
+
 class IForgets(IDatasourceType):
     """A type whose datasources leave something on other systems, such as a session at a broker."""
 

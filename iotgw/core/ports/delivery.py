@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -33,8 +33,11 @@ class IDeliveries(Interface):
     def validate(spec: IntegrationSpec) -> None:
         """Raise SettingsError if an integration of this spec could not run."""
 
-    def deliveries(message: Message) -> Deferred[list[Delivery]]:
-        """The deliveries of a message, per integration; for several outputs, the one that has got least far."""
+    def deliveries(
+        messages: Sequence[Message], ids: Collection[str] | None = None
+    ) -> Deferred[list[list[Delivery]]]:
+        """The deliveries of each message, per integration; for several outputs, the one that has got least far. With ``ids``, those to these
+        integrations at least."""
 
     def narrowed(query: MessageQuery, state: str, ids: Sequence[str]) -> MessageQuery:
         """The query, narrowed to messages that may have a delivery in this state (as in `Delivery.state`; empty for any) to one of these

@@ -67,9 +67,15 @@ class IDeviceEntries(Interface):
     def load() -> Deferred[list[DeviceEntry]]:
         """All of them."""
 
-    def write(saved: Sequence[DeviceEntry], gone: Sequence[tuple[str, str]] = ()) -> Deferred[None]:
+    def write(
+        saved: Sequence[DeviceEntry], gone: Sequence[tuple[str, str]] = (), is_made: bool = False
+    ) -> Deferred[None]:
         """Store entries, and delete those of these tenants and names; in one transaction. Fires when that is durable;
-        fails with NoSpace or Unavailable, and has changed nothing then."""
+        fails with NoSpace or Unavailable, and has changed nothing then. Of several nodes, another one may have changed an entry meanwhile: then it
+        fails with Conflict, or, where the entries were made by messages (``is_made``), leaves what is there."""
+
+    def watch(callback: Callable[[list[DeviceEntry], list[tuple[str, str]]], object]) -> None:
+        """Call ``callback(saved, gone)`` with what other nodes have changed."""
 
 
 class HeldDevice(Struct, frozen=True, rename="camel"):
@@ -187,6 +193,9 @@ class IFleet(Interface):
 
     def is_known(tenant: str, name: str) -> bool:
         """Whether a device has an entry, by name or by its identity."""
+
+    def called(tenant: str, names: Sequence[str]) -> str:
+        """The device with an entry that has the first of these names, or identities, that any has; empty if none has."""
 
     def alike(tenant: str, name: str) -> str:
         """The device whose name differs from this one by case or by an EUI's separators only; empty if there is none."""

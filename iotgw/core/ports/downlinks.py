@@ -99,6 +99,16 @@ class JobItems(Struct, frozen=True):
     items: list[Item]
 
 
+class ItemQuery(Struct, frozen=True):
+    """Which items of a tenant are looked for: those in one of ``states`` (none: in any), and of a ``device`` (empty: of all), as it was named
+    when they were queued. They come newest first; ``before`` is the ``seq`` behind which a list goes on, 0 for its beginning."""
+
+    states: tuple[ItemState, ...] = ()
+    device: str = ""
+    before: int = 0
+    limit: int = 100
+
+
 class IDownlinkQueue(Interface):
     """The queue as users see it. All returned values are durable."""
 
@@ -130,6 +140,9 @@ class IDownlinkQueue(Interface):
     async def list(tenant: str, device: str, limit: int = 100) -> builtins.list[Item]:
         """A device's items, newest first."""
 
+    async def find(tenant: str, query: ItemQuery) -> builtins.list[Item]:
+        """Items of a tenant's devices, newest first."""
+
     def depth() -> int:
         """How many items are open."""
 
@@ -145,6 +158,15 @@ class IDownlinkStore(Interface):
 
     def save(items: list[Item]) -> Deferred[None]:
         """Write items in one transaction; fires when they are durable."""
+
+    def claim(id: str) -> Deferred[bool]:
+        """Of several nodes, have this one send an item. Fires with whether it may: the item is still QUEUED, and no other node is sending it."""
+
+    def next_seq(seq: int) -> int:
+        """A number above this one, such as no other node gives to an item."""
+
+    def watch(callback: Callable[[list[Item]], None]) -> None:
+        """Call ``callback(items)`` with what other nodes have written, as it is now."""
 
     def forget(id: str) -> None:
         """Do not write an item whose `save` failed with a later one."""
@@ -169,3 +191,6 @@ class IDownlinkStore(Interface):
 
     def of_job(tenant: str, job: str, state: ItemState | None, after: int, limit: int) -> Deferred[JobItems]:
         """See `IDownlinkQueue.of_job`."""
+
+    def find(tenant: str, query: ItemQuery) -> Deferred[list[Item]]:
+        """See `IDownlinkQueue.find`."""

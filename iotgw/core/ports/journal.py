@@ -5,7 +5,7 @@ Each room gets the part that it needs.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -21,6 +21,7 @@ from iotgw.core.model import (
     Message,
     Outcome,
     Parked,
+    ParkedState,
     Progress,
     State,
     StoredUplink,
@@ -176,6 +177,10 @@ class ITelemetryStream(Interface):
         """Parked records of an integration, by position; ``state`` None for all. ``limit`` of them, or all, or so
         many that their bodies weigh `iotgw.core.stream.WEIGHT` bytes. A row that can't be read has a stand-in,
         whatever ``state`` says: it is `DeliveryState.DROPPED`, its record as in `read_telemetry`."""
+
+    def parked_among(wanted: Mapping[str, Sequence[int]]) -> Deferred[dict[tuple[str, int], ParkedState]]:
+        """What is said of those of these positions, by integration, that are parked there, by both. A row that can't be read
+        is `DeliveryState.DROPPED`."""
 
     def parked_behind(integration: str, device: str, after: int, limit: int) -> Deferred[list[Parked]]:
         """Parked records of one device after a position, without dead letters; stand-ins as in `read_parked`."""

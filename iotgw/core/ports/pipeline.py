@@ -12,7 +12,7 @@ from iotgw.core.model import Answer, Message, Metadata, Outcome, State, StoredUp
 from iotgw.core.ports.datasources import IDatasource
 from iotgw.core.ports.journal import Entries
 
-CAUSES = ("journal", "integrations", "stopping")
+CAUSES = ("journal", "integrations", "stopping", "draining")
 """Where the reason may lie why uplinks are not accepted."""
 
 
@@ -21,7 +21,7 @@ class Room(Struct, frozen=True):
     part of the gateway the reason lies, and ``reason`` tells it to a person. Both are empty while there is room."""
 
     is_open: bool = True
-    cause: Literal["", "journal", "integrations", "stopping"] = ""
+    cause: Literal["", "journal", "integrations", "stopping", "draining"] = ""
     reason: str = ""
 
 

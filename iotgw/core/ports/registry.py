@@ -46,6 +46,9 @@ class IRegistry(Interface):
     def watch(kind: str, callback: Watcher) -> None:
         """Call ``callback(old, new)`` after each change."""
 
+    def unwatch(kind: str, callback: Watcher) -> None:
+        """End a `watch`."""
+
     def seal(secret: str) -> str:
         """Encrypt a secret text for a resource's body."""
 

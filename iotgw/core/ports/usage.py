@@ -59,12 +59,14 @@ class Tally(Struct, frozen=True, gc=False):
 
 
 class DeviceTally(Struct, frozen=True, gc=False):
-    """What was received of a device. The name is empty for devices beyond those that can be counted one by one."""
+    """What was received of a device. The name is empty for devices beyond those that can be counted one by one. ``errors`` are failed
+    conversions; they are not among ``messages``."""
 
     tenant: str
     device: str
     messages: int
     bytes: int
+    errors: int = 0
 
 
 class UsageQuery(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""`iotgwctl downlinks DEVICE` and `downlink DEVICE …`: what waits for a device, and one more for it."""
+"""`iotgwctl downlinks [DEVICE]` and `downlink DEVICE …`: what waits for a device, or for all; and one more for it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,29 @@ from iotgw.ctl.parsing import CommandParameters
 from iotgw.ctl.table import moment, table
 
 HEAD = ("ID", "STATE", "TYPE", "CREATED", "EXPIRES", "ATTEMPTS", "WHY")
+STATES = (
+    "open",
+    "over",
+    "QUEUED",
+    "SENT",
+    "DELIVERED",
+    "SUCCESSFUL",
+    "TIMEOUT",
+    "EXPIRED",
+    "FAILED",
+    "DELETED",
+)
 
 
 def add(commands: Commands) -> None:
     """Add the commands."""
-    many = commands.add("downlinks", _list, "list what waits for a device, then what was; or cancel some")
-    many.add_argument("device", complete=named("devices"))
+    many = commands.add(
+        "downlinks", _list, "list what waits for a device, then what was, or of all devices, newest first; or cancel some"
+    )  # fmt: skip
+    many.add_argument("device", nargs="?", complete=named("devices"))
+    about = "without a device: only those in this state; open are those of which more is to come"
+    many.add_argument("--state", choices=STATES, help=about)
+    many.add_argument("--limit", type=int, default=100, help="how many at most (100)")
     many.add_argument("--cancel", metavar="ID", help="cancel this one")
     many.add_argument("--show", metavar="ID", help="show this one")
     about = "replace what waits by the downlinks of a JSON file, a list; - for standard input"
@@ -51,7 +68,15 @@ def _path(context: Context) -> str:
 
 
 def _list(context: Context) -> None:
-    path, cancel = _path(context), context.options.cancel
+    options = context.options
+    if options.device is None:
+        if options.cancel or options.show or options.replace or options.clear:
+            raise CtlError("expected a DEVICE, whose downlinks are meant", USAGE)
+        page = context.client.get("/downlinks", state=options.state, limit=options.limit)
+        return context.show(page, _of_all)
+    if options.state is not None:
+        raise CtlError("--state is for the list of all devices", USAGE)
+    path, cancel = _path(context), options.cancel
     if context.options.show is not None:
         item = context.client.get(f"{path}/{quote(context.options.show, safe='')}")
         context.show(item, lambda item: json.dumps(item, indent=2, ensure_ascii=False))
@@ -64,9 +89,13 @@ def _list(context: Context) -> None:
     elif context.options.clear:
         context.show(context.client.call("DELETE", path), lambda answer: f"{answer['deleted']} cancelled")
     else:
-        context.show(
-            context.client.get(path), lambda page: table(HEAD, [_row(each) for each in page["items"]])
-        )
+        page = context.client.get(path, limit=options.limit)
+        context.show(page, lambda page: table(HEAD, [_row(each) for each in page["items"]]))
+    return None
+
+
+def _of_all(page: dict[str, Any]) -> str:
+    return table(("DEVICE", *HEAD), [(each["device"], *_row(each)) for each in page["items"]])
 
 
 def _read(file: str) -> Any:

@@ -152,7 +152,12 @@ def _text(item: dict[str, Any]) -> str:
     for delivery in item["deliveries"]:
         problem = f": {printable(delivery['error'])}" if delivery["error"] else ""
         tries = f" after {delivery['attempts']} attempts" if delivery["attempts"] > 1 else ""
-        lines.append(f"delivery    {printable(delivery['integration'])} {delivery['state']}{tries}{problem}")
+        next_ = f", next try {moment(delivery['nextTryAt'])}" if delivery["nextTryAt"] else ""
+        lines.append(
+            f"delivery    {printable(delivery['integration'])} {delivery['state']}{tries}{next_}{problem}"
+        )
+        for each in delivery.get("tries") or []:
+            lines.append(f"  tried     {moment(each['at'])}: {printable(each['answer'])}")
     return "\n".join(lines)
 
 

@@ -53,6 +53,7 @@ class CoapPort:
         self._all_lines = Allowance(reactor, LINES_PER_MINUTE)
         self._timings: list[Timing] = []
         self._discoveries: list[Policy | None] = []
+        self._resets: list[bool] = []
         self.site = Site()
         self.socket = UdpSocket(reactor, port, interface, self._received, self._schedule)
         self.endpoint = Endpoint(self.site, self._sender(), clock, notice=self._notice, failed=self._failed)
@@ -63,8 +64,15 @@ class CoapPort:
         """Where it listens."""
         return self.socket.address
 
-    def add(self, resources: dict[Path, Resource], timing: Timing, discovery: Policy | None = None) -> None:
-        """Serve resources, and ``/.well-known/core`` if it has a policy.
+    def add(
+        self,
+        resources: dict[Path, Resource],
+        timing: Timing,
+        discovery: Policy | None = None,
+        resets: bool = True,
+    ) -> None:
+        """Serve resources, and ``/.well-known/core`` if it has a policy. Non-confirmable notifications that nobody observes are
+        reset if all users want that (``resets``).
 
         Raises KeyError with the path that is taken, and then serves none of them.
         """
@@ -79,10 +87,15 @@ class CoapPort:
             raise
         self._timings.append(timing)
         self._discoveries.append(discovery)
+        self._resets.append(resets)
         self._reckon()
 
     def remove(
-        self, resources: dict[Path, Resource], timing: Timing, discovery: Policy | None = None
+        self,
+        resources: dict[Path, Resource],
+        timing: Timing,
+        discovery: Policy | None = None,
+        resets: bool = True,
     ) -> None:
         """Stop serving resources, and tell their observers to come back later."""
         for path, resource in resources.items():
@@ -90,6 +103,7 @@ class CoapPort:
             self.endpoint.server.observers.drop(resource, NOT_OPEN)
         self._timings.remove(timing)
         self._discoveries.remove(discovery)
+        self._resets.remove(resets)
         self._reckon()
 
     def close(self) -> Deferred[None]:
@@ -106,6 +120,7 @@ class CoapPort:
         wants it."""
         slowest = max(self._timings, key=lambda timing: timing.exchange_lifetime, default=DEFAULT)
         self.endpoint.set_timing(slowest)
+        self.endpoint.resets_notifications = all(self._resets)
         wanted = next((policy for policy in self._discoveries if policy is not None), None)
         if WELL_KNOWN_CORE in self.site:
             self.site.remove(WELL_KNOWN_CORE)

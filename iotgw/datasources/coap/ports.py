@@ -219,6 +219,7 @@ class CoapShare:
         self._key = key
         self._timing = DEFAULT
         self._discovery: Policy | None = None
+        self._resets = True
         self._serves = False
         self._is_open = True
 
@@ -227,20 +228,26 @@ class CoapShare:
         self._context.intake.refuse("network", host, NOT_ALLOWED)
 
     def serve(
-        self, resources: dict[Path, Resource], timing: Timing = DEFAULT, discovery: Policy | None = None
+        self,
+        resources: dict[Path, Resource],
+        timing: Timing = DEFAULT,
+        discovery: Policy | None = None,
+        resets: bool = True,
     ) -> None:
         """Serve resources until `close`, once: at all of these paths, or at none.
 
         The port remembers messages for as long as the slowest ``timing`` of its users asks for; with ``discovery`` it
-        answers ``/.well-known/core``. Raises SettingsError with the path that another datasource has.
+        answers ``/.well-known/core``. It resets Non-confirmable notifications that nobody observes, unless one of them doesn't want it
+        (``resets``). Raises SettingsError with the path that another datasource has.
         """
         if self._serves:
             raise RuntimeError("this share serves its resources already")
         try:
-            self.port.add(resources, timing, discovery)
+            self.port.add(resources, timing, discovery, resets)
         except KeyError as error:
             raise SettingsError("routingKey", f"{error.args[0]} is taken by another datasource") from error
-        self.resources, self._timing, self._discovery, self._serves = resources, timing, discovery, True
+        self.resources, self._timing, self._serves = resources, timing, True
+        self._discovery, self._resets = discovery, resets
 
     @property
     def is_alone(self) -> bool:
@@ -258,5 +265,5 @@ class CoapShare:
             return succeed(None)
         self._is_open = False
         if self._serves:
-            self.port.remove(self.resources, self._timing, self._discovery)
+            self.port.remove(self.resources, self._timing, self._discovery, self._resets)
         return self._ports.release(self._key, self)

@@ -21,7 +21,7 @@ from iotgw.connect.kafka_reader import KafkaReader, KafkaRecord, KafkaWanted, Pl
 from iotgw.core.model import Downlink, Metadata
 from iotgw.core.names import unfit
 from iotgw.core.ports.connect import IConnector
-from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IVouches
+from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IRunsOnce, IVouches
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.datasources.kafka.settings import KafkaSourceSettings
 from iotgw.datasources.pulled import Partition, Uplink
@@ -35,7 +35,7 @@ AGAIN = "the brokers answer again"
 ReaderMaker = Callable[[KafkaSourceSettings, str, "KafkaDatasource"], KafkaReader]
 
 
-@implementer(IVouches)
+@implementer(IVouches, IRunsOnce)
 class KafkaSourceType:
     """The ``kafka`` datasources of a gateway."""
 

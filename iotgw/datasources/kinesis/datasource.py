@@ -21,7 +21,7 @@ from iotgw.core.model import Metadata
 from iotgw.core.names import unfit
 from iotgw.core.ports.checkpoints import ICheckpoints
 from iotgw.core.ports.connect import IConnector
-from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IForgets, IVouches
+from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IForgets, IRunsOnce, IVouches
 from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.kinesis.keeping import Keeping
 from iotgw.datasources.kinesis.lineage import DONE, STARTED, Lineage
@@ -37,7 +37,7 @@ TIMEOUT = 30.0
 CONNECTIONS = 16
 
 
-@implementer(IVouches, IForgets)
+@implementer(IVouches, IForgets, IRunsOnce)
 class KinesisSourceType:
     """The ``aws-kinesis`` datasources of a gateway."""
 

@@ -22,9 +22,9 @@ from iotgw.datasources.lwm2m.observing import Observing, Tells
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.message import Message
 from iotgw.wire.coap.pending import Unanswered
+from iotgw.wire.coap.proving import UNPROVED
 from iotgw.wire.coap.refusals import is_final
 from iotgw.wire.coap.timing import Policy
-from iotgw.wire.coap.transmission import UNPROVED
 from iotgw.wire.lwm2m import commands, paths
 from iotgw.wire.lwm2m.operations import Operation, request
 from iotgw.wire.lwm2m.paths import ROOT, Path
@@ -278,6 +278,7 @@ class Asking:
                     device.is_asleep = device.is_asleep or device.sleeps
                     self._intake.downlink_lost(item, outcome.reason)
                 else:
+                    device.is_asleep = device.is_asleep or outcome.reason == UNPROVED
                     self._intake.downlink_returned(item)
                 return
         result = self._result(device, operation, outcome)

@@ -124,7 +124,7 @@ class Lwm2mDatasource:
         resources = door.resources(self._path)
         if settings.firmware.host:
             resources[(*self._path, PLACE)] = ImageResource(self._updating.offers, settings.coap.policy)
-        share.serve(resources, settings.coap.transmission)
+        share.serve(resources, settings.coap.transmission, resets=settings.reset_notifications)
 
     def _resume(self) -> None:
         """Go on with devices at plain addresses; those behind DTLS come back with their next session."""
@@ -322,8 +322,8 @@ class Lwm2mDatasource:
     def was_heard(self, device: Lwm2mDevice) -> None:
         """See `Tells.was_heard`."""
         device.heard = self.context.reactor.seconds()
-        device.is_asleep = False
-        if device.sleeps and (device.steps is not None or not device.items):
+        has_slept, device.is_asleep = device.is_asleep, False
+        if (device.sleeps or has_slept) and (device.steps is not None or not device.items):
             self._asking.go_on(device)
 
     def keep(self, device: Lwm2mDevice) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable
+from functools import lru_cache
 
 from iotgw.core.model import Downlink
 from iotgw.datasources.coap.port import CoapPort
@@ -34,7 +35,6 @@ class Lwm2mDevice:
         "registration",
         "remote",
         "steps",
-        "told_at",
         "watches",
     )
 
@@ -46,8 +46,6 @@ class Lwm2mDevice:
         self.asked_at = float("-inf")
         """When it was asked for all that its profile names."""
         self.remote: Hashable | None = None
-        self.told_at: Hashable | None = None
-        """Where it was told the id of its registration."""
         self.port: CoapPort | None = None
         self.is_asked = False
         """Whether the first of its steps is under way."""
@@ -80,6 +78,7 @@ class Lwm2mDevice:
         return Capabilities(objects.formats, self.registration.version, objects.root)
 
 
+@lru_cache(maxsize=4096)
 def key_of(paths: tuple[Path, ...]) -> str:
     """What is observed, as a text."""
     return " ".join("/" + "/".join(map(str, path)) for path in paths)

@@ -120,7 +120,8 @@ class Door:
         if device is None:
             reply(UNKNOWN)
             return
-        if remote == device.told_at:
+        where = self._where(remote)
+        if where[0] == device.registration.told_host:
             self._port.endpoint.proved(remote)
         if device.remote != remote:
             self._asking.leave(device)
@@ -142,7 +143,7 @@ class Door:
             else:
                 self._asking.refresh(device)
 
-        self._registrations.change(device, what, links, self._where(remote), settled)
+        self._registrations.change(device, what, links, where, settled)
 
     def deregister(self, remote: Hashable, id: str, reply: Reply) -> None:
         """See `Registrar.deregister`."""

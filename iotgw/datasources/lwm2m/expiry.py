@@ -24,6 +24,8 @@ class Expiry:
         self._ended = ended
         self._heap: list[tuple[float, str]] = []
         self._call: IDelayedCall | None = None
+        self._at = 0.0
+        """The time for which it was made; its own is a little later."""
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -45,9 +47,10 @@ class Expiry:
             return
         first = self._heap[0][0]
         if self._call is not None and self._call.active():
-            if self._call.getTime() <= first:
+            if self._at <= first:
                 return
             self._call.cancel()
+        self._at = first
         self._call = self._reactor.callLater(max(0.0, first - self._reactor.seconds()), self._look)
 
     def _look(self) -> None:

@@ -115,7 +115,7 @@ class Observing:
         """Go on with the observations that the process before had; the device doesn't notice."""
         assert device.port is not None and device.remote is not None
         for key, token in device.registration.tokens.items():
-            asked = tuple(tuple(map(int, text.split("/")[1:])) for text in key.split(" "))
+            asked = _paths(key)
             device.watches[key] = device.port.endpoint.client.adopt(
                 self.request(device, asked),
                 device.remote,
@@ -162,6 +162,12 @@ class Observing:
         device.is_fresh = False
         if end.kind != "gone":
             self._owner.trouble(device, "observation-ended", f"{key}: {end.kind} {end.reason}".strip())
+
+
+@lru_cache(maxsize=4096)
+def _paths(key: str) -> tuple[Path, ...]:
+    """What is observed, of its text (`key_of`)."""
+    return tuple(tuple(map(int, text.split("/")[1:])) for text in key.split(" "))
 
 
 @lru_cache(maxsize=4096)

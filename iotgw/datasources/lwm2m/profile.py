@@ -90,6 +90,15 @@ class ClientSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_u
         Milliseconds, Meta(description="Milliseconds; for people, the gateway waits for the device.")
     ] = 81_000
     paging_transmission_window: Annotated[Milliseconds, Meta(description="Milliseconds.")] = 10_000
+    fw_update_strategy: Annotated[
+        Literal[1, 2, 3] | None,
+        Meta(
+            description="How `--method auto` updates firmware: 1 writes the image (`/5/0/0`), 2 has the device fetch it (`/5/0/1`), 3 writes it to object 19. Without it, the device's own word decides (`/5/0/9`)."
+        ),
+    ] = None
+    sw_update_strategy: Annotated[
+        Literal[1, 2] | None, Meta(description="The same of software (object 9): 1 writes, 2 has it fetched.")
+    ] = None
     default_object_id_ver: Annotated[
         str,
         Meta(

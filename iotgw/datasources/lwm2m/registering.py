@@ -136,7 +136,7 @@ def replying(exchange: Exchange, sent: Callable[[], None]) -> Reply:
     sender's address is real."""
 
     def reply(response: Message) -> None:
-        exchange.peer.room = max(0, size_of(exchange.request) - size_of(response))
+        exchange.peer.left(size_of(exchange.request) - size_of(response))
         exchange.reply(response)
         if exchange.acknowledged:
             sent()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from functools import lru_cache
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from iotgw.core.names import unfit
 from iotgw.core.numbers import whole
@@ -37,7 +38,7 @@ class Lwm2mRegistration(Struct, frozen=True, omit_defaults=True):
 
     ``device`` is its name, ``proved`` what it has proved to be (empty: nothing) by a
     ``proof`` of ``psk`` or ``x509``. ``links`` are its objects as it sent them.
-    ``host`` and ``port`` are where it was last. ``tokens`` are those of its observations, in hexadecimal, by what is
+    ``host`` and ``port`` are where it was last, ``told`` is the host where it was told its id, unless that is the same. ``tokens`` are those of its observations, in hexadecimal, by what is
     observed. ``registered_ms`` is a date.
     """
 
@@ -54,8 +55,14 @@ class Lwm2mRegistration(Struct, frozen=True, omit_defaults=True):
     links: bytes = b""
     host: str = ""
     port: int = 0
+    told: str = ""
     registered_ms: int = 0
     tokens: dict[str, str] = {}
+
+    @property
+    def told_host(self) -> str:
+        """Where it was told its id: whoever names the id from there gets what is sent there."""
+        return self.told or self.host
 
     @property
     def objects(self) -> Objects:
@@ -87,6 +94,19 @@ class Lwm2mRegistration(Struct, frozen=True, omit_defaults=True):
 
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(Lwm2mRegistration).decode
+
+
+def shared(registration: Lwm2mRegistration, links: bytes) -> Lwm2mRegistration:
+    """It with the same objects as others, and as within itself, where they say the same, as its ``links``: there are many, and they are
+    kept long."""
+    endpoint, device = registration.endpoint, registration.device
+    return structs.replace(
+        registration,
+        device=endpoint if device == endpoint else device,
+        links=links,
+        host=sys.intern(registration.host),
+        tokens={sys.intern(what): token for what, token in registration.tokens.items()},
+    )
 
 
 @lru_cache(maxsize=1024)

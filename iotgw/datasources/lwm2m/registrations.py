@@ -109,7 +109,8 @@ class Registrations:
         def read(found: dict[str, bytes]) -> None:
             for row in found.values():
                 try:
-                    self._put(self._new(rows.decode(row)))
+                    made = rows.decode(row)
+                    self._put(self._new(rows.shared(made, self._same(made.links))))
                 except ValueError as error:  # of a version that is newer
                     self.log.warn("a registration can't be read: {error}", error=error)
 
@@ -157,7 +158,6 @@ class Registrations:
             self._remove(former)
         self._put(now)
         now.port, remote = at
-        now.told_at = remote
         now.heard = self._context.reactor.seconds()
         self.moved(now, remote)
         self._settle(now, "register", lambda answer: settled(now, answer))
@@ -181,10 +181,11 @@ class Registrations:
             links=before.links if links is None else self._same(links),
             host=where[0],
             port=where[1],
+            told="" if where[0] == before.told_host else before.told_host,
         )
         device.registration = after
         device.ends = self._context.reactor.seconds() + self._lives(after)
-        moved = structs.replace(before, host=after.host, port=after.port)
+        moved = structs.replace(before, host=after.host, port=after.port, told=after.told)
         if after != moved or self._settings.updates == "always":
             self._settle(device, "update", settled)
         elif after != before:

@@ -103,6 +103,12 @@ class Lwm2mSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_un
             description="Which updates of a registration are messages: those that change something, or all."
         ),
     ] = "changes"
+    reset_notifications: Annotated[
+        bool,
+        Meta(
+            description="Whether a notification that nobody observes is reset though it is not confirmable, so that its device sends no more of them. Some modems then send nothing any more. It holds for the port."
+        ),
+    ] = True
     firmware: Annotated[FirmwareSettings, Meta(description="How devices are updated.")] = FirmwareSettings()
     timing: Annotated[
         TimingName, Meta(description="Preset of the transmission parameters (RFC 7252 §4.8).")

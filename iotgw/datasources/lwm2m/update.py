@@ -19,10 +19,12 @@ from iotgw.wire.coap.message import Message
 from iotgw.wire.lwm2m.node import Node
 from iotgw.wire.lwm2m.operations import Operation
 from iotgw.wire.lwm2m.paths import Path
-from iotgw.wire.lwm2m.updates import PULL_ONLY, SCHEMES, Stage
+from iotgw.wire.lwm2m.updates import FIRMWARE_DATA, PULL_ONLY, SCHEMES, SOFTWARE, Stage
 
 VERSION: Path = (3, 0, 3)
 """The firmware's version (Device object)."""
+WRITTEN, FETCHED, AS_DATA = 1, 2, 3
+"""A profile's strategies, as ThingsBoard numbers them."""
 SHORT = 120.0
 """Seconds in which a device begins to fetch."""
 
@@ -143,17 +145,25 @@ class DeviceUpdate(UpdateWork):
             return
         self._was_reset = False
         method: str = self.order.method
-        base = self.base
-        known = values.get((*base, self.object.delivery)) if self.object.delivery is not None else None
+        package = self.object.package
         if method == "auto":
-            method = "push" if known != PULL_ONLY else self._by_support(values)
+            strategy = self._strategy(device, values)
+            method = self._by_support(values) if strategy == FETCHED else "push"
+            package = FIRMWARE_DATA.package if strategy == AS_DATA else package
         try:
             if method == "push":
-                self._push(device)
+                self._push(device, package)
             else:
                 self._pull(device, method)
         except OSError as error:
             self.end("failed", f"the image can't be read: {error.strerror}")
+
+    def _strategy(self, device: Lwm2mDevice, values: Values) -> int:
+        """How its profile has it updated; else fetched if it says that it takes nothing else."""
+        client = device.plan.profile.client_settings
+        said = client.sw_update_strategy if self.object.id == SOFTWARE.id else client.fw_update_strategy
+        known = values.get((*self.base, self.object.delivery)) if self.object.delivery is not None else None
+        return said or (FETCHED if known == PULL_ONLY else WRITTEN)
 
     def _by_support(self, values: Values) -> str:
         """The first scheme that a device can fetch by and for which there is an address."""
@@ -162,8 +172,7 @@ class DeviceUpdate(UpdateWork):
         schemes = [SCHEMES.get(value, "") for value in asked if isinstance(value, int)]
         return next((each for each in schemes if each and self.owner.address(each, "x")), "coap")
 
-    def _push(self, device: Lwm2mDevice) -> None:
-        path = self.object.package
+    def _push(self, device: Lwm2mDevice, path: Path) -> None:
         if path[0] == self.object.id:
             path = (path[0], self.order.instance, path[2])
         self.become(phase="transferring", tries=self.state.tries + 1, sent=0, reason="")

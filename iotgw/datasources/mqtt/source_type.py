@@ -12,7 +12,14 @@ from zope.interface import implementer
 from iotgw.connect.mqtt_broker import endpoint
 from iotgw.core.clock import PlainCalendar
 from iotgw.core.ports.connect import IConnector
-from iotgw.core.ports.datasources import DatasourceContext, IForgets, IHasPresets, IVouches, PresetAbout
+from iotgw.core.ports.datasources import (
+    DatasourceContext,
+    IForgets,
+    IHasPresets,
+    IRunsOnce,
+    IVouches,
+    PresetAbout,
+)
 from iotgw.core.times import DateMs
 from iotgw.datasources.mqtt.datasource import MqttDatasource
 from iotgw.datasources.mqtt.retained import Retained, file_of
@@ -24,7 +31,7 @@ from iotgw.envelopes.envelope import Envelope
 CONNECT_TIMEOUT = 30.0
 
 
-@implementer(IForgets, IVouches, IHasPresets)
+@implementer(IForgets, IVouches, IHasPresets, IRunsOnce)
 class MqttSourceType:
     """The ``mqtt`` datasources of a gateway."""
 

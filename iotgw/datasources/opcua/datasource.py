@@ -18,7 +18,7 @@ from iotgw.connect.opcua_plan import Bad, Done, Sample
 from iotgw.core import plain_json
 from iotgw.core.model import Answer, Downlink, Metadata
 from iotgw.core.ports.connect import IConnector
-from iotgw.core.ports.datasources import DatasourceContext, IKeepsDownlinks, IVouches
+from iotgw.core.ports.datasources import DatasourceContext, IKeepsDownlinks, IRunsOnce, IVouches
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.datasources.feed import Feed
 from iotgw.datasources.opcua.settings import OpcuaSettings
@@ -28,7 +28,7 @@ RESERVED = {"ts", "deviceName", "deviceType"}
 """Keys of a payload that have a meaning of their own for converters."""
 
 
-@implementer(IVouches)
+@implementer(IVouches, IRunsOnce)
 class OpcuaType:
     """The ``opc-ua`` datasources of a gateway."""
 

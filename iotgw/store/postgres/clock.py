@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import socket
+
 import msgspec
 import psycopg
 
 from iotgw.core.clock import KeptClock
 from iotgw.core.errors import IotgwError
-from iotgw.store.postgres import schema
+from iotgw.store.postgres import names, schema
 from iotgw.store.postgres.connection import Address
-from iotgw.store.postgres.node import PART
-from iotgw.store.postgres.writer import CLOCK
+from iotgw.store.postgres.writer import clock_of
+
+NODES = 3
+"""The version of the schema in which nodes have names."""
 
 
-def kept_clock(address: Address) -> KeptClock | None:
-    """What the database keeps of the clock; None where it keeps nothing, or where it can't be read: opening it will say so."""
+def kept_clock(address: Address, node: str = "") -> KeptClock | None:
+    """What the database keeps of a node's clock; None where it keeps nothing, or where it can't be read: opening it will say so."""
     try:
         connection = address.connect()
     except (psycopg.Error, IotgwError):
         return None
     with connection:
-        if not schema.is_made(connection):
+        if not schema.is_made(connection, NODES):
             return None
-        row = connection.execute("SELECT value FROM fact WHERE key = %s", (CLOCK,)).fetchone()
+        part = names.named(connection, node, socket.gethostname()).part or 1
+        row = connection.execute("SELECT value FROM fact WHERE key = %s", (clock_of(part),)).fetchone()
         marks = connection.execute(
-            "SELECT coalesce(max(at_ms), 0) FROM mark WHERE part = %s", (PART,)
+            "SELECT coalesce(max(at_ms), 0) FROM mark WHERE part = %s", (part,)
         ).fetchone()
     last_ms = marks[0] if marks else 0
     if not last_ms and not row:

@@ -13,7 +13,6 @@ from iotgw.store.group import Group
 from iotgw.store.names import NameTable
 from iotgw.store.postgres.draft import KEPT, GroupDraft
 from iotgw.store.postgres.fenced import FencedConnection
-from iotgw.store.postgres.partition import LEASE
 from iotgw.store.postgres.positions import PartitionEpochs, PartitionPositions
 from iotgw.store.postgres.statements import BEAT, FORGET, FULL, LATEST, LEAN, full, lean
 from iotgw.store.writing import Committed
@@ -23,11 +22,12 @@ MARK_MS = 10_000
 
 
 class PartitionCommitter:
-    """Writes groups to a partition."""
+    """Writes groups to a partition. ``lease`` in seconds."""
 
     def __init__(
-        self, database: FencedConnection, names: NameTable, positions: PartitionPositions, epochs: PartitionEpochs
+        self, database: FencedConnection, names: NameTable, positions: PartitionPositions, epochs: PartitionEpochs, lease: float
     ) -> None:  # fmt: skip
+        self._lease = lease
         self._database = database
         self._names = names
         self.positions = positions
@@ -84,7 +84,7 @@ class PartitionCommitter:
             self._write(FULL, full(draft, self._names, None, (now_ms, *here), marked_ms), 0, draft)
             self._names.saved()
             positions.mark_ms, self._rested = now_ms, here
-        elif time.monotonic() - self._heard > LEASE / 4:
+        elif time.monotonic() - self._heard > self._lease / 4:
             self._database.commit(BEAT, ())
             self._heard = time.monotonic()
 

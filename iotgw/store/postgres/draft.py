@@ -64,7 +64,7 @@ class GroupDraft:
         self.integrations: list[tuple[int, int, bytes]] = []
         self.released: list[tuple[int, int]] = []
         self.parked: list[
-            tuple[int, int, int, int, int, bytes, int, int, int, int, int, bytes, bytes, bytes]
+            tuple[int, int, int, int, int, bytes, int, int, int, int, int, bytes, bytes, bytes, bytes]
         ] = []
         self.bytes = 0
         """About how much more the partition takes with it."""
@@ -195,6 +195,7 @@ class GroupDraft:
             row = self._row(record, names[record.tenant], names[record.datasource])
             self.parked.append((
                 number, record.seq, parked.state.value, parked.attempts, parked.next_try_ms, parked.error.encode(), *row[1:],
+                _json(parked.tries) if parked.tries else b"",
             ))  # fmt: skip
 
 

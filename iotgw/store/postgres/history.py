@@ -19,7 +19,7 @@ from iotgw.store.postgres.search import LOOK_UP, PartitionSearch, Rows
 
 RECORDS = 5000
 """Records of a device that go into one answer of buckets."""
-FAILURES = 3000
+FAILURES = 1000
 """Failed messages that go into one answer."""
 _LATEST = 1 << 53
 

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.store.group import Group
 from iotgw.store.journal import GroupCommitJournal
-from iotgw.store.postgres.node import PART, DatabaseNode
+from iotgw.store.postgres.node import IHolder
 from iotgw.store.postgres.reader import PartitionReader
 from iotgw.store.postgres.writer import Hears, PartitionWriter
 from iotgw.store.space import JournalLimits
@@ -20,7 +20,7 @@ PATIENCE = 3.0
 
 
 class PostgresJournal(GroupCommitJournal):
-    """An `IJournal` in the partition that ``node`` owns. ``lost`` is called, once, when another gateway has taken it over: then this process
+    """An `IJournal` in the partition that ``node`` holds. ``lost`` is called, once, when another gateway has taken it over: then this process
     can't store anything any more, and has to end."""
 
     _writer: PartitionWriter
@@ -28,7 +28,7 @@ class PostgresJournal(GroupCommitJournal):
     def __init__(
         self,
         reactor: IThreadedClock,
-        node: DatabaseNode,
+        node: IHolder,
         limits: JournalLimits | None = None,
         *,
         max_pending: int = 20_000,
@@ -44,7 +44,7 @@ class PostgresJournal(GroupCommitJournal):
         self._writer = PartitionWriter(reactor, node, limits or JournalLimits(), self._names, hears)
 
     def _new_reader(self) -> PartitionReader:
-        return PartitionReader(self._node.address, PART, self._names)
+        return PartitionReader(self._node.address, self._writer.part, self._names)
 
     def stop(self) -> Deferred[None]:
         """See `IJournal.stop`. A commit that the database doesn't answer is given up after a while."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
+from typing import Protocol
 
 import psycopg
 from twisted.internet.defer import Deferred, succeed
@@ -10,14 +12,12 @@ from twisted.internet.interfaces import IReactorThreads
 
 from iotgw.core.errors import IotgwError, Unavailable
 from iotgw.store.manifest import fingerprint
-from iotgw.store.postgres import schema
+from iotgw.store.postgres import names, schema
 from iotgw.store.postgres.connection import Address, Connection
 from iotgw.store.postgres.partition import LEASE, Ownership, take
 from iotgw.store.secrets import Sealer
 from iotgw.store.worker import StoreThread
 
-PART = 1
-"""The partition of the only node."""
 _KEY = "secret-key"
 """Of the table ``fact``: the fingerprint of the key that seals secrets."""
 
@@ -26,17 +26,58 @@ class OtherKey(IotgwError):
     """The secrets in the database are sealed with another key."""
 
 
+class IHolder(Protocol):
+    """Holds a partition for the one who writes to it."""
+
+    @property
+    def address(self) -> Address:
+        """Where the database is."""
+
+    @property
+    def lease(self) -> float:
+        """Seconds after which an owner that was not heard of is taken for dead."""
+
+    def hand_over(self) -> tuple[Connection, Ownership]:
+        """The connection that holds the partition, to the one who writes on it, once."""
+
+
+class HeldPartition:
+    """An `IHolder` of a partition that was taken. ``part`` is its number."""
+
+    def __init__(self, address: Address, lease: float, connection: Connection, mine: Ownership) -> None:
+        self.address, self.lease, self.part = address, lease, mine.part
+        self._held: tuple[Connection, Ownership] | None = (connection, mine)
+
+    def hand_over(self) -> tuple[Connection, Ownership]:
+        """See `IHolder.hand_over`."""
+        if self._held is None:
+            raise Unavailable("the partition is not held by anybody who could hand it over")
+        held, self._held = self._held, None
+        return held
+
+    def let_go(self) -> None:
+        """Let go of what nobody has asked for."""
+        if self._held is not None:
+            self._held[0].close()
+            self._held = None
+
+
 class DatabaseNode:
-    """Connects, upgrades the schema, checks that ``key_file`` is the key of this database, and takes the partition. ``lease`` in seconds."""
+    """Connects, upgrades the schema, checks that ``key_file`` is the key of this database, and takes the partition of the node ``wanted``
+    (`iotgw.store.postgres.names.named`). ``lease`` in seconds.
+
+    ``name`` and ``part``, the number of its partition, are known when it has started."""
 
     def __init__(
-        self, reactor: IReactorThreads, address: Address, key_file: Path, *, lease: float = LEASE
-    ) -> None:
+        self, reactor: IReactorThreads, address: Address, key_file: Path, wanted: str = "", *, lease: float = LEASE
+    ) -> None:  # fmt: skip
         self.address = address
+        self.lease = lease
+        self.name = wanted
+        self.part = 0
         self._reactor = reactor
         self._key_file = key_file
-        self._lease = lease
-        self._held: tuple[Connection, Ownership] | None = None
+        self._held: HeldPartition | None = None
 
     def start(self) -> Deferred[None]:
         """Fires when this process owns the partition. Fails with IotgwError where it can't."""
@@ -48,16 +89,14 @@ class DatabaseNode:
     def stop(self) -> Deferred[None]:
         """Let go of what nobody has asked for."""
         if self._held is not None:
-            self._held[0].close()
-            self._held = None
+            self._held.let_go()
         return succeed(None)
 
     def hand_over(self) -> tuple[Connection, Ownership]:
-        """The connection that holds the partition, to the one who writes on it."""
+        """See `IHolder.hand_over`."""
         if self._held is None:
             raise Unavailable("the partition is not held by anybody who could hand it over")
-        held, self._held = self._held, None
-        return held
+        return self._held.hand_over()
 
     def _open(self) -> None:
         try:
@@ -70,13 +109,15 @@ class DatabaseNode:
             try:
                 schema.upgrade(connection)
                 self._check_key(connection)
-                mine = take(connection, PART, lease=self._lease)
+                found = names.join(connection, self.name, socket.gethostname())
+                self.name, self.part = found.name, found.part
+                mine = take(connection, self.part, self.name, lease=self.lease)
             except psycopg.Error as error:
                 raise Unavailable(f"the database at {self.address.shown}: {str(error).strip()}") from error
         except BaseException:
             connection.close()
             raise
-        self._held = connection, mine
+        self._held = HeldPartition(self.address, self.lease, connection, mine)
 
     def _check_key(self, connection: Connection) -> None:
         """The first start says which key seals this database's secrets; every later one needs the same."""

@@ -19,6 +19,8 @@ LEASE = 10.0
 """Seconds after which an owner that was not heard of is taken for dead."""
 LOOK = 0.1
 """Seconds between looks whether a partition is free."""
+HAND_BACK = 30.0
+"""Seconds that a node has to hand an adopted partition back to its home."""
 _LOCKS = 7
 """The first number of the advisory locks of partitions."""
 _ENDS_MS = 2000
@@ -41,21 +43,66 @@ class Ownership(Struct, frozen=True):
     group_no: int
 
 
+class Seen(Struct, frozen=True):
+    """What is seen of an owner. He lives if it changes."""
+
+    owner: str
+    epoch: int
+    group_no: int
+    alive_at: str
+    is_stale: bool
+
+
 def take(
-    connection: Connection, part: int, *, lease: float = LEASE, sleep: Callable[[float], None] = time.sleep
-) -> Ownership:
-    """Make this connection's process the owner of a partition, which is made if there is none. Waits until its owner's lease has run out; raises
-    Taken when he turns out to be alive."""
+    connection: Connection, part: int, name: str = "", *, lease: float = LEASE, sleep: Callable[[float], None] = time.sleep
+) -> Ownership:  # fmt: skip
+    """Make the node ``name`` the owner of its partition, which is made if there is none. Waits until the owner's lease has run out; another node
+    that has adopted the partition is asked to hand it back. Raises Taken when another process of this name turns out to be alive."""
     connection.execute("INSERT INTO partition (id) VALUES (%s) ON CONFLICT DO NOTHING", (part,))
-    seen = _beats(connection, part)
-    until = time.monotonic() + lease + 1.0
+    first = _look(connection, part, lease)
+    began = time.monotonic()
     while not _lock(connection, part):
-        if _is_stale(connection, part, lease):
+        seen = _look(connection, part, lease)
+        waited = time.monotonic() - began
+        if seen.is_stale:
             _end_holder(connection, part)
-        elif _beats(connection, part) != seen or time.monotonic() > until:
-            raise Taken("another gateway works on this database: one at a time may; it was heard of just now")
+        elif seen.owner not in ("", name):
+            if waited > HAND_BACK + lease:
+                raise Taken(
+                    f"the partition of node {name!r} is with node {seen.owner!r}, which doesn't hand it back"
+                )
+            connection.execute("UPDATE partition SET wanted_by = %s WHERE id = %s AND wanted_by <> %s", (name, part, name))  # fmt: skip
+        elif seen != first or waited > lease + 1.0:
+            raise Taken(
+                f"another gateway works on this database as node {name!r}; it was heard of just now. Several need a name each: twistd iotgw --node NAME"
+            )
         sleep(LOOK)
-    return _begin(connection, part)
+    mine = begin(connection, part, name, _look(connection, part, lease).epoch)
+    if mine is None:
+        raise Taken("another gateway has taken the partition meanwhile")
+    return mine
+
+
+def adopt(connection: Connection, part: int, name: str, *, lease: float = LEASE) -> Ownership | None:
+    """Make the node ``name`` the owner of a partition whose owner is dead. None where he turns out to be alive, or somebody else was first."""
+    seen = _look(connection, part, lease)
+    if not seen.is_stale:
+        return None
+    if not _lock(connection, part):
+        _end_holder(connection, part)
+        if not _lock(connection, part):
+            return None
+    return begin(connection, part, name, seen.epoch)
+
+
+def begin(connection: Connection, part: int, name: str, epoch: int) -> Ownership | None:
+    """Become the owner after the one with this epoch. None where there was another one since."""
+    row = connection.execute(
+        "UPDATE partition SET owner_epoch = owner_epoch + 1, alive_at = now(), owner = %s, wanted_by = '' "
+        "WHERE id = %s AND owner_epoch = %s RETURNING owner_epoch, group_no",
+        (name, part, epoch),
+    ).fetchone()
+    return Ownership(part, row[0], row[1]) if row is not None else None
 
 
 def retake(connection: Connection, mine: Ownership) -> int:
@@ -74,37 +121,24 @@ def retake(connection: Connection, mine: Ownership) -> int:
     return int(row[0])
 
 
-def _begin(connection: Connection, part: int) -> Ownership:
-    row = connection.execute(
-        "UPDATE partition SET owner_epoch = owner_epoch + 1, alive_at = now() WHERE id = %s RETURNING owner_epoch, group_no",
-        (part,),
-    ).fetchone()
-    assert row is not None
-    return Ownership(part, row[0], row[1])
-
-
 def _lock(connection: Connection, part: int) -> bool:
     row = connection.execute("SELECT pg_try_advisory_lock(%s, %s)", (_LOCKS, part)).fetchone()
     return row is not None and bool(row[0])
 
 
-def _beats(connection: Connection, part: int) -> tuple[object, ...] | None:
-    return connection.execute(
-        "SELECT owner_epoch, group_no, alive_at::text FROM partition WHERE id = %s", (part,)
-    ).fetchone()
-
-
-def _is_stale(connection: Connection, part: int, lease: float) -> bool:
+def _look(connection: Connection, part: int, lease: float) -> Seen:
     row = connection.execute(
-        "SELECT alive_at < now() - make_interval(secs => %s) FROM partition WHERE id = %s", (lease, part)
+        "SELECT owner, owner_epoch, group_no, alive_at::text, alive_at < now() - make_interval(secs => %s) FROM partition WHERE id = %s",
+        (lease, part),
     ).fetchone()
-    return row is not None and bool(row[0])
+    assert row is not None
+    return Seen(*row)
 
 
 def _end_holder(connection: Connection, part: int) -> None:
     """End the session that holds the lock. Its last commit is visible afterwards, or never happens."""
     connection.execute(
         "SELECT pg_terminate_backend(pid, %s) FROM pg_locks WHERE locktype = 'advisory' AND classid = %s AND objid = %s "
-        "AND granted AND pid <> pg_backend_pid()",
+        "AND granted AND pid <> pg_backend_pid() AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
         (_ENDS_MS, _LOCKS, part),
     ).fetchall()

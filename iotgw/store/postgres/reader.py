@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 import psycopg
 
 from iotgw.core.errors import Unavailable
-from iotgw.core.model import DeliveryState, Parked, State, StoredUplink, TelemetryRecord
+from iotgw.core.model import DeliveryState, Parked, ParkedState, State, StoredUplink, TelemetryRecord
 from iotgw.core.ports.journal import Flow, Held
 from iotgw.core.stream import WEIGHT
 from iotgw.core.times import DateMs, SteadyMs
@@ -22,6 +22,7 @@ from iotgw.store.postgres.rows import (
     RECORD,
     UPLINK,
     Row,
+    latest_tries,
     parked_delivery,
     stored_uplink,
     telemetry_record,
@@ -37,6 +38,10 @@ _PAGE = """SELECT {columns} FROM (SELECT *, sum(octet_length({body})) OVER (ORDE
 WHERE weight < %(most)s ORDER BY seq"""
 _HELD = """SELECT o.seq, u.tenant, u.datasource, u.received_ms, o.error FROM outcome o JOIN uplink u ON u.part = o.part AND u.seq = o.seq
 WHERE o.part = %(part)s AND o.error IS NOT NULL AND o.state <> 3 AND o.seq > %(after)s ORDER BY o.seq LIMIT %(limit)s"""
+
+_AMONG = """SELECT integration, seq, state, attempts, next_try_ms, error, tries
+FROM unnest(%(integrations)s::int[], %(positions)s::bigint[]) AS wanted(integration, seq) JOIN parked USING (integration, seq)
+WHERE part = %(part)s"""
 
 
 class _HeldError(msgspec.Struct):
@@ -129,6 +134,20 @@ class PartitionReader:
         if state is not None:
             return self._parked(integration, f"{more} AND state = %(state)s", after, limit, state=int(state))
         return self._parked(integration, more, after, limit)
+
+    def among(self, wanted: Mapping[str, Sequence[int]]) -> dict[tuple[str, int], ParkedState]:
+        """See `JournalReads.among`."""
+        numbers = {self.search.number(each): each for each in wanted}
+        pairs = [(number, seq) for number, each in numbers.items() for seq in wanted[each]]
+        rows = self._rows(
+            _AMONG, integrations=[pair[0] for pair in pairs], positions=[pair[1] for pair in pairs]
+        )
+        return {
+            (numbers[number], seq): ParkedState(
+                DeliveryState(state), attempts, next_try_ms, error.decode(), latest_tries(tries)
+            )
+            for number, seq, state, attempts, next_try_ms, error, tries in rows
+        }
 
     def behind(self, integration: str, device: str, after: int, limit: int) -> list[Parked]:
         """See `JournalReads.behind`."""

@@ -1,4 +1,5 @@
-"""The registry in PostgreSQL. Each change is checked by the database, too: names by their uniqueness, resources by their revision."""
+"""The registry in PostgreSQL. Each change is checked by the database, too: names by their uniqueness, resources by their revision. What other
+nodes change is taken in when the listener says so (`PostgresRegistry.follow`)."""
 
 from __future__ import annotations
 
@@ -8,29 +9,55 @@ from typing import TypeVar
 
 import msgspec
 import psycopg
-from twisted.internet.defer import Deferred, fail
+from msgspec import Struct
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.python.failure import Failure
 
 from iotgw.core.errors import Conflict, Unavailable
 from iotgw.core.ports.clock import IDates
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.core.specs import Deletion, Resource
+from iotgw.store.postgres import changes
 from iotgw.store.postgres.connection import Address, Connection, sql
 from iotgw.store.postgres.session import DatabaseSession
 from iotgw.store.registry import StoredRegistry
 from iotgw.store.secrets import Sealer
 
 T = TypeVar("T")
-_INSERT = """INSERT INTO resource (id, kind, tenant, name, revision, created_ms, updated_ms, body) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
-ON CONFLICT (id) DO UPDATE SET body = excluded.body"""
-_UPDATE = """UPDATE resource SET name = %s, revision = %s, updated_ms = %s, body = %s
+WHAT = "registry"
+"""The shared table, as the nodes tell each other."""
+TRIES = 5
+"""How often a change is tried, each time on what somebody else has made of the resource meanwhile."""
+_INSERT = """INSERT INTO resource (id, kind, tenant, name, revision, created_ms, updated_ms, body, changed)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO UPDATE SET body = excluded.body, changed = excluded.changed"""
+_UPDATE = """UPDATE resource SET changed = %s, name = %s, revision = %s, updated_ms = %s, body = %s
 WHERE id = %s AND (revision = %s OR revision = %s AND updated_ms = %s AND body = %s)"""
 """What this very change has made of the resource is no conflict: its first attempt was in doubt."""
-_RETIRE = """UPDATE resource SET revision = %s, updated_ms = %s, deletion = %s
+_RETIRE = """UPDATE resource SET changed = %s, revision = %s, updated_ms = %s, deletion = %s
 WHERE id = %s AND (revision = %s OR revision = %s AND updated_ms = %s AND deletion = %s)"""
+_LEFT = """SELECT count(*) FROM partition WHERE owner_epoch > 0
+    AND NOT EXISTS (SELECT 1 FROM parted WHERE parted.id = %s AND part = partition.id)"""
+_READ = (
+    "SELECT changed, kind, id, tenant, name, revision, created_ms, updated_ms, body, deletion FROM resource"
+)
+
+
+class Overtaken(Conflict):
+    """Somebody else has changed it meanwhile."""
+
+
+class _News(Struct, frozen=True):
+    """What was changed up to a count: each with its change's number, the resource's id, and what it is now."""
+
+    count: int
+    found: list[tuple[int, str, Resource | None]] = []
 
 
 class PostgresRegistry(StoredRegistry):
-    """An `IRegistry` in the database at ``address``, with its secrets sealed by ``key_file``. `iotgw.store.postgres.node` has made the schema."""
+    """An `IRegistry` in the database at ``address``, with its secrets sealed by ``key_file``. `iotgw.store.postgres.node` has made the schema.
+
+    Many methods: for each change one that runs in the thread.
+    """
 
     def __init__(
         self, reactor: IThreadedClock, address: Address, key_file: Path, dates: IDates | None = None
@@ -39,6 +66,9 @@ class PostgresRegistry(StoredRegistry):
         self._key_file = key_file
         self.session = DatabaseSession(address)
         """Used in the registry's thread only."""
+        self._known = 0
+        """The last change that is in memory."""
+        self._is_following = False
 
     def transaction(self, function: Callable[[Connection], T]) -> Deferred[T]:
         """Run a function in the thread, in one transaction, as `DatabaseSession.run` does. Fires with what it returns."""
@@ -46,16 +76,76 @@ class PostgresRegistry(StoredRegistry):
             return fail(Unavailable("the gateway stops: the registry is closed"))
         return self._worker.call(self.session.run, function)
 
+    def is_last(self, id: str, part: int) -> Deferred[bool]:
+        """A partition has no backlog any more of a resource that is being deleted. Fires with whether no other one has."""
+
+        def parted(db: Connection) -> bool:
+            changes.count_up(db, WHAT)  # one at a time, so that one of them is the last
+            db.execute("INSERT INTO parted VALUES (%s, %s) ON CONFLICT DO NOTHING", (id, part))
+            row = db.execute(_LEFT, (id,)).fetchone()
+            return row is not None and not row[0]
+
+        return self.transaction(parted)
+
+    # --- what others have changed
+
+    def follow(self) -> Deferred[None]:
+        """Take in what others have changed. Fires when that is done, or can't be done now."""
+        if self._is_following:
+            return succeed(None)
+        self._is_following = True
+
+        def over(result: object) -> None:
+            self._is_following = False
+            if isinstance(result, Failure) and not result.check(Unavailable):
+                self._log.failure("what others have changed could not be read", result)
+
+        return self.catch_up().addBoth(over)
+
+    def catch_up(self) -> Deferred[None]:
+        """As `follow`; fails where it can't be done."""
+        return self._changes.run(self._catch_up)
+
+    def _catch_up(self) -> Deferred[None]:
+        if self._worker is None:
+            return succeed(None)
+        known = self._known
+        news = self._worker.call(self.session.run, lambda db: _news(db, known))
+        return news.addCallback(self._take_in)
+
+    def _take_in(self, news: _News) -> None:
+        for _, id, new in sorted(news.found, key=lambda each: each[0]):
+            old = next((found[id] for found in self._by_id.values() if id in found), None)
+            if (old is not None or new is not None) and (old is None or new is None or old != new):
+                self._changed(old, new)
+        self._known = max(self._known, news.count)
+
+    def _change(self, change: Callable[[], Deferred[T]]) -> Deferred[T]:
+        """A change of what somebody else has changed meanwhile is tried again on that; where the caller expects a revision, it fails then."""
+
+        def attempt(tries: int) -> Deferred[T]:
+            def again(failure: Failure) -> Deferred[T]:
+                failure.trap(Overtaken)
+                if tries == 1:
+                    return fail(failure)
+                return self._catch_up().addCallback(lambda _: attempt(tries - 1))
+
+            return change().addErrback(again)
+
+        return super()._change(lambda: attempt(TRIES))
+
     # --- in the thread
 
     def _open(self) -> list[Resource]:
         self._sealer = Sealer.of_file(self._key_file)
-        rows = self.session.run(
-            lambda db: db.execute(
-                "SELECT kind, id, tenant, name, revision, created_ms, updated_ms, body, deletion FROM resource"
-            ).fetchall()
-        )
-        return [_resource(*row) for row in rows]
+
+        def load(db: Connection) -> _News:
+            changes.forget_old(db, WHAT)
+            return _news(db, -1)
+
+        news = self.session.run(load)
+        self._known = news.count
+        return [resource for _, _, resource in news.found if resource is not None]
 
     def _close(self) -> None:
         self.session.close()
@@ -65,31 +155,60 @@ class PostgresRegistry(StoredRegistry):
 
     def _insert(self, new: Resource, body: bytes) -> None:
         values = (new.id, new.kind, new.tenant, new.name, new.revision, new.created_ms, new.updated_ms, body)
-        self._changes_one(_INSERT, values, new)
+
+        def change(db: Connection) -> int:
+            return db.execute(_INSERT, (*values, changes.count_up(db, WHAT))).rowcount
+
+        self._changes_one(change, new)
 
     def _update(self, old: Resource, new: Resource, body: bytes) -> None:
         what = (new.revision, new.updated_ms, body)
-        values = (new.name, *what, new.id, old.revision, *what)
-        self._changes_one(_UPDATE, values, new)
+        self._changes_row(_UPDATE, (new.name, *what, new.id, old.revision, *what), new)
 
     def _retire(self, old: Resource, new: Resource, deletion: bytes) -> None:
         what = (new.revision, new.updated_ms, deletion)
-        values = (*what, new.id, old.revision, *what)
-        self._changes_one(_RETIRE, values, new)
+        self._changes_row(_RETIRE, (*what, new.id, old.revision, *what), new)
 
     def _remove(self, old: Resource) -> None:
-        self.session.run(lambda db: db.execute("DELETE FROM resource WHERE id = %s", (old.id,)))
+        def change(db: Connection) -> None:
+            gone = db.execute("DELETE FROM resource WHERE id = %s AND revision = %s", (old.id, old.revision))
+            db.execute("DELETE FROM parted WHERE id = %s", (old.id,))
+            if gone.rowcount:
+                changes.note_gone(db, WHAT, old.tenant, old.id.encode(), changes.count_up(db, WHAT))
+            elif db.execute("SELECT 1 FROM resource WHERE id = %s", (old.id,)).fetchone() is not None:
+                raise Overtaken(f"{old.kind} {old.name!r} was changed by somebody else")
 
-    def _changes_one(self, statement: str, values: tuple[object, ...], new: Resource) -> None:
+        self.session.run(change)
+
+    def _changes_row(self, statement: str, values: tuple[object, ...], new: Resource) -> None:
         def change(db: Connection) -> int:
-            return db.execute(sql(statement), values).rowcount
+            return db.execute(sql(statement), (changes.count_up(db, WHAT), *values)).rowcount
 
+        self._changes_one(change, new)
+
+    def _changes_one(self, change: Callable[[Connection], int], new: Resource) -> None:
         try:
             count = self.session.run(change)
         except psycopg.errors.UniqueViolation as error:
-            raise Conflict(f"there is already a {new.kind} {new.name!r}") from error
+            raise Overtaken(f"there is already a {new.kind} {new.name!r}") from error
         if count != 1:
-            raise Conflict(f"{new.kind} {new.name!r} was changed by somebody else")
+            raise Overtaken(f"{new.kind} {new.name!r} was changed by somebody else")
+
+
+def _news(db: Connection, known: int) -> _News:
+    """What was changed after ``known``; of -1, all that there is."""
+    count = changes.counted(db, WHAT)
+    if count == known:
+        return _News(count)
+    rows = db.execute(f"{_READ} WHERE changed > %s", (known,)).fetchall()
+    gone = changes.gone_since(db, WHAT, known) if known >= 0 else []
+    return _News(
+        count,
+        [
+            *((row[0], row[2], _resource(*row[1:])) for row in rows),
+            *((changed, id.decode(), None) for _, id, changed in gone),
+        ],
+    )
 
 
 def _resource(

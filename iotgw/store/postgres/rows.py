@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from iotgw.core.model import DeliveryState, Kind, Parked, StoredUplink, TelemetryRecord, Uplink
+import msgspec
+
+from iotgw.core.model import Attempt, DeliveryState, Kind, Parked, StoredUplink, TelemetryRecord, Uplink
 from iotgw.core.times import DateMs
 
 UPLINK = "seq, tenant, datasource, received_ms, metadata, payload"
 """Columns of a `stored_uplink`."""
 RECORD = "seq, uplink, tenant, datasource, received_ms, kind, device_name, device_type, body"
 """Columns of a `telemetry_record`."""
-PARKED = f"state, attempts, next_try_ms, error, {RECORD}"
+PARKED = f"state, attempts, next_try_ms, error, tries, {RECORD}"
 """Columns of a `parked_delivery`."""
+_tries = msgspec.json.Decoder(tuple[Attempt, ...]).decode
 _KINDS = {kind.value: kind for kind in Kind}
 Row = tuple[Any, ...]
 Texts = Mapping[int, str]
@@ -34,8 +37,15 @@ def telemetry_record(row: Row, texts: Texts) -> TelemetryRecord:
     )  # fmt: skip
 
 
+def latest_tries(stored: bytes) -> tuple[Attempt, ...]:
+    """The attempts that are kept of a delivery."""
+    return _tries(stored) if stored else ()
+
+
 def parked_delivery(integration: str, row: Row, texts: Texts) -> Parked:
     """A delivery that is kept apart."""
-    state, attempts, next_try_ms, error = row[:4]
-    record = telemetry_record(row[4:], texts)
-    return Parked(integration, record, DeliveryState(state), attempts, next_try_ms, error.decode())
+    state, attempts, next_try_ms, error, tries = row[:5]
+    record = telemetry_record(row[5:], texts)
+    return Parked(
+        integration, record, DeliveryState(state), attempts, next_try_ms, error.decode(), latest_tries(tries)
+    )  # fmt: skip

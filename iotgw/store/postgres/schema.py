@@ -1,9 +1,9 @@
-"""The schema, with its versioned upgrades: the files ``schema/1.sql``, ``2.sql``, … applied in turn. A released file never changes."""
+"""The schema, with its versioned upgrades: the files of ``schema/``, applied in the order of their numbers. A released file never changes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import resources
-from itertools import count
 
 import psycopg
 
@@ -18,45 +18,42 @@ class NewerSchema(IotgwError):
     """The database was made by a newer program."""
 
 
-def upgrades() -> list[str]:
-    """The SQL texts that bring an empty database to the current schema, oldest first."""
+def upgrades() -> dict[int, str]:
+    """The SQL texts that bring an empty database to the current schema, by version, oldest first. Numbers may be missing."""
     folder = resources.files("iotgw.store.postgres") / "schema"
-    found: list[str] = []
-    for version in count(1):
-        file = folder / f"{version}.sql"
-        if not file.is_file():
-            return found
-        found.append(file.read_text("utf-8"))
-    raise AssertionError
+    found = {int(file.name[:-4]): file for file in folder.iterdir() if file.name.endswith(".sql")}
+    return {version: found[version].read_text("utf-8") for version in sorted(found)}
 
 
-def upgrade(connection: Connection, texts: list[str] | None = None) -> int:
+def upgrade(connection: Connection, texts: Mapping[int, str] | None = None) -> int:
     """Upgrade to the current schema, in one transaction; whoever comes second waits, and finds it done. Returns the version that it had,
     0 for a new database. Raises NewerSchema."""
     texts = upgrades() if texts is None else texts
+    latest = max(texts)
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
         connection.execute("CREATE SCHEMA IF NOT EXISTS iotgw")
         connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version int NOT NULL)")
         row = connection.execute("SELECT version FROM schema_version").fetchone()
         version = row[0] if row else 0
-        if version > len(texts):
+        if version > latest:
             raise NewerSchema(
-                f"the database: expected schema version {len(texts)} or older, got {version}; made by a newer iotgw?"
+                f"the database: expected schema version {latest} or older, got {version}; made by a newer iotgw?"
             )
-        for text in texts[version:]:
-            connection.execute(sql(text))
+        for number in sorted(texts):
+            if number > version:
+                connection.execute(sql(texts[number]))
         if row is None:
-            connection.execute("INSERT INTO schema_version VALUES (%s)", (len(texts),))
-        elif version < len(texts):
-            connection.execute("UPDATE schema_version SET version = %s", (len(texts),))
+            connection.execute("INSERT INTO schema_version VALUES (%s)", (latest,))
+        elif version < latest:
+            connection.execute("UPDATE schema_version SET version = %s", (latest,))
     return int(version)
 
 
-def is_made(connection: Connection) -> bool:
-    """Whether there is a schema at all."""
+def is_made(connection: Connection, version: int = 1) -> bool:
+    """Whether there is a schema, of this version at least."""
     try:
-        connection.execute("SELECT version FROM schema_version")
+        row = connection.execute("SELECT version FROM schema_version").fetchone()
     except psycopg.errors.UndefinedTable:
         return False
-    return True
+    return row is not None and row[0] >= version

@@ -21,7 +21,7 @@ _TALLY = """y AS (INSERT INTO tally SELECT f.id, x.* FROM fence f, unnest(%s, %s
 _END = "SELECT count(*) FROM fence"
 _PARKED = (
     "state", "attempts", "next_try_ms", "error", "uplink", "tenant", "datasource", "received_ms", "kind", "device_name", "device_type",
-    "body",
+    "body", "tries",
 )  # fmt: skip
 
 LEAN = f"{_FENCE}, {_UPLINKS}, {_TALLY} {_END}"
@@ -36,7 +36,7 @@ i AS (INSERT INTO integration SELECT f.id, x.* FROM fence f, unnest(%s, %s, %s) 
     ON CONFLICT (part, id) DO UPDATE SET cursor = excluded.cursor, counters = excluded.counters),
 r AS (DELETE FROM parked USING fence f, unnest(%s, %s) x(integration, seq)
     WHERE part = f.id AND parked.integration = x.integration AND parked.seq = x.seq),
-p AS (INSERT INTO parked SELECT f.id, x.* FROM fence f, unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) x
+p AS (INSERT INTO parked SELECT f.id, x.* FROM fence f, unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) x
     ON CONFLICT (part, integration, seq) DO UPDATE SET {", ".join(f"{each} = excluded.{each}" for each in _PARKED)}),
 n AS (INSERT INTO name SELECT f.id, x.* FROM fence f, unnest(%s, %s) x ON CONFLICT DO NOTHING),
 g AS (DELETE FROM epoch USING fence f, unnest(%s) x(name) WHERE part = f.id AND epoch.name = convert_from(x.name, 'UTF8')),
@@ -89,7 +89,7 @@ def full(
         columns(draft.integrations, 3),
         columns(draft.released, 2),
     )
-    p = columns(draft.parked, 14)
+    p = columns(draft.parked, 15)
     unsaved = names.unsaved
     now = [] if epochs is None else [epochs.current]
     gone = [] if epochs is None else epochs.gone
@@ -102,7 +102,7 @@ def full(
         int4s(i[0]), int8s(i[1]), bytes_of(i[2]),
         int4s(r[0]), int8s(r[1]),
         int4s(p[0]), int8s(p[1]), int4s(p[2]), int4s(p[3]), int8s(p[4]), bytes_of(p[5]), int8s(p[6]), int4s(p[7]), int4s(p[8]), int8s(p[9]),
-        int4s(p[10]), bytes_of(p[11]), bytes_of(p[12]), bytes_of(p[13]),
+        int4s(p[10]), bytes_of(p[11]), bytes_of(p[12]), bytes_of(p[13]), bytes_of(p[14]),
         int4s([number for number, _ in unsaved]), bytes_of([text.encode() for _, text in unsaved]),
         bytes_of([name.encode() for name in gone]),
         bytes_of([each.name.encode() for each in now]), int8s([each.uplink for each in now]), int8s([each.telemetry for each in now]),

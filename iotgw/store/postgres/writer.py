@@ -23,16 +23,19 @@ from iotgw.store.postgres.committer import PartitionCommitter
 from iotgw.store.postgres.connection import is_away
 from iotgw.store.postgres.erasing import erase_some
 from iotgw.store.postgres.fenced import CannotTell, FencedConnection
-from iotgw.store.postgres.node import DatabaseNode
+from iotgw.store.postgres.node import IHolder
 from iotgw.store.postgres.partition import Fenced
 from iotgw.store.postgres.positions import PartitionEpochs, PartitionPositions
 from iotgw.store.postgres.trim import PartitionTrimmer
 from iotgw.store.space import JournalLimits, Space
 from iotgw.store.writing import CommitReport, Committed, Opened
 
-CLOCK = "clock"
-"""Of the table ``fact``: the state of the gateway's clock."""
 KEEP = "INSERT INTO fact VALUES (%s, %s) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
+
+
+def clock_of(part: int) -> str:
+    """The key in the table ``fact`` of the state of a node's clock; of its partition."""
+    return "clock" if part == 1 else f"clock/{part}"
 
 
 class Hears(Struct, frozen=True):
@@ -53,7 +56,7 @@ class _Order(Struct, frozen=True):
 
 
 class PartitionWriter:
-    """Commits groups to the partition that ``node`` owns.
+    """Commits groups to the partition that ``node`` holds.
 
     Many methods: those of the port, and what each does in the thread.
     """
@@ -63,7 +66,7 @@ class PartitionWriter:
     def __init__(
         self,
         reactor: IReactorThreads,
-        node: DatabaseNode,
+        node: IHolder,
         limits: JournalLimits,
         names: NameTable,
         hears: Hears,
@@ -77,6 +80,8 @@ class PartitionWriter:
         self._orders: SimpleQueue[_Order | Callable[[], None]] = SimpleQueue()
         self._given_up = threading.Event()
         self._is_open_for_orders = True
+        self.part = 0
+        """The number of the partition, once it is open."""
         self._database: FencedConnection
         self._committer: PartitionCommitter
         self._trimmer: PartitionTrimmer
@@ -141,12 +146,13 @@ class PartitionWriter:
         self._database = FencedConnection(
             self._node.address, connection, mine, self._in_trouble, self._given_up.is_set
         )
-        part, names = mine.part, self._names
+        self.part = part = mine.part
+        names = self._names
         rows = connection.execute("SELECT id, text FROM name WHERE part = %s", (part,)).fetchall()
         names.load((number, text.decode()) for number, text in rows)
         positions = self._positions = PartitionPositions(connection, part)
         epochs = PartitionEpochs(connection, part, positions)
-        self._committer = PartitionCommitter(self._database, names, positions, epochs)
+        self._committer = PartitionCommitter(self._database, names, positions, epochs, self._node.lease)
         self._trimmer = PartitionTrimmer(self._database, positions, self._limits)
         texts = names.texts
         integrations = connection.execute(
@@ -225,7 +231,7 @@ class PartitionWriter:
 
     def _keep_clock(self, state: str) -> None:
         try:
-            self._database.fetch(f"{KEEP} RETURNING 1", (CLOCK, state.encode()))
+            self._database.fetch(f"{KEEP} RETURNING 1", (clock_of(self.part), state.encode()))
         except psycopg.Error as error:
             self._log.warn("the state of the clock could not be written: {error}", error=error)
 

@@ -30,7 +30,7 @@ _OUTCOMES = ManyRows("outcome", "seq, state, converter, telemetry, error", "INSE
 _RECORD = "uplink, tenant, datasource, received_ms, kind, device_name, device_type, body"
 _TELEMETRY = ManyRows("telemetry", f"seq, {_RECORD}")
 _PARKED = ManyRows(
-    "parked", f"integration, seq, state, attempts, next_try_ms, error, {_RECORD}", "INSERT OR REPLACE"
+    "parked", f"integration, seq, state, attempts, next_try_ms, error, {_RECORD}, tries", "INSERT OR REPLACE"
 )
 _CURSORS = ManyRows("conversion", "datasource, cursor", "INSERT OR REPLACE")
 _TALLIES = ManyRows(
@@ -345,6 +345,7 @@ class Committer:
                 number, record.seq, parked.state.value, parked.attempts, parked.next_try_ms, parked.error,
                 record.uplink, names[record.tenant], names[record.datasource], record.received_ms,
                 record.kind.value, record.device_name, record.device_type, record.body,
+                _json(parked.tries).decode() if parked.tries else "",
             )  # fmt: skip
         _PARKED.write(self._connection, values)
 

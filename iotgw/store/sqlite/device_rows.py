@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import OrderedDict
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -18,24 +19,17 @@ from msgspec import Raw, Struct
 
 from iotgw.core import private
 from iotgw.core.model import TelemetryRecord
-from iotgw.core.ports.devices import Seen, Trouble, Troubled
+from iotgw.core.ports.devices import Seen, Troubled
+from iotgw.store.device_overlay import Changes
+from iotgw.store.device_state import DeviceState, overlaid, replaces
+from iotgw.store.devices import Owners, Troubles
 from iotgw.store.sqlite import database as sqlite
-from iotgw.store.sqlite.device import DeviceState
 
-Changes = dict[tuple[str, str], TelemetryRecord | DeviceState]
-"""What changed, by tenant and device name: a single record, or what several make."""
-
-Owners = dict[tuple[str, str], tuple[str, bool]]
-"""By tenant and device name: the datasource, and whether the device has proved itself."""
-
-Troubles = dict[tuple[str, str, Trouble], int]
-"""By tenant, device name and what is wrong: since when, or 0."""
-
+SMALL_PAGE = 1024
+"""Devices report in any order, so each of them dirties a page; small pages make that cheap."""
 CHUNK = 256
 SHAPES = 100_000
 """How many devices' shapes are remembered, at 0.3 KB each."""
-LATEST_BYTES = 4096
-"""A larger record is taken apart when it is written."""
 
 _ROWS = sqlite.ManyRows(
     "device",
@@ -85,23 +79,12 @@ _row = msgspec.json.Decoder(_Row).decode
 _rows = msgspec.json.Decoder(list[_Row]).decode
 
 
-def _state(stored: DeviceState, at_ms: int | None, body: Raw) -> DeviceState:
-    """What is known of a device: its row, overlaid with its latest record."""
-    if at_ms is not None:
-        stored.newest = max(stored.times.values(), default=0)
-        stored.last_ms = max(stored.last_ms, at_ms)
-        stored.body = bytes(body)
-        stored.settle()
-    return stored
-
-
 class DeviceRows:
     """The device table."""
 
     def __init__(self, path: Path) -> None:
         private.make_directory(path.parent)
-        # Devices report in any order, so each of them dirties a page; small pages make that cheap.
-        self.connection: sqlite3.Connection = sqlite.connect(path, synchronous="NORMAL", page_size=1024)
+        self.connection: sqlite3.Connection = sqlite.connect(path, synchronous="NORMAL", page_size=SMALL_PAGE)
         sqlite.upgrade(self.connection, "devices")
         (self._last_id,) = self.connection.execute("SELECT coalesce(max(id), 0) FROM device").fetchone()
         self._shapes: OrderedDict[tuple[str, str], _Shape] = OrderedDict()
@@ -168,7 +151,7 @@ class DeviceRows:
             if shape is not None and (row := _latest(change, shape)) is not None:
                 latest.append(row)
                 continue
-            states[key] = state = DeviceState.of(change)
+            states[key] = state = change.copy() if isinstance(change, DeviceState) else DeviceState.of(change)
             state.settle()
             if shape is not None and _fits(state, shape):
                 ids[key] = shape.id
@@ -200,11 +183,20 @@ class DeviceRows:
             self._shapes.clear()  # they tell of rows that are not there
             raise
 
+    def page(self, tenant: str, after: str, limit: int, text: str) -> list[tuple[str, DeviceState]]:
+        """See `StateRows.page`."""
+        where = "AND name > ? AND instr(lower(name), lower(?)) ORDER BY name LIMIT ?"
+        return self.shown(tenant, where, after, text, limit)
+
+    def count(self) -> int:
+        """See `StateRows.count`."""
+        return int(self.connection.execute("SELECT count(*) FROM device").fetchone()[0])
+
     def shown(self, tenant: str, where: str = "", *values: object) -> list[tuple[str, DeviceState]]:
         """Names and states of a tenant's devices. ``where`` continues the query's condition."""
         rows = self.connection.execute(f"{_SHOWN} {where}", (tenant, *values)).fetchall()
         found = (_row(text) for (text,) in rows)
-        return [(name, _state(stored, at_ms, body)) for _, name, stored, at_ms, body in found]
+        return [(name, overlaid(stored, at_ms, body)) for _, name, stored, at_ms, body in found]
 
     def _merge_stored(
         self,
@@ -220,7 +212,7 @@ class DeviceRows:
             taken_apart: list[int] = []
             for id, name, stored, at_ms, body in _rows(text):
                 ids[tenant, name] = id
-                states[tenant, name].merge(_state(stored, at_ms, body))
+                states[tenant, name].merge(overlaid(stored, at_ms, body))
                 if at_ms is not None:
                     taken_apart.append(id)
             if taken_apart:
@@ -253,24 +245,26 @@ class DeviceRows:
         _ROWS.write(self.connection, values)
 
 
+class DeviceReads:
+    """A `StateReads` of the same file."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite.connect_reader(path)
+
+    def of(self, tenant: str, names: Sequence[str]) -> list[tuple[str, DeviceState]]:
+        """See `StateReads.of`. All come as one text: a thread beside a busy reactor waits for Python's lock after each row."""
+        (text,) = self._connection.execute(_STORED, (tenant, sqlite.as_array(names))).fetchone()
+        return [(name, overlaid(stored, at_ms, body)) for _, name, stored, at_ms, body in _rows(text)]
+
+    def close(self) -> None:
+        """See `StateReads.close`."""
+        self._connection.close()
+
+
 def _latest(change: TelemetryRecord | DeviceState, shape: _Shape) -> tuple[int, int, bytes] | None:
-    """The row of ``latest`` to write, if that is all there is to write: a record with the same keys as the last
-    one."""
-    if isinstance(change, TelemetryRecord):
-        first_ms = last_ms = int(change.received_ms)
-        type_ = change.device_type
-    elif change.values or change.attributes:
-        return None
-    else:
-        first_ms, last_ms, type_ = change.first_ms, change.last_ms, change.type
-    if (
-        change.shape == 0
-        or shape.latest not in (0, change.shape)
-        or first_ms < shape.last_ms
-        or type_ != shape.type
-        or change.datasource != shape.datasource
-        or not 0 < len(change.body) <= LATEST_BYTES
-    ):
+    """The row of ``latest`` to write, if that is all there is to write."""
+    last_ms = replaces(change, shape.latest, shape.last_ms, shape.type, shape.datasource)
+    if last_ms is None:
         return None
     shape.latest, shape.last_ms = change.shape, last_ms
     return shape.id, last_ms, change.body

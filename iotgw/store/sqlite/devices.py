@@ -1,103 +1,24 @@
-"""Known devices and their last state, written behind.
-
-Changes gather in memory, one entry per device however many records it sent (a single record is kept as it is). A
-thread writes them to the database every few seconds, in one transaction. A crash loses the changes of those seconds;
-the messages themselves are in the journal.
-"""
+"""Devices' last states in a file of its own, which can be learned again from the journal."""
 
 from __future__ import annotations
 
-import builtins
 import sqlite3
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
-import msgspec
-from twisted.internet.defer import Deferred, succeed
-from twisted.internet.task import LoopingCall
-from twisted.logger import Logger
-from twisted.python.failure import Failure
-from zope.interface import implementer
-
-from iotgw.core.errors import Unavailable
-from iotgw.core.model import Kind, Outcome, TelemetryRecord
-from iotgw.core.ports.devices import IDevices, Owned, Seen, Trouble, Troubled
-from iotgw.core.ports.journal import ITelemetryStream
-from iotgw.core.ports.pipeline import UplinkListener
 from iotgw.core.ports.reactor import IThreadedClock
+from iotgw.store.devices import DeviceStateStore
 from iotgw.store.sqlite import damage
-from iotgw.store.sqlite.database import as_array
-from iotgw.store.sqlite.device import DeviceState
-from iotgw.store.sqlite.device_rows import Changes, DeviceRows, Owners, Troubles
-from iotgw.store.worker import StoreThread
-
-FLUSH_SECONDS = 5.0
-FLUSH_DEVICES = 10_000
-"""This many changed devices are written at once, without waiting for the timer."""
-FLUSH_BYTES = 16 << 20
-"""This many bytes of records are written at once as well."""
-MAX_BYTES = 64 << 20
-"""Bytes of changed devices' records that may wait in memory."""
-PAGE = 1000
-"""Records read at a time when the states are learned again."""
-Learn = Callable[[list[TelemetryRecord]], None]
-"""Called with records that are read again."""
-T = TypeVar("T")
-_Found = list[dict[str, Any]]
+from iotgw.store.sqlite.device_rows import DeviceReads, DeviceRows
 
 
-@implementer(IDevices)
-class DeviceStore(UplinkListener):
-    """An `IDevices` in ``{data_dir}/devices.db``.
+class DeviceStore(DeviceStateStore):
+    """An `IDevices` in ``{data_dir}/devices.db``. A damaged file is put aside."""
 
-    ``max_changed`` and `MAX_BYTES` bound the devices whose changes wait in memory. Beyond them, changes of further
-    devices are left out of the state and counted in `dropped`.
-
-    Many methods: those of the port, and the steps of writing behind.
-    """
-
-    _log = Logger()
+    passing = sqlite3.OperationalError
 
     def __init__(self, reactor: IThreadedClock, data_dir: Path | str, *, max_changed: int = 50_000) -> None:
-        self._reactor = reactor
+        super().__init__(reactor, max_changed=max_changed)
         self._path = Path(data_dir) / "devices.db"
-        self._max_changed = max_changed
-        self._worker: StoreThread | None = None
-        self._rows: DeviceRows
-        self._changed: Changes = {}
-        self._weight = 0
-        """Bytes of the records that wait."""
-        self._owned: Owners = {}
-        """Owners that wait to be written."""
-        self._troubled: Troubles = {}
-        """What is wrong with devices, and waits to be written."""
-        self._position: int | None = None
-        """Up to where the telemetry stream was seen; None if nobody knows."""
-        self._learned: int | None = None
-        """Up to where they were learned again; None when that is done. The next start goes on there, if this one doesn't get
-        to the end."""
-        self._writes = 0
-        """Batches of changes that the thread has not written yet."""
-        self._tick = LoopingCall(self._flush_unless_writing)
-        self._tick.clock = reactor
-        self.put_aside = ""
-        """What happened to a damaged file at the start; empty for nothing."""
-        self.dropped = 0
-        """Records that changed no state because too many changes were waiting."""
-
-    # --- start and stop ---
-
-    def start(self) -> Deferred[None]:
-        """Open the database. Fires when it can be used."""
-        self._worker = StoreThread(self._reactor, "devices")
-
-        def opened(rows: DeviceRows) -> None:
-            self._rows = rows
-            self._position = rows.position
-            self._tick.start(FLUSH_SECONDS, now=False)
-
-        return self._worker.call(self._open).addCallback(opened)
 
     def _open(self) -> DeviceRows:
         try:
@@ -109,187 +30,5 @@ class DeviceStore(UplinkListener):
             self._log.warn("{problem}", problem=self.put_aside)
             return DeviceRows(self._path)
 
-    @property
-    def position(self) -> int | None:
-        """Up to which position of the telemetry stream the records are known; None if nobody can say."""
-        return self._position
-
-    async def rebuild(self, journal: ITelemetryStream, learn: Learn, after: int = 0) -> int:
-        """Learn the states again from the journal's records behind a position. Returns how many records were read, of
-        which ``learn(records)`` is told, too. Live records may arrive meanwhile, since a reading that is older than the
-        known one changes nothing."""
-        position, count = after, 0
-        self._learned = position
-        while position < journal.head:
-            records = await journal.read_telemetry(position, PAGE)
-            if not records:
-                break
-            position, count = records[-1].seq, count + len(records)
-            self._take_in(records)
-            learn(records)
-            self._learned = position
-            await self.count()  # the changes of one page at a time wait in memory
-        self._learned = None
-        return count
-
-    def stop(self) -> Deferred[None]:
-        """Write what waits and close. Fires when closed."""
-        if self._worker is None:
-            return succeed(None)
-        if self._tick.running:
-            self._tick.stop()
-        self._flush()
-        worker, self._worker = self._worker, None
-        done = worker.call(self._rows.close)
-        worker.stop()
-        return done
-
-    # --- writing ---
-
-    def settled(self, outcomes: builtins.list[Outcome], records: builtins.list[TelemetryRecord]) -> None:
-        """See `UplinkListener.settled`."""
-        if records:
-            self.saw(records)
-
-    def saw(self, records: list[TelemetryRecord]) -> None:
-        """See `IDevices.saw`."""
-        self._take_in(records)
-        if records[-1].seq:
-            self._position = records[-1].seq
-
-    def own(self, tenant: str, name: str, datasource: str, has_proved: bool) -> None:
-        """See `IDevices.own`."""
-        self._owned[tenant, name] = datasource, has_proved
-
-    def trouble(self, tenant: str, name: str, what: Trouble, since_ms: int) -> None:
-        """See `IDevices.trouble`."""
-        self._troubled[tenant, name, what] = since_ms
-
-    def _take_in(self, records: list[TelemetryRecord]) -> None:
-        changed = self._changed
-        for record in records:
-            if record.kind is Kind.EVENT:
-                continue
-            key = (record.tenant, record.device_name)
-            known = changed.get(key)
-            if known is None:
-                if len(changed) < self._max_changed and self._weight < MAX_BYTES:
-                    changed[key] = record
-                    self._weight += len(record.body)
-                else:
-                    self.dropped += 1
-            else:
-                if isinstance(known, TelemetryRecord):
-                    changed[key] = known = DeviceState.of(known)
-                known.saw(record)
-        if len(changed) >= FLUSH_DEVICES or self._weight >= FLUSH_BYTES:
-            self._flush_unless_writing()
-
-    def _flush_unless_writing(self) -> None:
-        """Write now, unless a write is under way: then changes go on gathering, and the thread never falls behind."""
-        if not self._writes:
-            self._flush()
-
-    def _flush(self) -> None:
-        """Hand the changes to the thread."""
-        if (self._changed or self._owned or self._troubled) and self._worker is not None:
-            changed, self._changed = self._changed, {}
-            owned, self._owned = self._owned, {}
-            troubled, self._troubled = self._troubled, {}
-            weight, self._weight = self._weight, 0
-            self._writes += 1
-            position = self._position if self._learned is None else self._learned
-            written = self._worker.call(self._rows.write, changed, owned, position, troubled)
-            written.addBoth(self._flushed, changed, owned, troubled, weight)
-
-    def _flushed(
-        self, result: Failure | None, changed: Changes, owned: Owners, troubled: Troubles, weight: int
-    ) -> None:
-        self._writes -= 1
-        if isinstance(result, Failure):
-            self._log.warn("device states could not be written: {error}", error=result.value)
-            if result.check(sqlite3.OperationalError) is not None:  # full disk: with the next changes
-                self._put_back(changed)
-                self._owned = owned | self._owned
-                self._troubled = troubled | self._troubled
-                self._weight += weight
-
-    def _put_back(self, changed: Changes) -> None:
-        for key, change in changed.items():
-            later = self._changed.get(key)
-            if later is not None:
-                self._changed[key] = state = DeviceState.of(later)
-                state.merge(DeviceState.of(change))
-            elif len(self._changed) < self._max_changed:
-                self._changed[key] = change
-
-    # --- reading ---
-
-    def get(self, tenant: str, name: str) -> Deferred[dict[str, Any] | None]:
-        """See `IDevices.get`: ``{name, type, tenant, datasource, firstSeen, lastSeen, attributes,
-        telemetry: {key: {ts, value}}}``."""
-        found = self._read(tenant, "AND name = ?", name)
-        return found.addCallback(lambda devices: devices[0] if devices else None)
-
-    def states(self, tenant: str, names: Sequence[str]) -> Deferred[dict[str, dict[str, Any]]]:
-        """See `IDevices.states`."""
-        found = self._read(tenant, "AND name IN (SELECT value FROM json_each(?))", as_array(names))
-        return found.addCallback(lambda devices: {device["name"]: device for device in devices})
-
-    def forget(self, tenant: str, name: str) -> Deferred[None]:
-        """See `IDevices.forget`."""
-        return self._call(lambda: self._rows.forget(tenant, name))
-
-    def troubles(self) -> Deferred[builtins.list[Troubled]]:
-        """See `IDevices.troubles`."""
-        return self._call(lambda: self._rows.troubles())  # noqa: PLW0108  # as `owners`
-
-    def seen(self) -> Deferred[builtins.list[Seen]]:
-        """See `IDevices.seen`."""
-        return self._call(lambda: self._rows.seen())  # noqa: PLW0108  # as `owners`
-
-    def owners(self) -> Deferred[builtins.list[Owned]]:
-        """See `IDevices.owners`."""
-        return self._call(lambda: self._rows.owners())  # noqa: PLW0108  # there are no rows before the start
-
-    def list(self, tenant: str, after: str, limit: int, text: str = "") -> Deferred[_Found]:
-        """See `IDevices.list`. ``text`` is part of the name, in any case."""
-        return self._read(
-            tenant, "AND name > ? AND instr(lower(name), lower(?)) ORDER BY name LIMIT ?", after, text, limit
-        )
-
-    def count(self) -> Deferred[int]:
-        """How many devices are known."""
-        return self._call(
-            lambda: int(self._rows.connection.execute("SELECT count(*) FROM device").fetchone()[0])
-        )
-
-    def _read(self, tenant: str, where: str, *values: object) -> Deferred[_Found]:
-        return self._call(
-            lambda: [_shown(tenant, *found) for found in self._rows.shown(tenant, where, *values)]
-        )
-
-    def _call(self, query: Callable[[], T]) -> Deferred[T]:
-        """Run a query once all changes so far have been written, so that it sees them."""
-        if self._worker is None:
-            failed: Deferred[T] = Deferred()
-            failed.errback(Unavailable("the devices' database is closed"))
-            return failed
-        self._flush()
-        return self._worker.call(query)
-
-
-def _shown(tenant: str, name: str, state: DeviceState) -> dict[str, Any]:
-    decode = msgspec.json.decode
-    return {
-        "name": name,
-        "type": state.type,
-        "tenant": tenant,
-        "datasource": state.datasource,
-        "firstSeen": state.first_ms,
-        "lastSeen": state.last_ms,
-        "attributes": {key: decode(value) for key, value in state.attributes.items()},
-        "telemetry": {
-            key: {"ts": state.times[key], "value": decode(value)} for key, value in state.values.items()
-        },
-    }
+    def _open_reads(self) -> DeviceReads:
+        return DeviceReads(self._path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from iotgw.core.ports.downlinks import JobItems
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.store.downlinks import Encoded, ItemStore
 from iotgw.store.sqlite import damage
-from iotgw.store.sqlite.database import connect, upgrade
+from iotgw.store.sqlite.database import as_array, connect, upgrade
 
 
 class DownlinkStore(ItemStore):
@@ -84,8 +85,17 @@ class DownlinkStore(ItemStore):
             "WHERE tenant = ? AND network = ? AND network <> '' ORDER BY seq DESC LIMIT 1", tenant, network
         )
 
-    def _of_device(self, tenant: str, device: str, limit: int) -> list[Item]:
-        return self._read("WHERE tenant = ? AND device = ? ORDER BY seq DESC LIMIT ?", tenant, device, limit)
+    def _of_device(
+        self, tenant: str, device: str, states: Sequence[ItemState], before: int, limit: int
+    ) -> list[Item]:
+        return self._read(
+            "WHERE tenant = ? AND device = ? AND seq < ? AND state IN (SELECT value FROM json_each(?)) ORDER BY seq DESC LIMIT ?",
+            tenant, device, before, as_array([state.value for state in states]), limit,
+        )  # fmt: skip
+
+    def _in_state(self, tenant: str, state: ItemState, before: int, limit: int) -> list[Item]:
+        where = "WHERE tenant = ? AND state = ? AND seq < ? ORDER BY seq DESC LIMIT ?"
+        return self._read(where, tenant, state.value, before, limit)
 
     def _of_job(self, tenant: str, job: str, state: ItemState | None, after: int, limit: int) -> JobItems:
         assert self._connection is not None

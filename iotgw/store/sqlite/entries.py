@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -40,7 +40,12 @@ class DeviceEntries:
         """See `IDeviceEntries.load`. A row that can't be read is left out, and said in the log."""
         return self._registry.transaction(self._load)
 
-    def write(self, saved: Sequence[DeviceEntry], gone: Sequence[tuple[str, str]] = ()) -> Deferred[None]:
+    def watch(self, callback: Callable[[list[DeviceEntry], list[tuple[str, str]]], object]) -> None:
+        """See `IDeviceEntries.watch`: there is no other node."""
+
+    def write(
+        self, saved: Sequence[DeviceEntry], gone: Sequence[tuple[str, str]] = (), is_made: bool = False
+    ) -> Deferred[None]:
         """See `IDeviceEntries.write`."""
 
         def change(connection: sqlite3.Connection) -> None:

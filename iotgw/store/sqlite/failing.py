@@ -14,7 +14,7 @@ from iotgw.store.names import NameTable
 from iotgw.store.sqlite.database import as_array
 from iotgw.store.sqlite.scans import LOOK_UP, Ask, Scans, highest, lowest
 
-FAILURES = 3000
+FAILURES = 1000
 """Failed messages that go into one answer."""
 
 _Row = tuple[int, str | None, int, int, DateMs, DateMs, int]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -17,14 +17,14 @@ import msgspec
 from msgspec import Struct
 
 from iotgw.core.errors import Unavailable
-from iotgw.core.model import DeliveryState, Parked, State, StoredUplink, TelemetryRecord
+from iotgw.core.model import Attempt, DeliveryState, Parked, ParkedState, State, StoredUplink, TelemetryRecord
 from iotgw.core.ports.journal import Flow, Held
 from iotgw.core.stream import WEIGHT
 from iotgw.core.times import DateMs, SteadyMs
 from iotgw.store.names import NameTable
 from iotgw.store.sqlite.commit import KEPT
 from iotgw.store.sqlite.damage import is_damage
-from iotgw.store.sqlite.database import connect_reader
+from iotgw.store.sqlite.database import as_array, connect_reader
 from iotgw.store.sqlite.failing import FailureSearch
 from iotgw.store.sqlite.flow import flow
 from iotgw.store.sqlite.rows import RECORD, UPLINK, RecordRow, UplinkRow
@@ -41,12 +41,15 @@ class _ParkedRow(Struct, array_like=True, gc=False):
     next_try_ms: int
     error: str
     record: RecordRow
+    tries: str
 
 
 _uplinks = msgspec.json.Decoder(list[UplinkRow]).decode
 _records = msgspec.json.Decoder(list[RecordRow]).decode
 _parked = msgspec.json.Decoder(list[_ParkedRow]).decode
+_tries = msgspec.json.Decoder(tuple[Attempt, ...]).decode
 _held = msgspec.json.Decoder(list[tuple[int, int, int, int, tuple[str, ...]]]).decode
+_among = msgspec.json.Decoder(list[tuple[int, int, int, int, int, str, str]]).decode
 _keys = msgspec.json.Decoder(list[tuple[str, int]]).decode
 
 _READ_UPLINKS = f"""
@@ -81,8 +84,15 @@ SELECT seq FROM (SELECT seq, sum(size) OVER (ORDER BY seq) AS weight FROM (
 WHERE weight >= ? LIMIT 1
 """
 _READ_PARKED = f"""
-SELECT json_group_array(json_array(state, attempts, next_try_ms, error, json_array({RECORD}))) FROM (
+SELECT json_group_array(json_array(state, attempts, next_try_ms, error, json_array({RECORD}), tries)) FROM (
     SELECT * FROM parked WHERE integration = ? AND {{condition}} LIMIT ?)
+"""
+
+
+_READ_AMONG = """
+SELECT json_group_array(json_array(integration, seq, state, attempts, next_try_ms, error, tries)) FROM (
+    SELECT parked.* FROM json_each(?) AS wanted CROSS JOIN json_each(wanted.value, '$[1]') AS position
+    CROSS JOIN parked ON integration = json_extract(wanted.value, '$[0]') AND seq = position.value)
 """
 
 
@@ -188,6 +198,33 @@ class JournalReader:
             return self._parked(integration, f"{condition} ORDER BY seq", *values, low, last, most)
 
         return self._rows(integration, read, after, limit)
+
+    def among(self, wanted: Mapping[str, Sequence[int]]) -> dict[tuple[str, int], ParkedState]:
+        """What is said of those of these positions, by integration, that are parked there."""
+        if not self._careful:
+            return self._among(wanted)
+        found: dict[tuple[str, int], ParkedState] = {}
+        for integration, positions in wanted.items():
+            for seq in positions:
+                try:
+                    found |= self._among({integration: [seq]})
+                except sqlite3.Error as error:
+                    self._works()
+                    lost = unreadable_row(integration, self._lost("parked", seq), str(error))
+                    found[integration, seq] = ParkedState(lost.state, 0, 0, lost.error)
+        return found
+
+    def _among(self, wanted: Mapping[str, Sequence[int]]) -> dict[tuple[str, int], ParkedState]:
+        numbers = {self._number(each): each for each in wanted}
+        pairs = as_array([[number, wanted[each]] for number, each in numbers.items()])
+        return {
+            (numbers[number], seq): ParkedState(
+                DeliveryState(state), attempts, next_try_ms, error, _tries(tries) if tries else ()
+            )
+            for number, seq, state, attempts, next_try_ms, error, tries in _among(
+                self._one(_READ_AMONG, pairs)
+            )
+        }
 
     def behind(self, integration: str, device: str, after: int, limit: int) -> list[Parked]:
         """Parked deliveries of one device after a position."""
@@ -303,7 +340,7 @@ class JournalReader:
         return [
             Parked(
                 integration, row.record.record(self._names.texts), DeliveryState(row.state), row.attempts,
-                row.next_try_ms, row.error,
+                row.next_try_ms, row.error, _tries(row.tries) if row.tries else (),
             )
             for row in _parked(text)
         ]  # fmt: skip

@@ -18,7 +18,7 @@ from iotgw.store.sqlite.damage import is_damage
 from iotgw.store.sqlite.database import connect_reader
 
 _COLUMNS = """integration, seq, state, attempts, next_try_ms, error, uplink, tenant, datasource, received_ms, kind,
-    device_name, device_type, body"""
+    device_name, device_type, body, tries"""
 _KEYS = (
     "SELECT integration, seq, device_name FROM parked INDEXED BY parked_of_device ORDER BY integration {0}, device_name {0}, seq {0}",
     "SELECT integration, seq, '' FROM parked INDEXED BY sqlite_autoindex_parked_1 ORDER BY integration {0}, seq {0}",
@@ -29,7 +29,7 @@ Key = tuple[int, int]
 
 def rebuild_parked(connection: sqlite3.Connection, path: Path) -> list[Key]:
     """Replace the table in one transaction. Returns what could not be read."""
-    insert = f"INSERT OR IGNORE INTO parked ({_COLUMNS}) VALUES ({', '.join('?' * 14)})"
+    insert = f"INSERT OR IGNORE INTO parked ({_COLUMNS}) VALUES ({', '.join('?' * 15)})"
     # Damage that is met within a writing transaction keeps it from being committed. So another connection reads.
     with closing(connect_reader(path)) as source, replacing(connection, source, "parked") as make_indexes:
         make_indexes()
@@ -110,5 +110,5 @@ def _stand_in(key: Key, device: str) -> tuple[Any, ...]:
     integration, seq = key
     return (
         integration, seq, DeliveryState.DROPPED.value, 0, 0, "unreadable", 0, integration, integration, 0,
-        Kind.UNREADABLE.value, device, "", b"",
+        Kind.UNREADABLE.value, device, "", b"", "",
     )  # fmt: skip

@@ -31,6 +31,11 @@ FEWEST = 200
 KEPT_TO = f"""(SELECT cursor FROM conversion JOIN tally USING (datasource)
     WHERE conversion.datasource = uplink.datasource AND tally.state = {KEPT})"""
 """The position up to which uplinks without an outcome were kept, for datasources that keep some."""
+_FIRST_WAITING = """
+SELECT coalesce(min(coalesce(cursor, 0)) + 1, (SELECT max(seq) + 1 FROM uplink NOT INDEXED)) FROM tally LEFT JOIN conversion USING (datasource)
+WHERE state = 0 AND (SELECT max(seq) FROM uplink INDEXED BY uplink_of_datasource WHERE uplink.datasource = tally.datasource) > coalesce(cursor, 0)
+"""
+"""Before this position, nothing waits to be converted."""
 _HAS_NO_OUTCOME = "NOT EXISTS (SELECT 1 FROM outcome WHERE outcome.seq = uplink.seq)"
 _KEEPING = f"(SELECT datasource FROM tally WHERE state = {KEPT})"
 
@@ -136,8 +141,8 @@ def lowest(query: MessageQuery, ask: Ask) -> int:
         )
         low = max(low, noted if isinstance(noted, int) else 0)
     if query.state is State.RECEIVED:
-        (converted,) = ask("SELECT min(cursor) + 1 FROM conversion")
-        low = max(low, converted if isinstance(converted, int) else 0)
+        (waiting,) = ask(_FIRST_WAITING)
+        low = max(low, waiting if isinstance(waiting, int) else 0)
     return low
 
 
@@ -246,7 +251,10 @@ class Scans:
             )
         sift = Condition("1") if self._query.state is None else _all(self._sift)
         each = ROW if self._query.text is None else TEXT
-        return Walk(sift, table="uplink NOT INDEXED", position="seq", check=_all(self._rows), each=each)
+        checks = self._rows
+        if self._query.state is State.RECEIVED:  # few have
+            each, checks = each + ROW, [*checks, Condition(_HAS_NO_OUTCOME)]
+        return Walk(sift, table="uplink NOT INDEXED", position="seq", check=_all(checks), each=each)
 
 
 def coarse(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

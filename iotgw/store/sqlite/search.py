@@ -168,6 +168,8 @@ class MessageSearch:
 
     def _messages(self, positions: list[int]) -> list[Message]:
         """The messages at these positions, in this order. Missing ones are left out."""
+        if not positions:
+            return []
         (text,) = self._ask(_READ_MESSAGES, as_array(positions))
         return [self._message(row) for row in _rows(text if isinstance(text, str) else "[]")]
 

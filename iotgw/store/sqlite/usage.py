@@ -18,14 +18,10 @@ from iotgw.core.ports.usage import Amounts, DeviceTally, IUsageStore, Tally, Usa
 from iotgw.core.times import DateMs
 from iotgw.store.sqlite import damage
 from iotgw.store.sqlite.database import as_array
+from iotgw.store.sqlite.device_usage import of_devices, usage_rows
 from iotgw.store.sqlite.replaceable import ReplaceableDatabase
+from iotgw.store.usage_times import DAY_MS, DAYS, DEVICE_DAYS, HOUR_MS, HOURS
 
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
-HOURS = 40 * 24
-"""Hours of which the usage by hour is kept."""
-DAYS = 730
-DEVICE_DAYS = 40
 PIECE = 2_000
 """Devices of one statement."""
 STEPS = 50
@@ -38,15 +34,18 @@ ON CONFLICT DO UPDATE SET messages = messages + excluded.messages, bytes = bytes
 refused = refused + excluded.refused, deliveries = deliveries + excluded.deliveries, cpu = cpu + excluded.cpu
 """
 _ADD_DEVICES = """
-INSERT INTO device_day SELECT ?, device.number, json_extract(value, '$[2]'), json_extract(value, '$[3]')
+INSERT INTO device_day SELECT ?, device.number, json_extract(value, '$[2]'), json_extract(value, '$[3]'), json_extract(value, '$[4]')
 FROM json_each(?) JOIN device ON device.tenant = json_extract(value, '$[0]') AND device.name = json_extract(value, '$[1]') WHERE true
-ON CONFLICT DO UPDATE SET messages = messages + excluded.messages, bytes = bytes + excluded.bytes
+ON CONFLICT DO UPDATE SET messages = messages + excluded.messages, bytes = bytes + excluded.bytes, errors = errors + excluded.errors
 """
-_SUMS = "sum(messages), sum(bytes), sum(errors), sum(refused), sum(deliveries), sum(cpu)"
+_ROW = "begun, tenant, id, name, messages, bytes, errors, refused, deliveries, cpu"
+_SUMS = ", ".join(
+    f"sum({each}) AS {each}" for each in ("messages", "bytes", "errors", "refused", "deliveries", "cpu")
+)
 # What a converter was given, and a target got, is what a datasource got: it counts once for the tenant.
 _TENANT_SUMS = (
-    "sum(messages) FILTER (WHERE kind = 'datasource'), sum(bytes) FILTER (WHERE kind = 'datasource'), sum(errors) FILTER (WHERE kind <> 'converter'), "
-    "sum(refused), sum(deliveries), sum(cpu)"
+    "sum(messages) FILTER (WHERE kind = 'datasource') AS messages, sum(bytes) FILTER (WHERE kind = 'datasource') AS bytes, "
+    "sum(errors) FILTER (WHERE kind <> 'converter') AS errors, sum(refused) AS refused, sum(deliveries) AS deliveries, sum(cpu) AS cpu"
 )
 
 
@@ -146,7 +145,9 @@ class UsageStore(ReplaceableDatabase):
 
     @staticmethod
     def _add_devices(db: sqlite3.Connection, day: int, devices: list[DeviceTally]) -> None:
-        rows = as_array([[each.tenant, each.device, each.messages, each.bytes] for each in devices])
+        rows = as_array(
+            [[each.tenant, each.device, each.messages, each.bytes, each.errors] for each in devices]
+        )
         db.execute(
             "INSERT OR IGNORE INTO device (tenant, name) SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)",
             (rows,),
@@ -180,12 +181,14 @@ class UsageStore(ReplaceableDatabase):
 
     def _rows(self, query: UsageQuery) -> list[UsageRow]:
         assert self._connection is not None
+        if query.per == "device":
+            return of_devices(self._connection, query)
         (oldest,) = self._connection.execute("SELECT min(at) FROM hour").fetchone()
         text, values = _select(query, oldest)
-        return [
-            UsageRow(at, tenant, id, name, Amounts(*(value or 0 for value in sums)))
-            for at, tenant, id, name, *sums in self._connection.execute(text, values)
-        ]
+        (rows,) = self._connection.execute(
+            f"SELECT json_group_array(json_array({_ROW})) FROM ({text})", values
+        ).fetchone()
+        return usage_rows(rows)
 
 
 def _values(amounts: Amounts) -> tuple[Any, ...]:
@@ -200,10 +203,9 @@ def _forget_names(db: sqlite3.Connection) -> None:
 
 
 def _select(query: UsageQuery, oldest: int | None) -> tuple[str, tuple[Any, ...]]:
-    """The statement for a query, and its values. Sums are made of hours where these go back so far: not before the ``oldest``."""
-    is_of_devices = query.per == "device"
+    """The statement for a query that isn't about devices, and its values. Sums are made of hours where these go back so far: not before the ``oldest``."""
     goes_back = oldest is not None and query.since // HOUR_MS >= oldest
-    by_hour = not is_of_devices and (query.every == "hour" or (query.every == "all" and goes_back))
+    by_hour = query.every == "hour" or (query.every == "all" and goes_back)
     unit = HOUR_MS if by_hour else DAY_MS
     conditions = ["true"]
     values: list[Any] = []
@@ -216,23 +218,16 @@ def _select(query: UsageQuery, oldest: int | None) -> tuple[str, tuple[Any, ...]
     if query.tenant is not None:
         conditions.append("tenant = ?")
         values.append(query.tenant)
-    if is_of_devices:
-        what, sums = "'', name", "sum(messages), sum(bytes), 0, 0, 0, 0.0"
-        source, group = "device_day JOIN device ON number = device", "tenant, name"
-        if query.name:
-            conditions.append("name = ?")
-            values.append(query.name)
+    source = f"{'hour' if by_hour else 'day'} JOIN thing ON number = thing"
+    if query.per == "tenant":
+        what, sums, group = "'' AS id, tenant AS name", _TENANT_SUMS, "tenant"
     else:
-        source = f"{'hour' if by_hour else 'day'} JOIN thing ON number = thing"
-        if query.per == "tenant":
-            what, sums, group = "'', tenant", _TENANT_SUMS, "tenant"
-        else:
-            what, sums, group = "id, name", _SUMS, "tenant, name, id"
-            conditions.append("kind = ?")
-            values.append(query.per)
-            if query.name:
-                conditions.append("? IN (name, id)")
-                values.append(query.name)
+        what, sums, group = "id, name", _SUMS, "tenant, name, id"
+        conditions.append("kind = ?")
+        values.append(query.per)
+        if query.name:
+            conditions.append("? IN (name, id)")
+            values.append(query.name)
     at = f"at * {unit}" if query.every != "all" else "0"
     text = (
         f"SELECT {at} AS begun, tenant, {what}, {sums} FROM {source} WHERE {' AND '.join(conditions)}"

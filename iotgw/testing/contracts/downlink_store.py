@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec.structs import replace
 
 from iotgw.core.downlink_item import Item, ItemState
-from iotgw.core.ports.downlinks import IDownlinkStore
+from iotgw.core.ports.downlinks import IDownlinkStore, ItemQuery
 from iotgw.core.specs import DownlinkSpec
 from iotgw.testing.contracts.base import Contract
 
@@ -70,3 +72,21 @@ class DownlinkStoreContract(Contract[IDownlinkStore]):
         assert self.wait(self.part.last_seq()) == 0
         self.save(self.item(7, ItemState.FAILED), self.item(3))
         assert self.wait(self.reopen().last_seq()) == 7
+
+    def test_a_tenant_s_items_are_found_newest_first_by_state_and_device(self) -> None:
+        items = [
+            self.item(1, ItemState.FAILED), self.item(2), self.item(3, device="other"), self.item(4, ItemState.FAILED),
+            self.item(5, tenant="acme"),
+        ]  # fmt: skip
+        self.save(*items)
+
+        def found(**query: Any) -> list[int]:
+            return [item.seq for item in self.wait(self.part.find("default", ItemQuery(**query)))]
+
+        assert found() == [4, 3, 2, 1]
+        assert found(states=(ItemState.FAILED,)) == [4, 1]
+        assert found(states=(ItemState.FAILED, ItemState.QUEUED), limit=2) == [4, 3]
+        assert found(device="dev", before=4) == [2, 1]
+        assert found(device="dev", states=(ItemState.QUEUED,)) == [2]
+        assert found(before=3, limit=1) == [2]
+        assert found(states=(ItemState.SENT,)) == []

@@ -8,69 +8,16 @@ from typing import Any, get_args
 from iotgw.core.downlink_item import Item, ItemState
 from iotgw.core.errors import Conflict, NotFound, SettingsError
 from iotgw.core.model import Downlink
-from iotgw.core.ports.downlinks import IDownlinkQueue, IDownlinks, Report
+from iotgw.core.ports.downlinks import ItemQuery, Report
 from iotgw.core.specs import DownlinkSpec
-from iotgw.testing.contracts.base import Contract
+from iotgw.testing.contracts.downlink_world import DownlinkWorld, text
 
 
-class IBothSides(IDownlinks, IDownlinkQueue):
-    """A queue as the pipeline and as a person sees it."""
-
-
-def text(content: str, **more: Any) -> DownlinkSpec:
-    """An item that is a text as it is."""
-    return DownlinkSpec(data=content, content_type="TEXT", **more)
-
-
-class DownlinksContract(Contract[IBothSides]):
+class DownlinksContract(DownlinkWorld):
     """For `IDownlinks` and `IDownlinkQueue` of one part, without any downlink converter.
 
     Many methods: each is a test.
     """
-
-    def know(self, device: str, identity: str) -> None:
-        """From now on a datasource knows this device of the tenant ``default`` by an identity."""
-        raise NotImplementedError
-
-    # --- for tests ---
-
-    def push(self, content: str, device: str = "dev", **more: Any) -> Item:
-        """Queue a text."""
-        return self.wait(self.part.push("default", device, text(content, **more)))
-
-    def take(self, device: str = "dev", limit: int = 1) -> list[Downlink]:
-        """What leaves now."""
-        taken: list[tuple[Downlink, ...]] = []
-        self.part.take("default", device, "ds", limit, taken.append)
-        self.until(lambda: taken)
-        return list(taken[0])
-
-    def texts(self, limit: int = 9) -> list[bytes]:
-        """The payloads of what leaves now."""
-        return [downlink.payload for downlink in self.take(limit=limit)]
-
-    def send(self, content: str = "x", **more: Any) -> Item:
-        """Queue a text, and have it leave."""
-        item = self.push(content, **more)
-        self.take(item.device)
-        self.part.outcome(item.id, "sent")
-        return item
-
-    def acknowledge(
-        self, device: str = "dev", identity: str = "", tenant: str = "default", **ack: Any
-    ) -> None:
-        """Report a receipt, and wait until it has taken effect."""
-        self.part.acknowledged(tenant, device, "ds", identity, ack)
-        for name in dict.fromkeys((device, identity, "dev")):  # each is read after the receipt
-            self.wait(self.part.list("default", name))
-
-    def item(self, item: Item) -> Item:
-        """An item as it is now."""
-        return self.wait(self.part.get("default", item.id))
-
-    def state(self, item: Item) -> ItemState:
-        """The state of an item now."""
-        return self.item(item).state
 
     # --- of a job ---
 
@@ -87,6 +34,19 @@ class DownlinksContract(Contract[IBothSides]):
         assert self.wait(self.part.of_job("default", "job1", after=first.seq)).items == found.items[1:]
         assert self.wait(self.part.clear_job("default", "job1")) == 1
         assert self.wait(self.part.of_job("default", "job1")).states == {"DELETED": 1, "SENT": 1}
+
+    def test_all_devices_items_are_found_by_state_and_device_page_by_page(self) -> None:
+        first, second, third = (self.push("x", device) for device in ("a", "b", "a"))
+        self.take("b")
+        self.part.outcome(second.id, "sent")
+
+        def found(**query: Any) -> list[str]:
+            return [item.id for item in self.wait(self.part.find("default", ItemQuery(**query)))]
+
+        assert found() == [third.id, second.id, first.id]
+        assert found(states=(ItemState.SENT,)) == [second.id]
+        assert found(device="a", before=third.seq) == [first.id]
+        assert self.wait(self.part.find("another", ItemQuery())) == []
         assert self.wait(self.part.of_job("other", "job1")).states == {}
 
     # --- waiting and leaving ---

@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from iotgw.core.model import Counters, DeliveryState, Parked, Progress, TelemetryRecord
+from iotgw.core.model import Attempt, Counters, DeliveryState, Parked, ParkedState, Progress, TelemetryRecord
 from iotgw.core.stream import StreamReader
 from iotgw.core.times import DateMs, SteadyMs
 from iotgw.testing.contracts.journal_world import JournalWorld, parked
@@ -19,7 +19,10 @@ class TelemetryStreamContract(JournalWorld):
         """Four records of ``int1``: three that are tried again, one that is dead."""
         r1, r2, r3, r4 = self.convert(*self.store(b"a", b"b", b"c", b"d"))
         items = [
-            parked(r1, DeliveryState.RETRYING, next_try_ms=5000),
+            replace(
+                parked(r1, DeliveryState.RETRYING, next_try_ms=5000),
+                tries=(Attempt(4000, "503: später"), Attempt(4500, "502")),
+            ),
             parked(r2, DeliveryState.RETRYING, attempts=0),
             parked(replace(r3, device_name="other"), DeliveryState.RETRYING, next_try_ms=3000),
             parked(r4, DeliveryState.DEAD),
@@ -53,6 +56,24 @@ class TelemetryStreamContract(JournalWorld):
         assert self.wait(journal.read_parked("int1", DeliveryState.DEAD, 0, 9)) == [items[3]]
         assert self.wait(journal.read_parked("int2", None, 0, 9)) == []
 
+    def test_parked_deliveries_are_found_by_integration_and_position(self) -> None:
+        items = self.some_parked()
+        last = items[3].record.seq
+        self.progress("int2", last, [replace(items[0], integration="int2", error="other")])
+        wanted = {
+            "int1": [items[0].record.seq, last, last + 1],
+            "int2": [items[0].record.seq, last],
+            "int3": [1],
+        }
+        found = self.wait(self.part.parked_among(wanted))
+        assert found == {
+            (each.integration, each.record.seq): ParkedState(
+                each.state, each.attempts, each.next_try_ms, each.error, each.tries
+            )
+            for each in (items[0], items[3], replace(items[0], integration="int2", error="other"))
+        }
+        assert self.wait(self.part.parked_among({})) == {}
+
     def test_parked_behind_is_by_device_and_position(self) -> None:
         items = self.some_parked()
         found = self.wait(self.part.parked_behind("int1", "dev", items[0].record.seq, 9))
@@ -60,7 +81,7 @@ class TelemetryStreamContract(JournalWorld):
 
     def test_parked_deliveries_change_and_go(self) -> None:
         items = self.some_parked()
-        changed = replace(items[0], attempts=2, next_try_ms=9000, error="503")
+        changed = replace(items[0], attempts=2, next_try_ms=9000, error="503", tries=(Attempt(8000, "503"),))
         self.progress("int1", items[3].record.seq, [changed], [items[1].record.seq])
         assert self.wait(self.part.read_parked("int1", None, 0, 9)) == [changed, items[2], items[3]]
 

@@ -99,6 +99,30 @@ class UsageStoreContract(Contract[IUsageStore]):
         ]
         assert self.rows("device", name="a") == [(None, "a", Amounts(3, 30))]
 
+    def test_a_device_s_failed_conversions_are_counted_by_day(self) -> None:
+        self.add(BEGUN, devices=[DeviceTally("default", "a", 1, 10, 2), DeviceTally("default", "b", 0, 0, 1)])
+        self.add(BEGUN, devices=[DeviceTally("default", "a", 0, 0, 1)])
+        self.add(BEGUN + DAY_MS, devices=[DeviceTally("default", "a", 1, 10)])
+        assert self.rows("device", "day", until=BEGUN + DAY_MS) == [
+            (0, "a", Amounts(1, 10, 3)),
+            (0, "b", Amounts(0, 0, 1)),
+        ]
+        assert self.rows("device", name="a") == [(None, "a", Amounts(2, 20, 3))]
+
+    def test_devices_come_in_pages_over_days(self) -> None:
+        for day in range(3):
+            names = ("a", "b", "c") if day != 1 else ("b",)
+            self.add(BEGUN + day * DAY_MS, devices=[DeviceTally("default", name, 1, 1) for name in names])
+        all_ = self.rows("device", "day")
+        assert [(hour // 24, name) for hour, name, _ in all_] == [
+            (0, "a"), (0, "b"), (0, "c"), (1, "b"), (2, "a"), (2, "b"), (2, "c"),
+        ]  # fmt: skip
+        for limit in (1, 2, 3, 4):
+            pages = [self.rows("device", "day", offset=offset, limit=limit) for offset in range(0, 8, limit)]
+            assert [row for page in pages for row in page] == all_
+        pages = [self.rows("device", offset=offset, limit=2) for offset in (0, 2, 4)]
+        assert [name for page in pages for _, name, _ in page] == ["a", "b", "c"]
+
     def test_a_thing_has_its_latest_name(self) -> None:
         self.add(BEGUN, tally("a", name="meters", messages=1))
         self.add(BEGUN, tally("a", name="old meters", messages=1))

@@ -2,7 +2,7 @@
 
 Bytes and the time go in, bytes come out of the ``send`` that the owner passed; no socket, no clock, no
 Twisted. From the wire upwards, each importing only what stands before it: `numbers`, `message` (codec), `timing`,
-`timers`, `limits`, `peers`, `transmission` and `defence` (Echo and rate limit), `exchange`, `deduplication`,
+`timers`, `limits`, `peers`, `transmission` and `defence` (Echo and rate limit), `proving`, `exchange`, `deduplication`,
 `message_layer`; `blockwise`, `upload`, `uploads`; `site` (resources), `observe`; `server` and `client`, the two roles;
 `endpoint`, which puts all of it together, and `discovery`.
 """

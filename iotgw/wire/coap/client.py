@@ -11,15 +11,16 @@ from collections.abc import Callable, Hashable
 
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap import pending as reasons
+from iotgw.wire.coap import proving
 from iotgw.wire.coap.blockwise import Block, Budget
-from iotgw.wire.coap.message import Message, encode
+from iotgw.wire.coap.message import Message
 from iotgw.wire.coap.message_layer import MessageLayer
-from iotgw.wire.coap.observe import REGISTER
-from iotgw.wire.coap.peers import Peer
+from iotgw.wire.coap.peers import PING_SIZE, Peer
 from iotgw.wire.coap.pending import Conversation, LongBody, PendingRequest, Unanswered, Watch
-from iotgw.wire.coap.timing import DEFAULT_POLICY, Policy
-from iotgw.wire.coap.transmission import FORGOTTEN, GAVE_UP, NO_ROOM, RESET, UNPROVED
-from iotgw.wire.coap.watches import Watches
+from iotgw.wire.coap.proving import UNPROVED
+from iotgw.wire.coap.timing import DEFAULT_POLICY, Policy, Timing
+from iotgw.wire.coap.transmission import FORGOTTEN, GAVE_UP, NO_ROOM, RESET
+from iotgw.wire.coap.watches import Watches, observing
 from iotgw.wire.coap.watching import Watcher
 
 MAX_QUEUED = 100
@@ -79,7 +80,7 @@ class Client:
         ``token`` of an earlier observation, this one stands in its place, at the peer as well (RFC 7641 §4.1): it may have
         another address now, or doesn't notify any more.
         """
-        request = _observing(request)
+        request = observing(request)
         conversation = self._with(remote)
         call = PendingRequest(conversation, request, policy, done, failed)
         call.watch = watch = Watch(conversation, request, policy, watcher)
@@ -98,7 +99,7 @@ class Client:
         """Go on with an observation that an earlier process began by ``request``, whose token was ``token``. Notifications are
         taken as if it had been begun here."""
         conversation = self._with(remote)
-        watch = Watch(conversation, _observing(request), policy, watcher)
+        watch = Watch(conversation, observing(request), policy, watcher)
         watch.resume(token)
         return watch
 
@@ -126,7 +127,7 @@ class Client:
         call = None if conversation is None else conversation.outstanding
         if call is not None and call.transmission is not None and not call.was_sent:
             self._layer.transmissions.cancel(call.transmission)
-            self._send_part(call, now)
+            self._send_part(call, now, call.policy.timing)
 
     def forget(self, peer: Peer) -> None:
         """A peer is gone: its requests fail, and its observations end."""
@@ -168,7 +169,7 @@ class Client:
     # --- out --------------------------------------------------------------------------------------
 
     def _with(self, remote: Hashable) -> Conversation:
-        peer = self._layer.peers.get(remote, self._layer.clock())
+        peer = self._layer.peers.get(remote, self._layer.clock(), PING_SIZE)
         conversation = self._conversations.get(peer.serial)
         if conversation is None:
             conversation = self._conversations[peer.serial] = Conversation(peer)
@@ -212,37 +213,41 @@ class Client:
         conversation.calls[token] = call
         now = layer.clock()
         if call.policy.proves and conversation.peer.verified <= now:
-            self._ping(call, now)
+            self._prove(call, now)
         else:
-            self._send_part(call, now)
+            self._send_part(call, now, call.policy.timing)
 
-    def _ping(self, call: PendingRequest, now: float) -> None:
-        """Find out whether a peer is where it seems to be (RFC 7252 §4.3), by no more bytes than came from there."""
+    def _prove(self, call: PendingRequest, now: float) -> None:
+        """Find out whether a peer is where it seems to be, by no more bytes than came from there; see `proving`."""
+        peer, timing, size = call.conversation.peer, call.policy.timing, len(call.encoded(0))
 
         def told(reason: str) -> None:
             call.transmission = None
-            if reason:
-                self._lost(call, reason)
-            else:
-                then = self._layer.clock()
+            then = self._layer.clock()
+            few = proving.spent(peer, size, timing) if reason == UNPROVED else None
+            if not reason:
                 peer.answered(then)
-                self._send_part(call, then)
+                self._send_part(call, then, timing)
+            elif few is not None:
+                self._send_part(call, then, few)
+            else:
+                self._lost(call, reason)
 
-        peer, timing = call.conversation.peer, call.policy.timing
-        call.transmission = self._layer.transmissions.ping(peer, timing, now, told)
+        few = proving.allowed(peer, size, timing)
+        if few is not None:
+            self._send_part(call, now, few)
+        else:
+            call.transmission = proving.ping(self._layer.transmissions, peer, timing, now, told)
 
-    def _send_part(self, call: PendingRequest, now: float) -> None:
+    def _send_part(self, call: PendingRequest, now: float, timing: Timing) -> None:
         """Send a request, or the next block of it."""
         layer, peer = self._layer, call.conversation.peer
-        token = call.token
         if not call.was_sent:
             call.was_sent = True
             if call.begun is not None:
                 layer.tell(call.request, call.begun)
         mid = peer.next_mid()
-        payload, pairs = call.part
-        opts = call.options.replaced(*pairs) if pairs else call.options
-        data = encode(call.request.type, call.request.code, mid, token, opts, payload)
+        data = call.encoded(mid)
         if call.request.type == n.NON:
             self._await(call, now)
             layer.send(data, peer.remote)
@@ -251,7 +256,7 @@ class Client:
             peer,
             mid,
             data,
-            call.policy.timing,
+            timing,
             now,
             lambda message: self._settled(call, message),
             lambda reason: self._lost(call, reason),
@@ -368,6 +373,8 @@ class Client:
         if call.transmission is not None:
             self._layer.transmissions.cancel(call.transmission)
             call.transmission = None
+            if not call.was_sent:
+                call.conversation.peer.is_mute = True  # a ping that had no answer in the time of the request
         self._over(call)
         self._layer.tell(call.request, call.failed, Unanswered(reason, call.was_sent, call.first))
 
@@ -390,11 +397,3 @@ class Client:
         if conversation.outstanding is call:
             conversation.outstanding = None
         self._advance(conversation)
-
-
-def _observing(request: Message) -> Message:
-    """A request that observes; one that does so already as it is, since many observations may have the same."""
-    if request.options.get_uint(n.OBSERVE) == REGISTER:
-        return request
-    asked = request.options.replaced((n.OBSERVE, REGISTER))
-    return Message(request.code, request.payload, asked, request.type)

@@ -15,9 +15,6 @@ class EndpointLimits(Struct, frozen=True):
     body_bytes: int = 64 << 20  # of uploads and of replies kept for block-wise, together
     observers: int = 10_000
     multicast_leisure: float = 5.0  # seconds (RFC 7252 §4.8: DEFAULT_LEISURE)
-    reset_notifications: bool = (
-        True  # reset Non-confirmable notifications that nobody observes (RFC 7252 §4.3)
-    )
 
 
 DEFAULT_LIMITS = EndpointLimits()

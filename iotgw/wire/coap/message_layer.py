@@ -91,6 +91,7 @@ class MessageLayer:
         self.random = random or random_module.SystemRandom()
         self.notice = notice
         self._failed = failed
+        self.resets_notifications = True  # Non-confirmable ones, where nobody observes
         self.counters = EndpointCounters()
         self.timers = Timers()
         self.peers = Peers(self.random, timing.exchange_lifetime, limits.peers)
@@ -210,12 +211,11 @@ class MessageLayer:
             self.send(reply, peer.remote)
 
     def _unexpected(self, message: Message, remote: Hashable) -> None:
-        """Reject an unexpected message: a Confirmable one is reset (RFC 7252 §4.2), and so is a notification, so that
-        the peer sends no more of them (RFC 7641 §3.6)."""
+        """Reset a Confirmable message (RFC 7252 §4.2), and a notification, so that no more of them come (RFC 7641 §3.6)."""
         self.counters.unexpected += 1
         self.notice("unexpected", remote, str(message))
         is_notification = message.type == n.NON and message.options.get(n.OBSERVE) is not None
-        if message.type == n.CON or (is_notification and self.limits.reset_notifications):
+        if message.type == n.CON or (is_notification and self.resets_notifications):
             self.send(encode(n.RST, n.EMPTY, message.mid), remote)
 
     # --- out --------------------------------------------------------------------------------------

@@ -12,6 +12,8 @@ VERIFIED_LIFETIME = 600.0
 """Seconds for which an address counts as verified after it has answered. NAT bindings live about as long."""
 PING_SIZE = 4
 """Bytes of an empty message."""
+MOST_ROOM = 2048
+"""Bytes that are left to an address at most, however much came from there."""
 
 
 class Peer:
@@ -19,12 +21,14 @@ class Peer:
 
     ``serial`` names it in the tables of the message layer. Messages to it have their own sequence of Message IDs,
     starting at a random one (RFC 7252 §4.4); most peers are never sent any. ``verified`` is the time until which its
-    address counts as verified; ``room`` is how many bytes more may be sent to find that out. It is not forgotten while it has ``pins``: observations,
-    unacknowledged messages, requests to it. ``block_size`` is the largest block that it takes, where that is known.
+    address counts as verified; ``room`` is how many bytes more may be sent to find that out, and it ``is_mute`` if it has left pings
+    unanswered. It is not forgotten while it has ``pins``: observations, unacknowledged messages, requests to it. ``block_size`` is the
+    largest block that it takes, where that is known.
     """
 
     __slots__ = (
         "block_size",
+        "is_mute",
         "last",
         "mid",
         "on_next",
@@ -46,6 +50,7 @@ class Peer:
         random: Random,
         block_size: int = LARGEST_BLOCK,
         verified: float = 0.0,
+        room: int = 0,
     ) -> None:
         self.serial = serial
         self.block_size = block_size
@@ -55,7 +60,8 @@ class Peer:
         self.tokens = -1.0  # of the rate limit; negative: full
         self.stamp = 0.0  # when the tokens were counted
         self.verified = verified
-        self.room = PING_SIZE
+        self.room = room
+        self.is_mute = False
         self.pins = 0
         self.last = -1  # Message ID << 8 | code of the last bare reply, see `Remembered`
         self.runs: tuple[ReplyRun, ...] = ()  # what `Remembered` knows of it in few words
@@ -68,8 +74,13 @@ class Peer:
             call()
 
     def answered(self, now: float) -> None:
-        """The peer got what was sent to its address."""
+        """The peer got what was sent to its address; when that no longer counts, it may be asked whether it is still there."""
         self.verified = max(self.verified, now + VERIFIED_LIFETIME)
+        self.room = MOST_ROOM
+
+    def left(self, size: int) -> None:
+        """So many bytes more came from it than were sent there."""
+        self.room = min(MOST_ROOM, self.room + max(0, size))
 
     def next_mid(self) -> int:
         """A Message ID for the next message to this peer."""
@@ -120,15 +131,15 @@ class Peers:
     def __len__(self) -> int:
         return len(self.current) + len(self._older)
 
-    def get(self, remote: Hashable, now: float) -> Peer:
-        """The peer at this address, new if it is not known."""
+    def get(self, remote: Hashable, now: float, room: int = 0) -> Peer:
+        """The peer at this address, new with so much ``room`` if it is not known."""
         peer = self.current.get(remote)
         if peer is None:
             peer = self._older.pop(remote, None)
             if peer is None:
                 self._serial += 1
                 size = self.block_size_of(remote)
-                peer = Peer(self._serial, remote, self._random, size, self.verified)
+                peer = Peer(self._serial, remote, self._random, size, self.verified, room)
             if not self.current:
                 self._turn = now + self.lifetime
             elif len(self.current) >= self._limit:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.blockwise import Block, szx_of
-from iotgw.wire.coap.message import Message, Options
+from iotgw.wire.coap.message import Message, Options, encode
 from iotgw.wire.coap.peers import Peer
 from iotgw.wire.coap.timers import Timer
 from iotgw.wire.coap.timing import Policy
@@ -127,6 +127,12 @@ class PendingRequest:
     def progress(self) -> int:
         """How many bytes of its body the peer has taken so far."""
         return 0 if self.upload is None else self.upload.offset
+
+    def encoded(self, mid: int) -> bytes:
+        """What is sent next of it."""
+        payload, pairs = self.part
+        opts = self.options.replaced(*pairs) if pairs else self.options
+        return encode(self.request.type, self.request.code, mid, self.token, opts, payload)
 
     # --- the body of the request (Block1)
 

@@ -67,8 +67,8 @@ class Policy(Struct, frozen=True):
     known to be real: at most that many times the request, or the peer must echo first (RFC 9175 §2.4);
     0 sends one block at most and asks for nothing. ``match_content``: a known Message ID with other bytes
     is a new message, for modems that start over after a reboot. ``lenient`` are the quirks that are forgiven
-    (`iotgw.wire.coap.lenient`). ``proves``: before a request of ours, a peer at an address that may be forged must answer a
-    ping. ``response_timeout``: how long a peer may take to answer a request that it has
+    (`iotgw.wire.coap.lenient`). ``proves``: a peer at an address that may be forged gets no more of our requests than came from it
+    until it has answered (`iotgw.wire.coap.proving`). ``response_timeout``: how long a peer may take to answer a request that it has
     acknowledged; 0 is MAX_TRANSMIT_WAIT of ``timing``.
     """
 

@@ -5,18 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from random import Random
 
-from msgspec import structs
-
-from iotgw.wire.coap import numbers as n
-from iotgw.wire.coap.message import Message, encode
-from iotgw.wire.coap.peers import PING_SIZE, Peer
+from iotgw.wire.coap.message import Message
+from iotgw.wire.coap.peers import Peer
 from iotgw.wire.coap.timers import Timer, Timers
 from iotgw.wire.coap.timing import Timing
 
 GAVE_UP = "not acknowledged"
 RESET = "reset by the peer"
 NO_ROOM = "too many messages are unacknowledged"
-UNPROVED = "nobody answered a ping at the peer's address"
 FORGOTTEN = "the peer is gone"
 
 
@@ -95,27 +91,6 @@ class Transmissions:
         self._arm(transmission, now)
         self._send(data, peer.remote)
         return transmission
-
-    def ping(
-        self, peer: Peer, timing: Timing, now: float, told: Callable[[str], None]
-    ) -> Transmission | None:
-        """Find out whether a peer is where it seems to be (RFC 7252 §4.3), by no more bytes than it left room for.
-
-        ``told(reason)`` is called once, with nothing if it is. Returns None, after that call, when there is no room.
-        """
-        pings = min(1 + timing.max_retransmit, peer.room // PING_SIZE)
-        if not pings:
-            told(UNPROVED)
-            return None
-        peer.room -= pings * PING_SIZE
-        few, mid = structs.replace(timing, max_retransmit=pings - 1), peer.next_mid()
-
-        def ended(reason: str) -> None:
-            told("" if reason == RESET else UNPROVED if reason == GAVE_UP else reason)
-
-        return self.start(
-            peer, mid, encode(n.CON, n.EMPTY, mid), few, now, lambda message: ended(RESET), ended
-        )
 
     def settle(self, peer: Peer, message: Message) -> bool:
         """Handle an acknowledgement; returns whether it matches an open message."""

@@ -8,7 +8,7 @@ from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.blockwise import Block, Budget
 from iotgw.wire.coap.message import Message
 from iotgw.wire.coap.message_layer import MessageLayer, response_key
-from iotgw.wire.coap.observe import DEREGISTER
+from iotgw.wire.coap.observe import DEREGISTER, REGISTER
 from iotgw.wire.coap.pending import INCONSISTENT, Conversation, PendingRequest, Unanswered, Watch
 from iotgw.wire.coap.watching import Arrival, Ended
 
@@ -175,3 +175,11 @@ class Watches:
         del conversation.watches[watch.token]
         self._tidy(conversation)
         return True
+
+
+def observing(request: Message) -> Message:
+    """A request that observes; one that does so already as it is, since many observations may have the same."""
+    if request.options.get_uint(n.OBSERVE) == REGISTER:
+        return request
+    asked = request.options.replaced((n.OBSERVE, REGISTER))
+    return Message(request.code, request.payload, asked, request.type)

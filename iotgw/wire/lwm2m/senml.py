@@ -15,7 +15,7 @@ import msgspec
 
 from iotgw.core import plain_json
 from iotgw.core.numbers import shown
-from iotgw.wire.lwm2m import cbor, paths
+from iotgw.wire.lwm2m import cbor, paths, readings
 from iotgw.wire.lwm2m.node import MOST_NODES, Node, TypeOf
 from iotgw.wire.lwm2m.paths import Path
 from iotgw.wire.lwm2m.values import CodecError, NoInstances, ObjectLink, Time, Value, as_type, object_link
@@ -41,7 +41,8 @@ def decode_json(data: bytes, type_of: TypeOf, now: float) -> list[Node]:
 
 def decode_cbor(data: bytes, type_of: TypeOf, now: float) -> list[Node]:
     """The same of a pack in CBOR."""
-    return [*_nodes(_of_cbor(data), type_of, now)]
+    plain = readings.decode(data, type_of)
+    return [*_nodes(_of_cbor(data), type_of, now)] if plain is None else plain
 
 
 def decode_paths(data: bytes, is_cbor: bool) -> list[Path]:

@@ -87,3 +87,24 @@ async def test_the_downlinks_of_another_tenant_s_job_or_of_none_are_not_there(co
     for who, id in ((north, job["id"]), (client, other["id"]), (client, "nothing")):
         for method in ("GET", "DELETE"):
             assert (await who(method, f"/jobs/{id}/downlinks")).status == 404
+
+
+@inline
+async def test_downlinks_of_all_devices_come_newest_first_and_by_state(connect: Any) -> None:
+    client = connect()
+    for device in ("dev-1", "gate", "dev-1"):
+        await client.ok("POST", f"/devices/{device}/downlinks?allowUnknown=true", ON)
+    await client.ok("DELETE", "/devices/gate/downlinks")
+
+    async def found(query: str) -> tuple[list[str], str | None]:
+        page = await client.ok("GET", f"/downlinks{query}")
+        return [item["id"] for item in page["items"]], page["next"]
+
+    assert await found("") == (["dl3", "dl2", "dl1"], None)
+    assert await found("?state=open") == (["dl3", "dl1"], None)
+    assert await found("?state=over") == await found("?state=DELETED") == (["dl2"], None)
+    assert await found("?device=dev-1&limit=1") == (["dl3"], "3")
+    assert await found("?device=dev-1&limit=1&before=3") == (["dl1"], "1")
+    assert (await connect("viewer")("GET", "/downlinks")).status == 200
+    for wrong in ("?state=lost", "?before=x", "?before=-1", "?before=%C2%B2"):
+        assert (await client("GET", f"/downlinks{wrong}")).status == 422, wrong

@@ -36,7 +36,14 @@ async def test_a_message_shows_all_that_became_of_it(bench: Any, connect: Any) -
         ],
         "error": None,
         "deliveries": [
-            {"integration": "out", "state": "delivered", "attempts": 1, "error": None, "nextTryAt": None}
+            {
+                "integration": "out",
+                "state": "delivered",
+                "attempts": 1,
+                "error": None,
+                "nextTryAt": None,
+                "tries": [],
+            },
         ],
         "converter": "id1/1",
     }

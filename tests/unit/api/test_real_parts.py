@@ -24,6 +24,7 @@ from iotgw.observe.events import EventLog
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.sources import Sources
 from iotgw.store.sqlite.devices import DeviceStore
+from iotgw.store.sqlite.events import EventFile
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.registry import Registry
 
@@ -37,7 +38,7 @@ class House:
         self.folder = folder
         self.registry = Registry(reactor, folder)
         self.journal = Journal(reactor, folder / "journal.db")
-        self.events = EventLog(folder / "events.db", reactor)
+        self.events = EventLog(EventFile(folder / "events.db"), reactor)
         self.devices = DeviceStore(reactor, folder)
         self.converters = testing.FakeConverters(by_script)
         self.versions = ConverterVersions(self.registry, self.converters, LIBRARY)

@@ -42,7 +42,13 @@ class World:
         self.departures = Departures(self.registry, recorder, reactor)
         self.delivery = DeliveryService(self.journal, self.types, reactor, self.events, str)
         self.integrations = RegisteredIntegrations(
-            self.registry, self.delivery, self.departures, recorder, reactor, data_dir=str(self.path)
+            self.registry,
+            self.journal,
+            self.delivery,
+            self.departures,
+            recorder,
+            reactor,
+            data_dir=str(self.path),
         )
 
     async def start(self):

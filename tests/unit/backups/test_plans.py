@@ -153,10 +153,13 @@ def test_a_backup_that_fails_is_said_and_tried_again(world):
         None,
     )
     assert not (world.folder / "backups" / ".sending").exists()
+    due = world.status.due
+    assert due == int((MIDNIGHT + HALF_PAST_THREE) * 1000)
     world.later(360)
-    assert world.status.failures == 2
+    assert (world.status.failures, world.status.due) == (2, due)  # that of then is still missing
     world.place.failing = ""
     world.later(1200)
+    assert world.status.due == due + 86_400_000
     assert (world.status.failed, list(world.place.whole)) == (None, ["nightly-2027-01-16T03-50-00Z"])
     assert world.types == ["backup-failed", "backup-failed", "backup"]
     world.later(86_400)

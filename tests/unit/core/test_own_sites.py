@@ -44,6 +44,9 @@ class Request:
     def getHost(self) -> Any:
         return self.local
 
+    def isSecure(self) -> bool:
+        return bool(self.headers.get(b"over-tls"))
+
     def getClientAddress(self) -> Any:
         return STRANGER
 
@@ -122,3 +125,36 @@ def test_a_setting_that_names_no_host_or_network_is_refused(given: Any, place: s
     with pytest.raises(SettingsError) as refused:
         OwnSites(**given)
     assert refused.value.path == place
+
+
+@pytest.mark.parametrize(
+    ("sites", "peer", "said"),
+    [
+        (OURS, PROXY, {"x_forwarded_proto": "http, https"}),
+        (OURS, PROXY, {"x_forwarded_proto": "HTTPS"}),
+        (BY_RFC_7239, PROXY, {"forwarded": "for=1.2.3.4;proto=http, for=1.2.3.5;proto=https"}),
+        (OURS, STRANGER, {"over_tls": "1"}),
+    ],
+)
+def test_what_came_over_https_is_not_for_pages_that_came_without(
+    sites: OwnSites, peer: Any, said: dict[str, str]
+) -> None:
+    for origin, taken in (("https://gateway.example", True), ("http://gateway.example", False)):
+        assert is_taken(sites, LAN, peer, host="gateway.example", origin=origin, **said) is taken
+    assert is_taken(sites, LAN, peer, host="gateway.example", **said)  # no page at all
+
+
+@pytest.mark.parametrize(
+    ("sites", "peer", "said"),
+    [
+        (OURS, PROXY, {}),
+        (OURS, PROXY, {"x_forwarded_proto": "https, http"}),
+        (OURS, PROXY, {"forwarded": "proto=https"}),
+        (OURS, STRANGER, {"x_forwarded_proto": "https"}),  # his own word
+        (BY_RFC_7239, PROXY, {"x_forwarded_proto": "https"}),
+    ],
+)
+def test_who_does_not_say_https_takes_pages_that_came_without(
+    sites: OwnSites, peer: Any, said: dict[str, str]
+) -> None:
+    assert is_taken(sites, LAN, peer, host="gateway.example", origin="http://gateway.example", **said)

@@ -204,6 +204,20 @@ async def test_downlinks_are_queued_listed_and_cancelled(bench: Any, run: Any) -
 
 
 @inline
+async def test_downlinks_of_all_devices_are_listed_by_state(run: Any) -> None:
+    await run("downlink", "dev-1", "--text", "on")
+    await run("downlink", "gate", "--text", "on", "--allow-unknown")
+    await run("downlinks", "gate", "--clear")
+    shown = (await run("downlinks"))[1].splitlines()
+    assert [line.split()[:3] for line in shown] == [
+        ["DEVICE", "ID", "STATE"], ["gate", "dl2", "DELETED"], ["dev-1", "dl1", "QUEUED"],
+    ]  # fmt: skip
+    assert "gate" not in (await run("downlinks", "--state", "open"))[1]
+    assert "expected a DEVICE" in (await run("downlinks", "--clear"))[2]
+    assert "list of all devices" in (await run("downlinks", "gate", "--state", "open"))[2]
+
+
+@inline
 async def test_a_token_is_made_and_deleted(run: Any) -> None:
     code, out, _ = await run("token", "app", "--role", "editor")
     assert (code, out.startswith("iotgw_")) == (0, True)

@@ -93,6 +93,7 @@ async def test_every_operation_has_a_command(
     bench.add("here", b"1", State.FAILED)
     lines = [
         f"apply {tmp_path}/all.json", f"export {tmp_path}/out --secrets {tmp_path}/secrets", "status", "backup", "backups", "resume",
+        "nodes", "drain n-1", "drain n-1 --end", "api GET /nodes/n-1",
         "api", "api GET /quarantine", "wait-until ready", "url field", "dtls field", "dtls field --end s1",
         "inject field --text x", "presets", "integrations out", "integration out stats", "integration out check",
         "integration out test", "integration out pause", "integration out resume", "integration out drain",
@@ -102,7 +103,7 @@ async def test_every_operation_has_a_command(
         "devices", "devices m-1", "device set m-1 label=x", "device set m-7 label=x", "device groups",
         "device credentials m-1", "device credentials m-1 --psk hush-hush", f"device import {tmp_path}/list.csv",
         "device export -", "device export - --with-keys", "device quarantine", "device quarantine x", "device release x",
-        "device drop x", "hand-over m-1 field", "downlinks m-1", "downlink m-1 --text x", "downlinks m-1 --show x",
+        "device drop x", "hand-over m-1 field", "downlinks", "downlinks m-1", "downlink m-1 --text x", "downlinks m-1 --show x",
         "downlinks m-1 --cancel x", f"downlinks m-1 --replace {tmp_path}/downlinks.json", "downlinks m-1 --clear",
         "converter versions mine", "converter activate mine 1", "converter test-suite mine",
         "converter replay mine --version 1", "converter library", "converter install json --name own",

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from iotgw.core.specs import QueueSpec, RetrySpec
+from iotgw.core.specs import QueueSpec, RetrySpec, RouteSpec
 from iotgw.core.verdict import DELIVERED, Rejected, Retry
 from iotgw.delivery import outbox
 from tests.unit.delivery.worlds import World
@@ -146,3 +146,19 @@ def test_a_crash_after_the_progress_was_written_repeats_nothing(seed):
             world = world.crash()
         world.stats()
     assert len(got) == len(set(got))
+
+
+def test_what_concerns_an_integration_not_moves_it_on_at_leisure():
+    world = World(route=RouteSpec(device_names=["mine"]), says=lambda records: DELIVERED)
+    world.clock.advance(1)
+    before = world.journal.cursors["i1"][0]
+    for _ in range(3):
+        world.store("other", "another")
+        world.clock.advance(1)
+    assert world.journal.cursors["i1"][0] == before
+    world.clock.pump([1] * 5)
+    assert world.journal.cursors["i1"][0] == 6
+    world.store("mine", "other")
+    world.clock.advance(1)
+    assert (world.accounts()["delivered"], world.journal.cursors["i1"][0]) == (1, 8)
+    assert world.crash().accounts()["delivered"] == 1

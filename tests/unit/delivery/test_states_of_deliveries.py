@@ -4,8 +4,9 @@ import pytest
 from msgspec import structs
 
 from iotgw.core.model import Message, State
-from iotgw.core.specs import RouteSpec
+from iotgw.core.specs import RetrySpec, RouteSpec
 from iotgw.core.verdict import DELIVERED, Rejected, Retry
+from iotgw.delivery.tries import LONGEST
 from tests.unit.delivery.worlds import World, fired, queue
 
 
@@ -17,12 +18,13 @@ def test_the_state_of_a_delivery():
     def states(seq):
         message = Message(seq, None, State.CONVERTED, "", None, (world.journal.records[seq - 1],))
         return [
-            (d.integration, d.state, d.attempts, d.error) for d in fired(world.service.deliveries(message))
+            (d.integration, d.state, d.attempts, d.error)
+            for d in fired(world.service.deliveries([message]))[0]
         ]
 
     def next_try(seq):
         message = Message(seq, None, State.CONVERTED, "", None, (world.journal.records[seq - 1],))
-        return fired(world.service.deliveries(message))[0].next_try_at
+        return fired(world.service.deliveries([message]))[0][0].next_try_at
 
     world = World(
         says=lambda r: {"x": Rejected("never"), "y": Retry("later", after=99)}.get(r[0].device_name)
@@ -40,10 +42,50 @@ def test_the_state_of_a_delivery():
     assert states(1) == [("one", "delivered", 1, None)]
 
 
+def test_the_latest_attempts_are_kept_with_their_times_and_answers():
+    answers = iter(range(1, 20))
+    world = World(
+        says=lambda r: Retry(f"503: busy {next(answers)}" + "!" * 1000, after=2),
+        retry=RetrySpec(initial=1.0, multiplier=1.0, cap=60.0, max_attempts=7),
+    )
+    (seq,) = world.store("a")
+
+    def tries():
+        return delivery(world, seq).tries
+
+    started = world.now_ms
+    world.clock.advance(0.3)
+    assert [each.answer[:11] for each in tries()] == ["503: busy 1"]
+    assert [len(each.answer) for each in tries()] == [LONGEST]
+    for _ in range(200):
+        world.clock.advance(0.1)
+    assert delivery(world, seq).state == "dead"
+    assert [each.answer[:11] for each in tries()] == [f"503: busy {n}" for n in (3, 4, 5, 6, 7)]
+    times = [each.at for each in tries()]
+    assert times == sorted(times) and started < times[0] < times[-1] <= world.now_ms
+    world.service.retry("i1", seq)
+    for _ in range(20):
+        world.clock.advance(0.1)
+    assert [each.answer[:11] for each in tries()] == [f"503: busy {n}" for n in (4, 5, 6, 7, 8)]
+    assert tries()[-1].at > times[-1]
+
+
+def test_what_waits_behind_a_failed_one_was_not_tried():
+    world = World(says=lambda r: Retry("later", after=99))
+    _, behind = world.store("a", "a")
+    world.clock.advance(0.3)
+    assert (delivery(world, behind).state, delivery(world, behind).tries) == ("queued", ())
+
+
+def delivery(world, seq):
+    """The delivery of a record that is the only one of its message."""
+    message = Message(seq, None, State.CONVERTED, "", None, (world.journal.records[seq - 1],))
+    return fired(world.service.deliveries([message]))[0][0]
+
+
 def state(world, seq):
     """The state of the delivery of a record that is the only one of its message."""
-    message = Message(seq, None, State.CONVERTED, "", None, (world.journal.records[seq - 1],))
-    return fired(world.service.deliveries(message))[0].state
+    return delivery(world, seq).state
 
 
 def test_a_message_that_was_dropped_or_expired_is_not_called_delivered():
@@ -90,3 +132,24 @@ def test_what_an_older_route_may_have_left_out_is_not_called_delivered():
     world.target.says = delivered
     world.store("b")
     assert [state(world, seq) for seq in (1, 2, 3)] == ["unknown", "unknown", "delivered"]
+
+
+def test_many_deliveries_are_one_look_into_the_journal():
+    world = World(says=lambda r: Rejected("never") if r[0].device_name == "x" else DELIVERED)
+    world.store("a", "x", "b", "x")
+    world.clock.advance(1)
+    asked = []
+    look = world.journal.parked_among
+    world.journal.parked_among = lambda wanted: asked.append(wanted) or look(wanted)
+    messages = [Message(each.seq, None, State.CONVERTED, "", None, (each,)) for each in world.journal.records]
+    found = fired(world.service.deliveries(messages))
+    assert [each.state for (each,) in found] == ["delivered", "dead", "delivered", "dead"]
+    assert asked == [{"i1": [1, 2, 3, 4]}]
+
+
+def test_where_nothing_is_parked_the_journal_is_not_asked():
+    world = World(says=delivered)
+    world.store("a", "b")
+    world.clock.advance(1)
+    world.journal.parked_among = None
+    assert [state(world, seq) for seq in (1, 2)] == ["delivered", "delivered"]

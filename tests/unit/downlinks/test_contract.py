@@ -62,17 +62,3 @@ class TestSqliteDownlinkStoreWhenTheDateJumps(Threaded, DownlinkStoreContract):
 
     def close(self, store):
         self.wait(store.stop())
-
-
-class TestSqliteDownlinkStore(Threaded, DownlinkStoreContract):
-    @pytest.fixture(autouse=True)
-    def in_directory(self, tmp_path):
-        self.path = tmp_path
-
-    def open(self):
-        store = DownlinkStore(self.path, self.clock)
-        self.wait(store.start())
-        return store
-
-    def close(self, store):
-        self.wait(store.stop())

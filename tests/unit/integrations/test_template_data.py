@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -191,6 +192,20 @@ def test_escapes(text, wanted):
 def test_any_text_is_one_csv_field(value):
     line = made("{{ values.v | csv }},{{ 1 | csv }}", {"v": value})
     assert next(iter(csv.reader(io.StringIO(line, newline=""), strict=True)), ["", "1"]) == [value, "1"]
+
+
+def test_what_is_called_alike_but_for_its_special_characters_keeps_apart_in_a_distinct_slug():
+    names = ["SN-1", "SN 1", "SN.1", "SN_1", "ä", "ö", "", "_"]
+    slugs = [made("{{ values.v | slug(true) }}", {"v": name}) for name in names]
+    assert len(set(slugs)) == len(names)
+    assert all(re.fullmatch("[A-Za-z0-9_-]+", each) for each in slugs)
+    assert (slugs[0], slugs[3]) == ("SN-1", "SN_1")
+    assert [made("{{ values.v | slug }}", {"v": name}) for name in names[:4]] == [
+        "SN-1",
+        "SN_1",
+        "SN_1",
+        "SN_1",
+    ]
 
 
 @given(st.text(max_size=30))

@@ -13,6 +13,7 @@ from twisted.internet import reactor
 from twisted.logger import formatEvent, globalLogPublisher
 
 from iotgw.observe.events import EventLog
+from iotgw.store.sqlite.events import EventFile
 from iotgw.testing.contracts import EventsContract, Threaded
 from iotgw.testing.contracts.events import happened
 
@@ -27,7 +28,7 @@ class TestEventLog(Threaded, EventsContract):
         self.path = tmp_path / "data" / "events.db"
 
     def open(self) -> EventLog:
-        log = EventLog(self.path, self.clock)
+        log = EventLog(EventFile(self.path), self.clock)
         self.wait(log.start())
         return log
 
@@ -40,7 +41,7 @@ def opened(tmp_path: Path) -> Iterator[Any]:
     logs: list[EventLog] = []
 
     async def make(**settings: Any) -> EventLog:
-        log = EventLog(tmp_path / "data" / "events.db", reactor, **settings)
+        log = EventLog(EventFile(tmp_path / "data" / "events.db"), reactor, **settings)
         logs.append(log)
         await log.start()
         return log
@@ -121,7 +122,7 @@ async def test_an_event_that_is_too_long_loses_its_detail_only(opened: Any) -> N
 @inline
 async def test_a_disk_that_refuses_costs_events_and_nothing_else(opened: Any) -> None:
     log = await opened()
-    await log._in_thread(log._database.execute, "DROP TABLE event")
+    await log._in_thread(log._rows.database.execute, "DROP TABLE event")
     log.emit(happened(1))
     await log._in_thread(lambda: None)
     assert log.dropped == 1

@@ -12,7 +12,7 @@ from iotgw import testing
 from iotgw.core.clock import PlainCalendar
 from iotgw.core.errors import NoSpace
 from iotgw.core.model import ConversionError, Outcome, Output, State, StoredUplink, Uplink
-from iotgw.core.ports.usage import Amounts, Tally, UsageQuery
+from iotgw.core.ports.usage import Amounts, DeviceTally, Tally, UsageQuery
 from iotgw.observe.usage import FLUSH, DeviceMeter, UsageMeter
 
 HOUR = 3600
@@ -131,6 +131,28 @@ def test_devices_are_counted_and_those_beyond_a_bound_together(world: World) -> 
     world.hear("dev-5")
     world.clock.advance(FLUSH)
     assert ("dev-5", Amounts(1, 2)) in world.kept("device")
+
+
+def test_a_message_that_fails_counts_for_the_device_that_its_metadata_names() -> None:
+    known = {"meter-1": "meter-1", "70B3": "meter-2"}
+    meter = DeviceMeter(
+        known=lambda tenant, names: next((known[each] for each in names if each in known), "")
+    )
+    told = [
+        b'{"deviceName":"meter-1"}',
+        b'{"devEui":"70B3"}',
+        b'{"devEui":"70B3"}',
+        b'{"identity":"stranger"}',
+        b"{}",
+        b"[]",
+    ]
+    uplinks = [StoredUplink(1, Uplink("default", "ds", 0, b"xx", each)) for each in told]  # type: ignore[arg-type]
+    failed = Outcome(1, State.FAILED, "c/1", (), ConversionError("boom"))
+    meter.converted("default", uplinks, [failed] * len(told))
+    assert meter.take() == [
+        DeviceTally("default", "meter-1", 0, 0, 1),
+        DeviceTally("default", "meter-2", 0, 0, 2),
+    ]
 
 
 def test_an_answer_is_up_to_now_and_many_of_a_second_write_once(world: World) -> None:

@@ -27,6 +27,8 @@ from iotgw.core.backup_plan import BackupPlan
 from iotgw.core.clock import GatewayClock, PlainCalendar
 from iotgw.core.departures import Departures
 from iotgw.core.epochs import Epochs
+from iotgw.core.lent_registry import LentRegistry
+from iotgw.core.one_node import OneNode
 from iotgw.core.own_converters import NoOwnConverters
 from iotgw.core.ports.events import IEvents
 from iotgw.core.ports.firmware import Image, UpdateOrder, UpdateState
@@ -73,16 +75,11 @@ from iotgw.store.backups import Backups
 from iotgw.store.certificate_ends import CertificateEnds
 from iotgw.store.certificates import CertificateDirectory
 from iotgw.store.forgotten import ForgottenMessages
-from iotgw.store.postgres.connection import Address
-from iotgw.store.postgres.downlinks import PostgresItems
-from iotgw.store.postgres.entries import PostgresEntries
-from iotgw.store.postgres.journal import PostgresJournal
-from iotgw.store.postgres.node import DatabaseNode
-from iotgw.store.postgres.registry import PostgresRegistry
 from iotgw.store.sqlite.debug import DebugStore
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.entries import DeviceEntries
+from iotgw.store.sqlite.events import EventFile
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.kept import KeptRows
 from iotgw.store.sqlite.registry import Registry
@@ -91,9 +88,9 @@ from iotgw.store.stored_files import FileStore
 from iotgw.testing.contracts.journal_world import HeardJournal
 from iotgw.testing.journal import Silent
 from iotgw.testing.ports import PORTS, verify_ports
+from tests.unit.testing.postgres_parts import in_postgres
 
 NOWHERE = Path("/nonexistent")
-DATABASE = Address("postgresql://192.0.2.1/none")
 BROKER = {"host": "192.0.2.1"}
 EVENT_HUB = "Endpoint=sb://192.0.2.1/;SharedAccessKeyName=n;SharedAccessKey=k=;EntityPath=hub"
 SQS = {
@@ -184,10 +181,9 @@ def rooms():
     types = Types("none", reactor, [])
     return [
         Journal(reactor, NOWHERE / "j.db"),
-        PostgresJournal(reactor, DatabaseNode(reactor, DATABASE, NOWHERE)),
-        PostgresRegistry(reactor, DATABASE, NOWHERE),
-        PostgresEntries(PostgresRegistry(reactor, DATABASE, NOWHERE)),
-        PostgresItems(DATABASE, reactor),
+        *in_postgres(reactor),
+        OneNode(),
+        LentRegistry(registry),
         Registry(reactor, NOWHERE),
         DeviceStore(reactor, NOWHERE),
         DeviceEntries(Registry(reactor, NOWHERE)),
@@ -204,7 +200,8 @@ def rooms():
         UsageMeter(testing.MemoryUsage(), [], DeviceMeter(), reactor, PlainCalendar(reactor)),
         GatewayClock().calendar,
         PlainCalendar(reactor),
-        EventLog(NOWHERE / "e.db", reactor),
+        EventFile(NOWHERE / "e.db"),
+        EventLog(EventFile(NOWHERE / "e.db"), reactor),
         LiveFeed(),
         RateMeter([], LiveFeed(), reactor),
         DownlinkQueue(testing.MemoryDownlinkStore(), None, None, None, reactor),

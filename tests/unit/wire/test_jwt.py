@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hmac
 import json
+import time
+from types import SimpleNamespace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from google.auth.exceptions import GoogleAuthError
+from google.oauth2 import id_token
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +20,7 @@ from tests.token_issuer import ACCOUNT, AUDIENCE, ISSUER, TokenIssuer, claims_of
 
 NOW = 1_795_262_400
 EXPECTED = jwt.Expected(ISSUER, AUDIENCE, ACCOUNT)
-ONE, OTHER = TokenIssuer(), TokenIssuer()
+ONE, OTHER, TWO = TokenIssuer(), TokenIssuer(), TokenIssuer("two")
 KEYS = jwt.key_set(json.dumps({"keys": [ONE.published]}).encode())
 
 
@@ -24,9 +28,49 @@ def wrong(token, now=NOW):
     return jwt.objection(token, KEYS.get, EXPECTED, now)
 
 
+def counts_for_google(token):
+    """Whether Google's own library takes a token for one of Google's now, as its documents say a receiver of pushes should check it."""
+    certificates = SimpleNamespace(status=200, data=json.dumps({ONE.kid: ONE.public_pem.decode()}).encode())
+    try:
+        said = id_token.verify_oauth2_token(token, lambda *asked, **more: certificates, AUDIENCE, 60)
+    except (GoogleAuthError, ValueError, KeyError):
+        return False
+    return said.get("email") == ACCOUNT and said.get("email_verified") is True
+
+
 def test_a_token_of_google_s_own_library_counts():
     assert wrong(ONE.token(NOW)) == ""
     assert wrong(ONE.token(NOW, aud=["https://elsewhere.example", AUDIENCE])) == ""
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {}, {"iss": "https://issuer.example"}, {"iss": None}, {"aud": "https://elsewhere.example"}, {"aud": None},
+        {"aud": [AUDIENCE + "/"]}, {"email": "somebody@plant.iam.gserviceaccount.com"}, {"email": None}, {"email_verified": False},
+        {"email_verified": None}, {"exp": None},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_google_s_own_library_judges_alike(claims):
+    now = time.time()
+    token = ONE.token(now, **claims)
+    assert counts_for_google(token) == (not wrong(token, now))
+
+
+@pytest.mark.parametrize("began", [-7200, -3640, -3600, -20, 0, 40, 90, 7200])
+def test_google_s_own_library_has_the_same_idea_of_clocks(began):
+    now = time.time()
+    token = ONE.token(now + began)
+    assert counts_for_google(token) == (not wrong(token, now))
+
+
+def test_google_s_own_library_takes_as_little_of_a_stranger_s_key_and_of_a_token_that_was_changed():
+    now = time.time()
+    head, claims, signature = ONE.token(now).split(".")
+    forged = coded(json.dumps({**claims_of(f".{claims}."), "sub": "1"}).encode())
+    for token in (OTHER.token(now), TWO.token(now), f"{head}.{forged}.{signature}", f"{head}.{claims}."):
+        assert not counts_for_google(token) and wrong(token, now)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +130,7 @@ def test_only_the_issuer_s_own_signature_over_all_of_it_counts():
     forged = coded(json.dumps({**claims_of(f".{claims}."), "email": "x"}).encode())
     assert "wrong signature" in wrong(f"{head}.{forged}.{signature}")
     assert "wrong signature" in wrong(f"{head}.{claims}.")
-    assert "doesn't publish" in wrong(TokenIssuer("two").token(NOW))
+    assert "doesn't publish" in wrong(TWO.token(NOW))
 
 
 @given(st.text(max_size=100) | st.lists(st.text("aAbB09-_", max_size=8), max_size=5).map(".".join))

@@ -56,10 +56,10 @@ class Wire(DatagramProtocol):
 class Device:
     """Sends requests and notifications; answers what it is told to."""
 
-    def __init__(self, address: tuple[str, int]) -> None:
+    def __init__(self, address: tuple[str, int], host: str = "127.0.0.1") -> None:
         self.address = address
         self.wire = Wire()
-        self.port = reactor.listenUDP(0, self.wire, interface="127.0.0.1")
+        self.port = reactor.listenUDP(0, self.wire, interface=host)
         self.mid = 100
         self.location = ""
 
@@ -150,10 +150,10 @@ class Field:
         self.open.append(self.source)
         return self.source
 
-    def device(self, source: Any = None) -> Device:
-        """A device that talks to a datasource, the latest one if none is given."""
+    def device(self, source: Any = None, at: str = "127.0.0.1") -> Device:
+        """A device at an address of loopback that talks to a datasource, the latest one if none is given."""
         host, port = (source or self.source)._shares[0].port.address[:2]
-        device = Device((host, port))
+        device = Device((host, port), at)
         self.devices.append(device)
         return device
 

@@ -15,7 +15,8 @@ from iotgw.dtls.session import DtlsSession
 from iotgw.testing import FakeIntake, datasource_context
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.message import encode, options
-from tests.unit.datasources.lwm2m.field import observing
+from tests.peers.process import free_udp_port
+from tests.unit.datasources.lwm2m.field import LINKS, observing
 
 T = "/3303/0/5700"
 
@@ -111,6 +112,71 @@ async def test_a_response_with_a_token_of_nobody_harms_nothing_leshan_862(field,
     assert field.kinds() == ["register", "notify"]
 
 
+@pytest.mark.parametrize(("resets", "answers"), [(True, 1), (False, 0)])
+@ensureDeferred
+async def test_a_modem_that_a_reset_would_silence_gets_none_if_one_wants_it_californium_1739(
+    field, resets, answers
+):
+    device = await registered(field, resetNotifications=resets)
+    device.mid += 1
+    device.send(encode(n.NON, n.CONTENT, device.mid, b"old", options((n.OBSERVE, 5)), b"x"))
+    await device.update()
+    assert [message.type for message in device.wire.inbox] == [n.RST] * answers
+
+
+@ensureDeferred
+async def test_one_that_shares_a_port_with_such_a_modem_gets_none_either(field):
+    number = free_udp_port()
+    source = await field.start(port=number, path="acme", resetNotifications=False)
+    await field.start(port=number)
+    port = source._shares[0].port
+    assert not port.endpoint.resets_notifications
+    await source.stop()
+    assert port.endpoint.resets_notifications
+
+
+@ensureDeferred
+async def test_an_observation_is_cancelled_by_its_own_token_zephyr_32826(field):
+    device = await registered(field, **observing(T))
+    request = await observed(field, device)
+    await device.update()
+    field.push("cancel", T)
+    end = await device.asked()
+    assert (end.code, end.token, end.options.path) == (n.GET, request.token, request.options.path)
+    assert end.options.get_uint(n.OBSERVE) == 1
+
+
+@ensureDeferred
+async def test_after_a_new_registration_a_value_is_told_once_zephyr_54974(field):
+    device = await registered(field, **observing(T))
+    first = await observed(field, device)
+    await device.register()
+    again = await observed(field, device)
+    assert again.token == first.token
+    await device.acknowledged(device.notify(again, 2, [{"n": T, "v": 21}]))
+    assert field.source.status()["observations"] == 1
+    assert [body["values"][T] for body in field.bodies if body["kind"] == "notify"] == [20.0, 20.0, 21.0]
+
+
+@ensureDeferred
+async def test_a_device_in_queue_mode_is_answered_before_it_is_asked_thingsboard_9975(field):
+    await field.start(**observing(T))
+    device = field.device()
+    mid = device.begin(n.POST, "rd?ep=dev&lwm2m=1.1&b=U&Q", LINKS, (n.CONTENT_FORMAT, 40))
+    answer, request = await device.asked(), await device.asked()
+    assert (answer.code, answer.mid, request.code) == (n.CREATED, mid, n.GET)
+
+
+@ensureDeferred
+async def test_many_paths_are_one_observation_that_wakes_the_device_once_thingsboard_10798(field):
+    device = await registered(field, **observing(T, "/3/0/9", observeStrategy="COMPOSITE_ALL"))
+    request = await device.asked()
+    assert (request.code, request.options.get_uint(n.OBSERVE)) == (n.FETCH, 0)
+    device.values(request, [{"n": T, "v": 20}, {"n": "/3/0/9", "v": 87}], observe=1)
+    await device.acknowledged(device.notify(request, 2, [{"n": T, "v": 21}, {"n": "/3/0/9", "v": 86}]))
+    assert field.bodies[-1]["values"] == {T: 21.0, "/3/0/9": 86}
+
+
 @ensureDeferred
 async def test_a_notification_that_is_not_confirmable_is_told_once(field):
     device = await registered(field, **observing(T))
@@ -156,6 +222,15 @@ async def test_objects_without_a_model_are_not_dropped_thingsboard_15647(field):
     assert field.bodies[-1]["values"] == {"/30000/0/7": 5, "/30000/0/8": "AQID"}
 
 
+class Nothing:
+    """A port, and registrations of nobody."""
+
+    address = ("127.0.0.1", 1)
+
+    def by_endpoint(self, name):
+        return None
+
+
 class Proved(DtlsSession):
     """A session whose handshake proved that it is this device."""
 
@@ -175,13 +250,16 @@ class Proved(DtlsSession):
     ],
 )
 def test_an_endpoint_is_who_it_proved_to_be_oma_451_470(ep, endpoint, is_refused):
-    class Nothing:
-        address = ("127.0.0.1", 1)
-
-        def by_endpoint(self, name):
-            return None
-
     context = datasource_context(FakeIntake())
     door = Door(None, Nothing(), None, context, Lwm2mSettings(), Nothing())
     found, _, objection = door._names(Proved(), ep)
     assert (found, bool(objection)) == (endpoint, is_refused)
+
+
+@pytest.mark.parametrize(("ep", "is_refused"), [("box-1", False), ("box-2", False), ("meter-8", True)])
+def test_many_devices_may_have_one_key_but_not_the_name_of_another_s_jvermillard_32(ep, is_refused):
+    context = datasource_context(FakeIntake())
+    context.intake.forbidden.add("meter-8")
+    door = Door(None, Nothing(), None, context, Lwm2mSettings(endpoint_is="any"), Nothing())
+    endpoint, device, objection = door._names(Proved(), ep)
+    assert (endpoint, device, bool(objection)) == (ep, ep, is_refused)

@@ -245,6 +245,31 @@ def test_a_name_whose_time_is_put_off_costs_nothing_until_it_comes_up():
     assert clock.getDelayedCalls() == []
 
 
+def test_names_that_come_one_after_another_have_one_timer_between_them():
+    class Running(Clock):
+        """Time goes on while one looks at it."""
+
+        def __init__(self):
+            super().__init__()
+            self.made = 0
+
+        def seconds(self):
+            self.rightNow += 1e-6
+            return self.rightNow
+
+        def callLater(self, *what):
+            self.made += 1
+            return super().callLater(*what)
+
+    clock = Running()
+    expiry = Expiry(clock, {}.get, [].append)
+    for number in range(100):
+        expiry.add(100.0 + number, str(number))
+    assert clock.made == 1
+    expiry.add(50.0, "sooner")
+    assert (clock.made, len(clock.getDelayedCalls())) == (2, 1)
+
+
 def test_a_time_that_is_put_forward_is_noticed_soon():
     clock, due, ended = Clock(), {"a": 1e6}, []
     expiry = Expiry(clock, due.get, ended.append)

@@ -57,8 +57,8 @@ def image(tmp_path):
     return Image("app.bin", str(path), len(content), hashlib.sha256(content).hexdigest())
 
 
-async def registered(field, kind):
-    await field.start()
+async def registered(field, kind, **settings):
+    await field.start(**settings)
     device = field.device()
     await device.register(links=LINKS)
     return kind(device)
@@ -134,3 +134,34 @@ async def test_firmware_may_be_given_as_data(field, image):
     assert (states[-1].phase, bytes(box.image)) == ("updated", bytes(range(256)) * 10)
     assert (n.PUT, "19/0/0") in box.asked
     assert (n.PUT, "5/0/0") not in box.asked
+
+
+@pytest.mark.parametrize(
+    ("settings", "delivery", "written"),
+    [
+        ({"fwUpdateStrategy": 1}, 0, "5/0/0"),
+        ({"fwUpdateStrategy": 2}, 2, "5/0/1"),
+        ({"fwUpdateStrategy": 3}, 2, "19/0/0"),
+        ({}, 0, "5/0/1"),
+        ({}, 2, "5/0/0"),
+    ],
+)
+@ensureDeferred
+async def test_a_profile_says_how_its_devices_are_updated(field, image, settings, delivery, written):
+    profile = {"clientLwM2mSettings": settings}
+    box = await registered(field, Data, profiles=[profile], firmware={"host": "127.0.0.1"})
+    box.delivery = delivery
+    update, _ = begun(field, image)
+    await box.serve(lambda: (n.PUT, written) in box.asked)
+    assert [path for code, path in box.asked if code == n.PUT] == [written]
+    update.cancel()
+
+
+@ensureDeferred
+async def test_software_is_fetched_if_the_profile_says_so(field, image):
+    profile = {"clientLwM2mSettings": {"swUpdateStrategy": 2}}
+    box = await registered(field, Software, profiles=[profile], firmware={"host": "127.0.0.1"})
+    update, states = begun(field, image, target="software", instance=2)
+    await box.serve(lambda: (n.PUT, "9/2/3") in box.asked)
+    assert states[-1].phase == "downloading"
+    update.cancel()

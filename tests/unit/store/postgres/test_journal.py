@@ -1,4 +1,4 @@
-"""The journal on PostgreSQL passes the suite of any journal."""
+"""What is the PostgreSQL journal's own; it passes the suite of any journal in tests/contract."""
 
 from types import SimpleNamespace
 
@@ -8,12 +8,13 @@ from iotgw.store.forgotten import ForgottenMessages
 from iotgw.store.postgres import erasing
 from iotgw.store.postgres.journal import PostgresJournal
 from iotgw.store.postgres.node import DatabaseNode
-from iotgw.testing.contracts import DiskJournalContract, Threaded
+from iotgw.testing.contracts import Threaded
+from iotgw.testing.contracts.journal_world import JournalWorld
 
 pytestmark = pytest.mark.interop
 
 
-class TestPostgresJournal(Threaded, DiskJournalContract):
+class TestPostgresJournal(Threaded, JournalWorld):
     @pytest.fixture(autouse=True)
     def in_database(self, address, tmp_path):
         self.address, self.key = address, tmp_path / "secret.key"

@@ -9,7 +9,7 @@ import pytest
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import Counters, Outcome, Progress, State
 from iotgw.core.times import DateMs
-from iotgw.store.postgres import schema
+from iotgw.store.postgres import committer, schema
 from iotgw.store.postgres.connection import Address
 from iotgw.store.postgres.journal import PATIENCE, PostgresJournal
 from iotgw.store.postgres.node import DatabaseNode, OtherKey
@@ -210,6 +210,17 @@ def test_the_epoch_alone_stops_an_owner_whose_session_lives_on(world):
     assert world.asked("SELECT payload FROM iotgw.uplink") == [(b"mine",)]
 
 
+def test_without_the_fence_a_late_commit_would_be_seen(world, monkeypatch):
+    """The control of the two tests above: they would notice."""
+    fence = "AND owner_epoch = %s AND group_no = %s"
+    assert fence in committer.LEAN
+    monkeypatch.setattr(committer, "LEAN", committer.LEAN.replace(fence, "AND %s <> -1 AND %s <> -1"))
+    world.store(b"mine")
+    world.asked("UPDATE iotgw.partition SET owner_epoch = owner_epoch + 1 RETURNING 1")
+    world.store(b"late")
+    assert world.asked("SELECT payload FROM iotgw.uplink ORDER BY seq") == [(b"mine",), (b"late",)]
+
+
 def test_a_second_gateway_is_refused_while_the_first_one_lives(world):
     world.store(b"a")
     second = DatabaseNode(world.clock, world.address, world.key, lease=5.0)
@@ -239,7 +250,7 @@ def test_two_first_starts_at_once_make_one_schema_and_agree_on_one_key(address, 
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(each for each in results if isinstance(each, int)) == [0, len(schema.upgrades())]
+    assert sorted(each for each in results if isinstance(each, int)) == [0, max(schema.upgrades())]
     assert len([each for each in results if isinstance(each, OtherKey)]) == 1
 
 

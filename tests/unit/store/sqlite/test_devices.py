@@ -1,4 +1,5 @@
 import tempfile
+import threading
 from pathlib import Path
 
 import msgspec
@@ -7,27 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import ensureDeferred
 
+from iotgw.store import devices as module
+from iotgw.store.device_overlay import Unwritten, laid_over
+from iotgw.store.device_state import MAX_KEYS, DeviceState
+from iotgw.store.devices import FLUSH_SECONDS
 from iotgw.store.sqlite import database as sqlite
-from iotgw.store.sqlite import devices as module
-from iotgw.store.sqlite.device import MAX_KEYS, DeviceState
-from iotgw.store.sqlite.device_rows import DeviceRows
-from iotgw.store.sqlite.devices import FLUSH_SECONDS, DeviceStore
-from iotgw.testing.contracts import DevicesContract, Threaded
+from iotgw.store.sqlite.device_rows import DeviceReads, DeviceRows
+from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.testing.contracts.devices import seen as record
-
-
-class TestSqliteDevices(Threaded, DevicesContract):
-    @pytest.fixture(autouse=True)
-    def in_directory(self, tmp_path):
-        self.path = tmp_path
-
-    def open(self):
-        devices = DeviceStore(self.clock, self.path)
-        self.wait(devices.start())
-        return devices
-
-    def close(self, devices):
-        self.wait(devices.stop())
 
 
 class World:
@@ -43,6 +31,10 @@ class World:
 
     def get(self, name="d1", tenant="default"):
         return self.clock.wait(self.devices.get(tenant, name))
+
+    def write(self):
+        """Have written what waits."""
+        self.clock.wait(self.devices.count())
 
     def names(self, after="", limit=99, text="", tenant="default"):
         return [d["name"] for d in self.clock.wait(self.devices.list(tenant, after, limit, text))]
@@ -133,10 +125,10 @@ def test_a_state_of_the_known_shape_replaces_the_row_as_it_is(world):
 
 def test_a_disk_that_is_full_for_a_while_loses_no_state(world):
     world.devices.saw([record(telemetry=[(1, {"a": 1})])])
-    world.get()
+    world.write()
     world.devices._rows.connection.execute("PRAGMA max_page_count = 1")  # no page more than there are
     world.devices.saw([record(f"d{n}", telemetry=[(1, {"a": n})]) for n in range(100)])
-    assert world.get("d99") is None
+    assert world.clock.wait(world.devices.count()) == 1
     assert world.devices._weight > 100  # what was put back counts
     world.devices._rows.connection.execute("PRAGMA max_page_count = 1073741823")
     assert world.get("d99")["telemetry"] == {"a": {"ts": 1, "value": 99}}
@@ -191,14 +183,54 @@ def test_what_is_written_in_short_reads_like_what_is_written_in_full(steps):
         assert told(True, folder) == told(False, folder)
 
 
+@given(st.permutations(SHAPED), st.lists(st.integers(0, 2), min_size=len(SHAPED), max_size=len(SHAPED)))
+def test_a_state_is_the_same_whether_it_is_written_yet_or_not(records, how_far):
+    """Each record is in the file, is being written, or waits."""
+
+    def told(overlaid):
+        with tempfile.TemporaryDirectory() as folder:
+            path, key = Path(folder) / "devices.db", ("default", "d1")
+            rows, unwritten, waiting = DeviceRows(path), Unwritten(), {}
+            for far in (0, 1, 2) if overlaid else (0, 0, 0):
+                changes = {}
+                for one, where in zip(records, how_far, strict=True):
+                    if where == far or not overlaid:
+                        state = changes.setdefault(key, DeviceState.of(one))
+                        state.saw(one)
+                if far == 2:
+                    waiting = changes
+                elif far == 1:
+                    unwritten.begin(changes)
+                if far < 2:
+                    rows.write(changes)
+            reads = DeviceReads(path)
+            found = laid_over(reads.of("default", ["d1"]), unwritten.of("default", ["d1"], waiting))["d1"]
+            rows.close()
+            reads.close()
+        attributes, values, times = (msgspec.json.decode(text) for text in found.encoded())
+        return attributes.keys(), values, times, found.first_ms, found.last_ms
+
+    assert told(True) == told(False)
+
+
+def test_who_looks_at_a_device_waits_for_no_other_to_be_written(world):
+    held = threading.Event()
+    world.devices._worker.run(lambda: held.wait(30) and None)
+    world.devices.saw([record(telemetry=[(1, {"a": 1})])])
+    try:
+        assert world.get()["telemetry"] == {"a": {"ts": 1, "value": 1}}
+    finally:
+        held.set()
+
+
 def test_records_like_the_one_before_leave_the_row_of_the_device_alone(world):
     world.devices.saw([record(attributes={"fw": 1}, telemetry=[(1000, {"t": 1})], shape=7)])
-    world.get()
+    world.write()
     for n in range(2, 5):
         world.devices.saw(
             [record(attributes={"fw": n}, telemetry=[(n * 1000, {"t": n})], received_ms=n * 1000, shape=7)]
         )
-        world.get()
+        world.write()
     connection = world.devices._rows.connection
     assert connection.execute("SELECT last_ms FROM device").fetchall() == [(1000,)]
     assert connection.execute("SELECT at_ms FROM latest").fetchall() == [(4000,)]
@@ -208,6 +240,7 @@ def test_records_like_the_one_before_leave_the_row_of_the_device_alone(world):
     assert device["telemetry"] == {"t": {"ts": 4000, "value": 4}}
     world.devices.saw([record(telemetry=[(5000, {"h": 1})], received_ms=5000, shape=8)])
     assert list(world.get()["telemetry"]) == ["t", "h"]
+    world.write()
     assert world.devices._rows.connection.execute("SELECT count(*) FROM latest").fetchone() == (0,)
 
 

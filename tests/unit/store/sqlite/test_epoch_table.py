@@ -34,8 +34,10 @@ def uplink(connection, seq):
 def record(connection, seq, uplink, table="telemetry"):
     head = "" if table == "telemetry" else "1,"
     state = "" if table == "telemetry" else "4, 1, 0, '',"
+    tries = "" if table == "telemetry" else ", ''"
     connection.execute(
-        f"INSERT INTO {table} VALUES ({head} ?, {state} ?, 1, 1, 0, 0, 'd', 't', '{{}}')", (seq, uplink)
+        f"INSERT INTO {table} VALUES ({head} ?, {state} ?, 1, 1, 0, 0, 'd', 't', '{{}}'{tries})",
+        (seq, uplink),
     )
 
 

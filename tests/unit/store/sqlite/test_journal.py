@@ -1,31 +1,14 @@
-"""The SQLite journal passes the suite of any journal; what is its own is here."""
+"""What is the SQLite journal's own; it passes the suite of any journal in tests/contract."""
 
 import json
 import re
 import sqlite3
 from contextlib import closing
 
-import pytest
 from msgspec.structs import replace
 
 from iotgw.core.model import Counters, DeliveryState, Progress
-from iotgw.store.sqlite.journal import Journal
-from iotgw.testing.contracts import DiskJournalContract, Threaded
 from tests.unit.store.sqlite.world import World, parked
-
-
-class TestSqliteJournal(Threaded, DiskJournalContract):
-    @pytest.fixture(autouse=True)
-    def in_directory(self, tmp_path):
-        self.path = tmp_path / "journal.db"
-
-    def open(self):
-        journal = Journal(self.clock, self.path)
-        self.wait(journal.start(self.listener))
-        return journal
-
-    def close(self, journal):
-        self.wait(journal.stop())
 
 
 def test_an_epoch_is_ten_characters(world):

@@ -1,4 +1,4 @@
-"""The SQLite registry passes the suite of any registry; what is its own is here."""
+"""What is the SQLite registry's own; it passes the suite of any registry in tests/contract."""
 
 import pytest
 
@@ -22,14 +22,6 @@ class World(Threaded, RegistryContract):
     @property
     def registry(self):
         return self.part
-
-
-class TestSqliteRegistry(Threaded, RegistryContract):
-    @pytest.fixture(autouse=True)
-    def in_directory(self, tmp_path):
-        self.data_dir = tmp_path
-
-    open, close = World.open, World.close
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ def patiently(world, deferred):
     results = []
     deferred.addBoth(results.append)
     until(world, lambda: results)
-    assert isinstance(results[0], list), results[0]
+    assert isinstance(results[0], list | dict), results[0]
     return results[0]
 
 
@@ -129,6 +129,19 @@ def test_of_a_damaged_page_of_parked_rows_the_others_are_read(damaged):
         assert [row.record.seq for row in read] == list(range(1, MANY + 1))
         lost = [row for row in read if row.state is DeliveryState.DROPPED]
         assert 2 < len(lost) < 100
+
+
+def test_of_parked_deliveries_that_are_looked_up_the_damaged_ones_are_said_to_be_dropped(damaged):
+    def fill(world):
+        records = convert(world)
+        world.progress("int1", MANY, parked=[parked(record, DeliveryState.RETRYING) for record in records])
+
+    world = damaged(fill, "parked")
+    found = patiently(world, world.journal.parked_among({"int1": list(range(1, MANY + 2)), "int2": [1]}))
+    assert list(found) == [("int1", seq) for seq in range(1, MANY + 1)]
+    lost = [each for each in found.values() if each.state is DeliveryState.DROPPED]
+    assert 2 < len(lost) < 100
+    assert "malformed" in lost[0].error
 
 
 def test_a_read_for_which_there_was_no_memory_is_made_again(damaged, monkeypatch):

@@ -121,6 +121,16 @@ def test_a_search_for_nothing_special_ends_with_its_page(world, short):
     assert sum(count for count, _ in far(world, state=State.CONVERTED)) == 40
 
 
+def test_what_waits_to_be_converted_is_not_looked_for_among_what_has_been(world, short):
+    world.store(b"early", datasource="ds2")
+    world.convert(*world.store(*[b"x"] * 500))
+    assert sum(count for count, _ in far(world, state=State.RECEIVED)) == 1
+    world.convert(1, datasource="ds2")
+    assert far(world, state=State.RECEIVED) == [(0, 0)]
+    world.store(b"late", b"later")
+    assert far(world, state=State.RECEIVED) == [(2, 0)]
+
+
 def test_many_outputs_of_one_message_are_one_message(world, short):
     (seq,) = world.store(b"x")
     outputs = tuple(output("dev") for _ in range(300))

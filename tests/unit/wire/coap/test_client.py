@@ -98,41 +98,6 @@ def test_nobody_there_is_known_after_the_last_retransmission(network, calls):
     assert len(network.carried) == 5
 
 
-CAREFUL = Policy(proves=True)
-
-
-def test_a_peer_that_may_be_forged_gets_nothing_until_it_has_answered_a_ping(network, calls):
-    server(network, a=Box(Message(n.CONTENT, b"hello")))
-    client = network.endpoint("client")
-    for _ in range(2):
-        client.request(ask(n.GET, "a"), "server", *calls.callbacks, CAREFUL)
-    assert network.run(lambda: len(calls.answers) == 2)
-    sent = [data for source, _, data in network.carried if source == "client"]
-    assert [len(data) for data in sent if not data[1]] == [4], "it is asked once"
-    assert not sent[0][1] and sent[1][1] == n.GET
-
-
-def test_of_pings_no_more_bytes_go_out_than_a_peer_has_room_for(network, calls):
-    network.endpoint("nobody").datagram = lambda *a: None
-    client = network.endpoint("client")
-    client.peers.get("nobody", network.now).room = 11
-    for _ in range(3):
-        client.request(ask(n.GET, "a"), "nobody", *calls.callbacks, CAREFUL)
-    assert network.run(lambda: len(calls) == 3)
-    assert [data[1] for _, _, data in network.carried] == [n.EMPTY] * 2
-    assert calls.failures[0] == "nobody answered a ping at the peer's address"
-
-
-def test_a_request_that_fails_for_its_ping_was_never_sent(network):
-    network.endpoint("nobody").datagram = lambda *a: None
-    failed, begun = [], []
-    network.endpoint("client").request(
-        ask(n.GET, "a"), "nobody", begun.append, failed.append, CAREFUL, lambda: begun.append(1)
-    )
-    assert network.run(lambda: bool(failed))
-    assert (failed[0].was_sent, begun) == (False, [])
-
-
 def test_an_acknowledged_request_whose_response_never_comes_fails(network, calls):
     server(network, a=Box(None))
     network.endpoint("client").request(ask(n.GET, "a"), "server", *calls.callbacks)

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iotgw.wire.coap import numbers as n
-from iotgw.wire.coap.limits import EndpointLimits
 from iotgw.wire.coap.message import Message, encode, options, uri_options
 from iotgw.wire.coap.site import Site
 from iotgw.wire.coap.watching import FRESH_AFTER, is_fresher
@@ -252,7 +251,8 @@ def test_one_that_was_cancelled_is_told_and_its_next_notification_is_reset():
 
 def test_non_confirmable_notifications_that_nobody_observes_can_be_left_alone():
     owner = Owner()
-    bench = Observed(owner, limits=EndpointLimits(reset_notifications=False))
+    bench = Observed(owner)
+    bench.endpoint.resets_notifications = False
     bench.endpoint.client.cancel(bench.watch)
     assert bench.notify(71, 7, b"x", n.NON) == []
     assert bench.notify(72, 8) == reset(72)

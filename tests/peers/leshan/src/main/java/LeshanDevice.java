@@ -7,10 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.security.MessageDigest;
 
-import org.eclipse.californium.core.CoapClient;
-import org.eclipse.californium.core.CoapResponse;
 import org.eclipse.californium.core.config.CoapConfig;
 import org.eclipse.californium.scandium.config.DtlsConfig;
 import org.eclipse.leshan.client.LeshanClient;
@@ -40,8 +37,8 @@ import org.eclipse.leshan.transport.californium.client.endpoint.coaps.CoapsClien
 /**
  * A device of Eclipse Leshan: a temperature sensor (3303) with the objects 3 and 5.
  *
- * LeshanDevice URL ENDPOINT LIFETIME [queue] [fetches] [bootstrap] [psk IDENTITY KEY-IN-HEX] [x509 CERTIFICATE KEY SERVERS-CERTIFICATE]
- * [models FOLDER]; files are DER. It does what its standard input says, a command a line.
+ * LeshanDevice URL ENDPOINT LIFETIME [queue] [fetches] [software] [bootstrap] [psk IDENTITY KEY-IN-HEX]
+ * [x509 CERTIFICATE KEY SERVERS-CERTIFICATE] [models FOLDER]; files are DER. With software it has the objects 9 and 19 as well. It does what its standard input says, a command a line.
  */
 public class LeshanDevice {
     static final int LARGEST = 4 << 20;
@@ -133,109 +130,6 @@ public class LeshanDevice {
         }
     }
 
-    /** Firmware (object 5): it takes an image by push or pull, and is another version half a second after it was told to install it. */
-    public static class Firmware extends BaseInstanceEnabler {
-        long state = 0, result = 0, method;
-        String uri = "";
-
-        public Firmware() {
-            this(2);
-        }
-
-        public Firmware(long method) {
-            this.method = method;
-        }
-
-        synchronized void become(long state, long result) {
-            this.state = state;
-            this.result = result;
-            fireResourceChange(3);
-            fireResourceChange(5);
-        }
-
-        void taken(byte[] image) {
-            try {
-                byte[] digest = MessageDigest.getInstance("SHA-256").digest(image);
-                say("image of %d bytes %s", image.length, HexFormat.of().formatHex(digest));
-            } catch (Exception error) {
-                say("image: %s", error);
-            }
-            become(2, 0);
-        }
-
-        @Override
-        public synchronized ReadResponse read(LwM2mServer server, int resource) {
-            switch (resource) {
-            case 1:
-                return ReadResponse.success(resource, uri);
-            case 3:
-                return ReadResponse.success(resource, state);
-            case 5:
-                return ReadResponse.success(resource, result);
-            case 8: {
-                Map<Integer, Long> protocols = new HashMap<>();
-                protocols.put(0, 0L);
-                return ReadResponse.success(resource, protocols, ResourceModel.Type.INTEGER);
-            }
-            case 9:
-                return ReadResponse.success(resource, method);
-            default:
-                return super.read(server, resource);
-            }
-        }
-
-        @Override
-        public WriteResponse write(LwM2mServer server, boolean replace, int resource, LwM2mResource value) {
-            if (resource == 0) {
-                taken((byte[]) value.getValue());
-                return WriteResponse.success();
-            }
-            if (resource != 1) {
-                return WriteResponse.methodNotAllowed();
-            }
-            uri = (String) value.getValue();
-            become(uri.isEmpty() ? 0 : 1, 0);
-            if (!uri.isEmpty()) {
-                String address = uri;
-                new Thread(() -> {
-                    try {
-                        CoapResponse response = new CoapClient(address).get();
-                        if (response == null || !response.isSuccess()) {
-                            become(0, 4);
-                        } else {
-                            taken(response.getPayload());
-                        }
-                    } catch (Exception error) {
-                        become(0, 7);
-                    }
-                }).start();
-            }
-            return WriteResponse.success();
-        }
-
-        @Override
-        public ExecuteResponse execute(LwM2mServer server, int resource, Arguments arguments) {
-            if (resource != 2 || state != 2) {
-                return ExecuteResponse.methodNotAllowed();
-            }
-            become(3, 0);
-            new Thread(() -> {
-                try {
-                    Thread.sleep(500);
-                } catch (InterruptedException error) {
-                    return;
-                }
-                become(0, 1);
-            }).start();
-            return ExecuteResponse.success();
-        }
-
-        @Override
-        public List<Integer> getAvailableResourceIds(ObjectModel model) {
-            return Arrays.asList(0, 1, 2, 3, 5, 8, 9);
-        }
-    }
-
     static byte[] bytes(String file) throws Exception {
         return Files.readAllBytes(Path.of(file));
     }
@@ -273,7 +167,14 @@ public class LeshanDevice {
         }
         Sensor sensor = new Sensor();
         objects.setInstancesForObject(3, new Box());
-        objects.setInstancesForObject(5, new Firmware(more.contains("fetches") ? 0 : 2));
+        int psk = more.indexOf("psk");
+        Fetching fetching = psk < 0 ? new Fetching() : new Fetching(more.get(psk + 1), HexFormat.of().parseHex(more.get(psk + 2)));
+        Firmware firmware = new Firmware(more.contains("fetches") ? 0 : 2, fetching);
+        objects.setInstancesForObject(5, firmware);
+        if (more.contains("software")) {
+            objects.setInstancesForObject(9, new Software());
+            objects.setInstancesForObject(19, new Container(firmware));
+        }
         objects.setInstancesForObject(3303, sensor);
         DefaultRegistrationEngineFactory engine = new DefaultRegistrationEngineFactory();
         engine.setQueueMode(more.contains("queue"));

@@ -12,14 +12,20 @@ import org.eclipse.leshan.core.request.BindingMode;
 /**
  * A device of LwM2M 1.0, by Eclipse Leshan 1.5: the object 3.
  *
- * LeshanDevice10 URL ENDPOINT LIFETIME BINDING; it ends with its standard input.
+ * LeshanDevice10 URL ENDPOINT LIFETIME BINDING [bootstrap]; it ends with its standard input. With bootstrap, the URL is that of its
+ * bootstrap server.
  */
 public class LeshanDevice10 {
     public static void main(String[] arguments) throws Exception {
         ObjectsInitializer objects = new ObjectsInitializer();
         long lifetime = Long.parseLong(arguments[2]);
-        objects.setInstancesForObject(0, Security.noSec(arguments[0], 123));
-        objects.setInstancesForObject(1, new Server(123, lifetime, BindingMode.valueOf(arguments[3]), false));
+        if (arguments.length > 4) {
+            objects.setInstancesForObject(0, Security.noSecBootstap(arguments[0]));
+            objects.setClassForObject(1, Server.class);
+        } else {
+            objects.setInstancesForObject(0, Security.noSec(arguments[0], 123));
+            objects.setInstancesForObject(1, new Server(123, lifetime, BindingMode.valueOf(arguments[3]), false));
+        }
         objects.setInstancesForObject(3, new Device("Lobaro", "Box", "SN-1", arguments[3]));
         LeshanClientBuilder builder = new LeshanClientBuilder(arguments[1]);
         builder.setObjects(objects.createAll());

@@ -18,6 +18,9 @@ MAX_KEYS = 500
 MAX_VALUE_BYTES = 16 << 10
 """A larger value isn't kept as state; the message that brought it is."""
 
+LATEST_BYTES = 4096
+"""A larger record is taken apart when it is written."""
+
 
 class _Point(Struct, gc=False):
     ts: int = 0
@@ -63,6 +66,13 @@ class DeviceState(Struct, gc=False):
         state = cls(record.device_type, record.datasource, at_ms, at_ms, {}, {}, {})
         state.saw(record)
         return state
+
+    def copy(self) -> DeviceState:
+        """One that can be changed by itself."""
+        return DeviceState(
+            self.type, self.datasource, self.first_ms, self.last_ms, dict(self.attributes), dict(self.values), dict(self.times),
+            self.newest, self.shape, self.body,
+        )  # fmt: skip
 
     def saw(self, record: TelemetryRecord) -> None:
         """Take in a record of this device. A reading that is older than the known one changes nothing."""
@@ -126,6 +136,11 @@ class DeviceState(Struct, gc=False):
         self.values.update(values)
         known.update(times)
 
+    def bound(self) -> None:
+        """Keep to the limits, as `encoded` does."""
+        self.attributes, self.values = _bounded(self.attributes), _bounded(self.values)
+        self.times = {key: self.times[key] for key in self.values}
+
     def encoded(self) -> tuple[bytes, bytes, bytes]:
         """Attributes, telemetry values and their times as JSON texts, within the limits."""
         self.settle()
@@ -136,6 +151,40 @@ class DeviceState(Struct, gc=False):
             kept = _bounded(self.values)
             values, times = _json(kept), _json({key: self.times[key] for key in kept})
         return attributes, values, times
+
+
+def replaces(
+    change: TelemetryRecord | DeviceState, latest: int, last_ms: int, type: str, datasource: str
+) -> int | None:
+    """Whether a change says all that the latest record said, and may take its place as it is: a record with the same keys. ``latest`` is
+    that record's shape, 0 for none; the others tell how the device was heard last. Returns when it was heard, or None."""
+    if isinstance(change, TelemetryRecord):
+        first_ms = heard_ms = int(change.received_ms)
+        type_ = change.device_type
+    elif change.values or change.attributes:
+        return None
+    else:
+        first_ms, heard_ms, type_ = change.first_ms, change.last_ms, change.type
+    if (
+        change.shape == 0
+        or latest not in (0, change.shape)
+        or first_ms < last_ms
+        or type_ != type
+        or change.datasource != datasource
+        or not 0 < len(change.body) <= LATEST_BYTES
+    ):
+        return None
+    return heard_ms
+
+
+def overlaid(stored: DeviceState, at_ms: int | None, body: bytes | Raw) -> DeviceState:
+    """What is known of a device: its row, overlaid with its latest record, if there is one."""
+    if at_ms is not None:
+        stored.newest = max(stored.times.values(), default=0)
+        stored.last_ms = max(stored.last_ms, at_ms)
+        stored.body = bytes(body)
+        stored.settle()
+    return stored
 
 
 def _bounded(values: dict[str, Any]) -> dict[str, Any]:

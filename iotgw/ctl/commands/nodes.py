@@ -1,0 +1,55 @@
+"""`iotgwctl nodes` and `iotgwctl drain`: the gateways that work on one database."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from iotgw.ctl.command import Commands, Context
+from iotgw.ctl.table import table
+
+HEAD = (
+    "NODE",
+    "STATE",
+    "PARTITION",
+    "HELD BY",
+    "HEARD",
+    "WAITING",
+    "UNDELIVERED",
+    "ADOPTED",
+    "RUNS",
+    "VERSION",
+)
+
+
+def add(commands: Commands) -> None:
+    """Add the commands."""
+    commands.add("nodes", _list, "list the gateways that work on one database, and how each does")
+    drain = commands.add("drain", _drain, "have a node take no more messages, so that it can be stopped")
+    drain.add_argument("node", metavar="NODE")
+    drain.add_argument("--end", action="store_true", help="have it take messages again")
+
+
+def _list(context: Context) -> None:
+    context.show(
+        context.client.get("/nodes"), lambda page: table(HEAD, [_row(each) for each in page["items"]])
+    )
+
+
+def _row(node: dict[str, Any]) -> tuple[Any, ...]:
+    return (
+        node["name"], node["state"], node["partition"], node["heldBy"] or "nobody", f"{node['heard']:.1f} s", node["waiting"],
+        node["undelivered"], ", ".join(node["adopted"]), len(node["leases"]), node["version"],
+    )  # fmt: skip
+
+
+def _drain(context: Context) -> None:
+    options = context.options
+    action = "resume" if options.end else "drain"
+    context.show(context.client.call("POST", f"/nodes/{quote(options.node, safe='')}/{action}"), _said)
+
+
+def _said(node: dict[str, Any]) -> str:
+    if node["state"] == "up":
+        return f"{node['name']} takes messages"
+    return f"{node['name']} is {node['state']}: {node['waiting']} messages wait for conversions, {node['undelivered']} for integrations"

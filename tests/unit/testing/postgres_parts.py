@@ -1,0 +1,36 @@
+"""The parts that store in PostgreSQL."""
+
+from pathlib import Path
+
+from iotgw.core.clock import PlainCalendar
+from iotgw.store.postgres.connection import Address
+from iotgw.store.postgres.converter_states import PostgresStates
+from iotgw.store.postgres.devices import PostgresDevices
+from iotgw.store.postgres.downlinks import PostgresItems
+from iotgw.store.postgres.entries import PostgresEntries
+from iotgw.store.postgres.events import PostgresEvents
+from iotgw.store.postgres.journal import PostgresJournal
+from iotgw.store.postgres.kept import PostgresKept
+from iotgw.store.postgres.node import DatabaseNode
+from iotgw.store.postgres.nodes import DatabaseNodes
+from iotgw.store.postgres.registry import PostgresRegistry
+from iotgw.store.postgres.usage import PostgresUsage
+
+NOWHERE = Path("/nowhere")
+DATABASE = Address("postgresql://192.0.2.1/none")
+
+
+def in_postgres(reactor):
+    """One of each; none is started."""
+    return [
+        PostgresJournal(reactor, DatabaseNode(reactor, DATABASE, NOWHERE)),
+        PostgresRegistry(reactor, DATABASE, NOWHERE),
+        DatabaseNodes(reactor, DatabaseNode(reactor, DATABASE, NOWHERE)),
+        PostgresEntries(PostgresRegistry(reactor, DATABASE, NOWHERE)),
+        PostgresItems(DATABASE, reactor),
+        PostgresDevices(reactor, DATABASE),
+        PostgresKept(DATABASE, reactor),
+        PostgresEvents(DATABASE),
+        PostgresUsage(DATABASE, reactor),
+        PostgresStates(reactor, DATABASE, PlainCalendar(reactor), 1, 1.0),
+    ]
