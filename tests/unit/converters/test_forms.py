@@ -350,7 +350,7 @@ async def test_a_module_that_is_not_there_is_named_when_the_script_is_saved(serv
     known = r"\(a\.js, assert, buffer, cayenne-lpp, cbor, msgpack, util\)"
     with pytest.raises(SettingsError, match=rf"line 1.*there is no module 'moment': .*{known}"):
         await service.compile(ConverterSpec(name="x", script=script, files={"a.js": ""}))
-    each = "assert, buffer, cayenne-lpp, cbor, msgpack, util".split(", ")
+    each = ["assert", "buffer", "cayenne-lpp", "cbor", "msgpack", "util"]
     requires = "".join(f"require('{name}');\n" for name in each)
     await service.compile(ConverterSpec(name="x", script=requires + script.partition("\n")[2]))
 
