@@ -210,6 +210,10 @@ class Backlog:
         self._reader.seek(position)
         return self.count()
 
+    def follow(self, match: Match) -> None:
+        """Use ``match`` from now on, which says the same in other words: nothing is counted anew."""
+        self._match = match
+
     def reroute(self, match: Match) -> Deferred[None]:
         """Use ``match`` from now on. Fires when the depth is known again."""
         self._match = match

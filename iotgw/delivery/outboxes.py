@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
+import msgspec
 from msgspec import Struct
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -19,7 +20,7 @@ from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.ports.meters import DurableAt
 from iotgw.core.ports.trace import ITrace
 from iotgw.core.recorder import Recorder
-from iotgw.core.specs import IntegrationSpec
+from iotgw.core.specs import IntegrationSpec, RouteSpec
 from iotgw.delivery.accounts import open_of
 from iotgw.delivery.backlog import Match
 from iotgw.delivery.outbox import Outbox
@@ -231,7 +232,7 @@ class Outboxes:
             running.outbox.configure(spec)
             self._journal.hold(id_, spec.queue.max_age)
             if rerouted:
-                running.outbox.reroute(self._match(id_, tenant, spec))
+                running.outbox.reroute(self._match(id_, tenant, running.spec))
             return _stopped(old)
 
         def run(_: object) -> None:
@@ -239,6 +240,13 @@ class Outboxes:
             running.outbox.go_on()
 
         return quiet.addBoth(change).addCallback(run)
+
+    def follow(self, id_: str, route: RouteSpec) -> None:
+        """A route says what it said in other words, as a datasource was renamed."""
+        running = self._running.get(id_)
+        if running is not None and running.spec.route != route:
+            running.spec = msgspec.structs.replace(running.spec, route=route)
+            running.outbox.follow(self._match(id_, running.tenant, running.spec))
 
     def end_at(self, id_: str, position: int) -> None:
         """An integration is being deleted: it gets nothing after this stream position."""
