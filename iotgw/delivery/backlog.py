@@ -6,7 +6,7 @@ million records in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
@@ -31,8 +31,8 @@ UNREADABLE = Kind.UNREADABLE  # an enum's member is slow to look up
 Match = Callable[[TelemetryRecord], bool]
 
 
-def _weight(record: TelemetryRecord) -> int:
-    return len(record.body)
+def _weight(records: Iterable[TelemetryRecord]) -> int:
+    return sum([len(record.body) for record in records])
 
 
 class Backlog:
