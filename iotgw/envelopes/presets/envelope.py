@@ -90,9 +90,11 @@ class PresetEnvelope(Envelope):
             bodies = self._parts_of(occasion)
         except Spent:
             return (Malformed(data, f"expected at most {MOST} messages in one body"),)
-        if bodies:
-            return [self._event({**occasion, "body": body}, msgspec.json.encode(body)) for body in bodies]
-        return (self._event(occasion, data),)
+        if bodies is None:
+            return (self._event(occasion, data),)
+        if not bodies:
+            return (Ignored("ignored"),)
+        return [self._event({**occasion, "body": body}, msgspec.json.encode(body)) for body in bodies]
 
     def _parts_of(self, occasion: dict[str, Any]) -> list[Any] | None:
         """The messages in one body; None if it is one message. Raises Spent for more than `MOST`.
@@ -124,7 +126,7 @@ class PresetEnvelope(Envelope):
 
     def object_to(self, proof: Proof, secret: str) -> str:
         """See `Envelope.object_to`: by the preset's hook."""
-        return self._verify(proof, secret) if self._verify is not None else ""
+        return self._verify(proof, secret) if self._verify is not None and secret else ""
 
     def _event(self, occasion: dict[str, Any], data: bytes) -> Event:
         preset = self._preset
