@@ -23,7 +23,7 @@ from iotgw.core.recorder import Recorder
 from iotgw.core.specs import IntegrationSpec
 from iotgw.delivery.accounts import open_of
 from iotgw.delivery.outbox import Outbox
-from iotgw.delivery.route import Route, route
+from iotgw.delivery.route import RecordRoute, route
 from iotgw.delivery.standing import Standing
 from iotgw.delivery.store_room import StoreRoom
 from iotgw.delivery.targets import Targets
@@ -40,7 +40,7 @@ class Running(Struct):
     tenant: str
     spec: IntegrationSpec
     tell: Tell
-    route: Route
+    route: RecordRoute
     outbox: Outbox
     target: IIntegration | None = None
     warnings: list[str] = []
@@ -263,7 +263,7 @@ class Outboxes:
         """Whether everything that an integration was to get is settled. Raises as `get`."""
         return self.get(id_).outbox.is_done
 
-    def _route(self, id_: str, tenant: str, spec: IntegrationSpec) -> Route:
+    def _route(self, id_: str, tenant: str, spec: IntegrationSpec) -> RecordRoute:
         found, end = route(spec.route, tenant, self._datasource_name), self._ends.get(id_)
         return found if end is None else found.until(end)
 
@@ -298,7 +298,7 @@ class Outboxes:
 
         return _stopped(target).addCallback(forget)
 
-    def _open(self, id_: str, spec: IntegrationSpec, tell: Tell, route: Route) -> Outbox:
+    def _open(self, id_: str, spec: IntegrationSpec, tell: Tell, route: RecordRoute) -> Outbox:
         head = self._journal.head
         cursor, counters = self._kept.pop(id_, (head, Counters(counted=head, since=head)))
         self._journal.hold(id_, spec.queue.max_age)

@@ -24,7 +24,7 @@ EVENT = Kind.EVENT  # an enum's member is slow to look up
 _decode = Decoder(_Wanted).decode
 
 
-class Route(Struct, frozen=True):
+class RecordRoute(Struct, frozen=True):
     """Which records an integration of ``tenant`` gets: those that `match`. ``is_source`` says whether it gets any of a datasource, by its id; None
     means of each."""
 
@@ -36,10 +36,10 @@ class Route(Struct, frozen=True):
         """Whether it gets anything of a tenant's datasource. With hundreds of integrations, most get nothing of most datasources."""
         return tenant == self.tenant and (self.is_source is None or self.is_source(datasource))
 
-    def until(self, end: int) -> Route:
+    def until(self, end: int) -> RecordRoute:
         """The same up to a position."""
         match = self.match
-        return Route(lambda record: record.seq <= end and match(record), self.tenant, self.is_source)
+        return RecordRoute(lambda record: record.seq <= end and match(record), self.tenant, self.is_source)
 
 
 def _pattern(patterns: list[str]) -> Callable[[str], object] | None:
@@ -48,7 +48,7 @@ def _pattern(patterns: list[str]) -> Callable[[str], object] | None:
     return re.compile("|".join(translate(pattern) for pattern in patterns)).match
 
 
-def route(spec: RouteSpec, tenant: str, datasource_name: Callable[[str], str]) -> Route:
+def route(spec: RouteSpec, tenant: str, datasource_name: Callable[[str], str]) -> RecordRoute:
     """The records of ``tenant`` that the route lets through.
 
     Datasources are given by id or by name, device types and device names by shell-style patterns.
@@ -90,4 +90,4 @@ def route(spec: RouteSpec, tenant: str, datasource_name: Callable[[str], str]) -
         return bool(parts.telemetry if telemetry else parts.attributes)
 
     everything = whole and not sources and of_type is None and of_name is None
-    return Route(match_all if everything else match, tenant, from_source if sources else None)
+    return RecordRoute(match_all if everything else match, tenant, from_source if sources else None)

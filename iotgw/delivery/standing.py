@@ -19,7 +19,7 @@ from iotgw.delivery.backlog import Backlog
 from iotgw.delivery.flight import Flight
 from iotgw.delivery.losses import UNSURE, Range
 from iotgw.delivery.parking import Parking
-from iotgw.delivery.route import Route
+from iotgw.delivery.route import RecordRoute
 from iotgw.delivery.tries import shown
 
 FAR = ("dead", "dropped", "expired", "retrying", "queued", "inflight", "unknown", "delivered")
@@ -115,7 +115,7 @@ class Named(Protocol):
         """Its name."""
 
     @property
-    def route(self) -> Route:
+    def route(self) -> RecordRoute:
         """What it gets."""
 
     @property
