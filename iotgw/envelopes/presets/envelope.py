@@ -7,7 +7,7 @@ place of the message (`iotgw.converters.script`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -67,8 +67,8 @@ class PresetEnvelope(Envelope):
         self._verify = VERIFIERS[form.proof.hook] if form.proof.way == "hook" else None
         self.needs_secret = self._verify is not None
 
-    def read(self, data: bytes, facts: Metadata, now_ms: int) -> Sequence[Event]:
-        """See `Envelope.read`."""
+    def read(self, data: bytes, facts: Metadata, now_ms: int) -> Iterable[Event]:
+        """See `Envelope.read`. Of a body with several messages, each is read when it is asked for."""
         try:
             whole = plain_json.decode(data)
         except plain_json.NotJson as error:
@@ -91,7 +91,7 @@ class PresetEnvelope(Envelope):
         except Spent:
             return (Malformed(data, f"expected at most {MOST} messages in one body"),)
         if bodies:
-            return [self._event({**occasion, "body": body}, msgspec.json.encode(body)) for body in bodies]
+            return (self._event({**occasion, "body": body}, msgspec.json.encode(body)) for body in bodies)
         return (self._event(occasion, data),)
 
     def _parts_of(self, occasion: dict[str, Any]) -> list[Any] | None:
