@@ -80,16 +80,17 @@ def _hashed(ts: Any) -> Any:
 
 
 def _ts013(result: Any, warnings: list[str]) -> list[Measured]:
-    """TS013 §"Payload codec API": ``{data, errors, warnings}``. One without ``data`` has nothing to say: it is filtered."""
+    """TS013 §"Payload codec API": ``{data, errors, warnings}``. One without ``data`` has nothing to say, unless it has values in
+    its place: it is filtered."""
     if not isinstance(result, dict):
         raise OutputRefused("expected an object with `data`, `warnings`, `errors`")
-    if result.get("errors"):
-        errors = result["errors"] if isinstance(result["errors"], list) else [result["errors"]]
+    if errors := _listed(result.get("errors") or ("data" not in result and result.get("error"))):
         raise Reported("; ".join(str(error) for error in errors[:10]))
     warnings += [str(warning) for warning in _listed(result.get("warnings") or result.get("warning"))]
-    if "data" not in result and (others := [key for key in result if key not in _BESIDE_DATA]):
-        raise OutputRefused(f"data: expected an object, got nothing but {', '.join(others[:5])} beside it")
     data = result.get("data")
+    if "data" not in result and (others := {key: result[key] for key in result if key not in _BESIDE_DATA}):
+        warnings.append(f"data: it is missing; {', '.join(list(others)[:5])} beside it taken for the values")
+        data = others
     if result.get("normalized"):
         return [_normalized(values, warnings) for values in _objects(data)]
     return _dated(data) or _plain(data, warnings)

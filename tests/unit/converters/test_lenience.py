@@ -39,9 +39,15 @@ async def test_a_ts013_result_without_data_is_filtered_and_its_warnings_are_kept
 @BOTH
 @ensureDeferred
 async def test_values_that_are_not_under_data_are_not_lost_in_silence(service, engine):
-    script = "function decodeUplink() { return {temperature: 5}; }"
+    script = "function decodeUplink() { return {temperature: 5, warnings: ['old']}; }"
+    (made,) = await convert(
+        service, job(version(script, dialect="ts013", engine=engine), metadata=b'{"devEui": "e"}')
+    )
+    assert json.loads(made.outputs[0].body)["telemetry"][0]["values"] == {"temperature": 5}
+    assert made.warnings == ("old", "data: it is missing; temperature beside it taken for the values")
+    script = "function decodeUplink() { return {error: 'too short'}; }"
     (made,) = await convert(service, job(version(script, dialect="ts013", engine=engine)))
-    assert made.error.message == "data: expected an object, got nothing but temperature beside it"
+    assert (made.error.name, made.error.message) == ("ReportedError", "too short")
 
 
 @BOTH
