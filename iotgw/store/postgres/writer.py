@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import msgspec
@@ -30,6 +31,8 @@ from iotgw.store.postgres.trim import PartitionTrimmer
 from iotgw.store.space import JournalLimits, Space
 from iotgw.store.writing import CommitReport, Committed, Opened
 
+HANGS = 60.0
+"""Seconds after which a reactor that says nothing is taken for one that hangs: then the lease may run out, so that another node goes on."""
 KEEP = "INSERT INTO fact VALUES (%s, %s) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 
 
@@ -78,6 +81,7 @@ class PartitionWriter:
         self._hears = hears
         self._space = Space()
         self._orders: SimpleQueue[_Order | Callable[[], None]] = SimpleQueue()
+        self._ordered = time.monotonic()
         self._given_up = threading.Event()
         self._is_open_for_orders = True
         self.part = 0
@@ -127,12 +131,15 @@ class PartitionWriter:
             result: Opened | Failure = self._open()
         except Exception:  # handed to whoever asked
             result = Failure()
+        self._node.taken_up()
         self._reactor.callFromThread(opened, result)
         if isinstance(result, Failure):
             return
         while self._is_open_for_orders:
-            order = self._orders.get()
-            if not isinstance(order, _Order):
+            order = self._next()
+            if order is None:
+                self._guarded(self._committer.beat)
+            elif not isinstance(order, _Order):
                 order()
             elif order.group is None:
                 self._tend(order.now_ms)
@@ -140,6 +147,17 @@ class PartitionWriter:
                 self._commit(order.group, order.now_ms)
                 self._trim(order.now_ms)
             del order  # nothing of the last group stays while the thread waits
+
+    def _next(self) -> _Order | Callable[[], None] | None:
+        """The next order. None where it is late: the reactor has a lot to do, as at the start, and the lease must not run out meanwhile."""
+        try:
+            order = self._orders.get(timeout=self._node.lease / 4)
+        except Empty:
+            if time.monotonic() - self._ordered < HANGS:
+                return None
+            order = self._orders.get()
+        self._ordered = time.monotonic()
+        return order
 
     def _open(self) -> Opened:
         connection, mine = self._node.hand_over()
@@ -218,16 +236,21 @@ class PartitionWriter:
             return self._committer.commit(group, now_ms)
 
     def _tend(self, now_ms: int) -> None:
+        if self._guarded(lambda: self._committer.rest(now_ms)):
+            while self._trim(now_ms) and self._orders.empty():
+                pass
+
+    def _guarded(self, work: Callable[[], None]) -> bool:
+        """Do what nobody waits for. Returns whether it could be done."""
         try:
-            self._committer.rest(now_ms)
+            work()
         except Fenced as error:
             self._reactor.callFromThread(self._hears.fenced, str(error))
-            return
+            return False
         except (psycopg.Error, CannotTell) as error:
             self._log.warn("the database: {error}", error=error)
-            return
-        while self._trim(now_ms) and self._orders.empty():
-            pass
+            return False
+        return True
 
     def _keep_clock(self, state: str) -> None:
         try:
