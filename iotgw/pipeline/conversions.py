@@ -153,6 +153,11 @@ class Conversions:
             batch.refuse(positions)
         self._settle()
 
+    def postponed(self, positions: set[int]) -> None:
+        """The uplinks at these positions were not stored, and come again."""
+        self._reader.drop(positions, come_again=True)
+        self.refused(positions)
+
     def pump(self) -> None:
         """Give the next batches to the converters."""
         while len(self._batches) < BATCHES_IN_FLIGHT:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -22,6 +23,7 @@ from iotgw.store.group import Group
 from iotgw.store.names import NameTable
 from iotgw.store.postgres.committer import PartitionCommitter
 from iotgw.store.postgres.connection import is_away
+from iotgw.store.postgres.drain import SpillDrain
 from iotgw.store.postgres.erasing import erase_some
 from iotgw.store.postgres.fenced import CannotTell, FencedConnection
 from iotgw.store.postgres.node import IHolder
@@ -59,7 +61,7 @@ class _Order(Struct, frozen=True):
 
 
 class PartitionWriter:
-    """Commits groups to the partition that ``node`` holds.
+    """Commits groups to the partition that ``node`` holds; first of all what is in the file ``spilled``.
 
     Many methods: those of the port, and what each does in the thread.
     """
@@ -73,12 +75,14 @@ class PartitionWriter:
         limits: JournalLimits,
         names: NameTable,
         hears: Hears,
+        spilled: Path | None = None,
     ) -> None:
         self._reactor = reactor
         self._node = node
         self._limits = limits
         self._names = names
         self._hears = hears
+        self._spilled = spilled
         self._space = Space()
         self._orders: SimpleQueue[_Order | Callable[[], None]] = SimpleQueue()
         self._ordered = time.monotonic()
@@ -169,10 +173,13 @@ class PartitionWriter:
         rows = connection.execute("SELECT id, text FROM name WHERE part = %s", (part,)).fetchall()
         names.load((number, text.decode()) for number, text in rows)
         positions = self._positions = PartitionPositions(connection, part)
-        epochs = PartitionEpochs(connection, part, positions)
+        if self._spilled is not None:
+            self._drain(self._spilled)
+        epochs = PartitionEpochs(self._database.connection, part, positions)
         self._committer = PartitionCommitter(self._database, names, positions, epochs, self._node.lease)
         self._trimmer = PartitionTrimmer(self._database, positions, self._limits)
         texts = names.texts
+        connection = self._database.connection
         integrations = connection.execute(
             "SELECT id, cursor, counters FROM integration WHERE part = %s", (part,)
         )
@@ -196,6 +203,13 @@ class PartitionWriter:
                 for number, cursor, counters in integrations
             },
         )
+
+    def _drain(self, file: Path) -> None:
+        drained = SpillDrain(self._database, self._positions, self._names).drain(file)
+        if drained.count:
+            self._log.info("{count} messages that were spilled are in the journal now", count=drained.count)
+        if drained.renumbered:
+            self._log.error("their ids have changed, as others have got them meanwhile")
 
     def _close(self, stopped: Callable[[], None]) -> None:
         self._is_open_for_orders = False
@@ -249,6 +263,8 @@ class PartitionWriter:
             return False
         except (psycopg.Error, CannotTell) as error:
             self._log.warn("the database: {error}", error=error)
+            if is_away(error):  # whoever balances loads should know before a message comes
+                self._in_trouble(f"the database is away: {str(error).strip()}")
             return False
         return True
 
