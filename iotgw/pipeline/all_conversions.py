@@ -30,7 +30,7 @@ class AllConversions(UplinkListener):
         """Drop them for now."""
         runner = self._running.get(datasource)
         if runner is not None:
-            runner.conversions.postponed({stored.seq for stored in uplinks})
+            runner.conversions.refused({stored.seq for stored in uplinks}, come_again=True)
 
     def refused(self, datasource: str, entries: Entries, reason: str) -> None:
         """Drop them."""
