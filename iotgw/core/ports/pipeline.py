@@ -70,6 +70,12 @@ class UplinkListener:
     def stored(self, datasource: str, entries: Entries) -> None:
         """These uplinks of a datasource are durable."""
 
+    def spilled(self, datasource: str, entries: Entries) -> None:
+        """These uplinks of a datasource are durable beside the journal, whose database is away. They come as `stored` later."""
+
+    def postponed(self, datasource: str, uplinks: list[StoredUplink]) -> None:
+        """These, of which `storing` was told, are not in the journal. They are spilled, and come as `stored` later."""
+
     def refused(self, datasource: str, entries: Entries, reason: str) -> None:
         """These uplinks of a datasource could not be stored, as if they had never arrived."""
 
