@@ -6,7 +6,7 @@ million records in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
@@ -30,8 +30,8 @@ SWEEP = 20_000
 UNREADABLE = Kind.UNREADABLE  # an enum's member is slow to look up
 
 
-def _weight(record: TelemetryRecord) -> int:
-    return len(record.body)
+def _weight(records: Iterable[TelemetryRecord]) -> int:
+    return sum([len(record.body) for record in records])
 
 
 class Backlog:
@@ -208,6 +208,10 @@ class Backlog:
         self.taken = position
         self._reader.seek(position)
         return self.count()
+
+    def follow(self, match: Match) -> None:
+        """Use ``match`` from now on, which says the same in other words: nothing is counted anew."""
+        self._match = match
 
     def reroute(self, match: Match) -> Deferred[None]:
         """Use ``match`` from now on. Fires when the depth is known again."""

@@ -149,6 +149,10 @@ class Outbox:
         """Deliver the records that ``match`` lets through, from now on."""
         self.backlog.reroute(match)
 
+    def follow(self, match: Match) -> None:
+        """Ask ``match``, which lets through the same as the one before, and what becomes of that when datasources have other names."""
+        self.backlog.follow(match)
+
     def use(self, target: IIntegration) -> None:
         """Deliver to this target from now on."""
         self._pump.use(target)

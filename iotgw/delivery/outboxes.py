@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import starmap
 
+import msgspec
 from msgspec import Struct
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -20,7 +21,7 @@ from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.ports.meters import DurableAt
 from iotgw.core.ports.trace import ITrace
 from iotgw.core.recorder import Recorder
-from iotgw.core.specs import IntegrationSpec
+from iotgw.core.specs import IntegrationSpec, RouteSpec
 from iotgw.delivery.accounts import open_of
 from iotgw.delivery.outbox import Outbox
 from iotgw.delivery.route import RecordRoute, route
@@ -234,7 +235,7 @@ class Outboxes:
             running.outbox.configure(spec)
             self._journal.hold(id_, spec.queue.max_age)
             if rerouted:
-                running.route = self._route(id_, tenant, spec)
+                running.route = self._route(id_, tenant, running.spec)
                 running.outbox.reroute(running.route.match)
             return _stopped(old)
 
@@ -243,6 +244,14 @@ class Outboxes:
             running.outbox.go_on()
 
         return quiet.addBoth(change).addCallback(run)
+
+    def follow(self, id_: str, route: RouteSpec) -> None:
+        """A route says what it said in other words, as a datasource was renamed."""
+        running = self._running.get(id_)
+        if running is not None and running.spec.route != route:
+            running.spec = msgspec.structs.replace(running.spec, route=route)
+            running.route = self._route(id_, running.tenant, running.spec)
+            running.outbox.follow(running.route.match)
 
     def end_at(self, id_: str, position: int) -> None:
         """An integration is being deleted: it gets nothing after this stream position."""

@@ -52,8 +52,8 @@ def route(spec: RouteSpec, tenant: str, datasource_name: Callable[[str], str]) -
     """The records of ``tenant`` that the route lets through.
 
     Datasources are given by id or by name, device types and device names by shell-style patterns.
-    ``datasource_name`` maps a datasource's id to its present name. It is asked until a datasource is one of those that are meant. From then on
-    it is, so that what waits isn't passed by when it is renamed or deleted."""
+    ``datasource_name`` maps a datasource's id to its name, also that of one that was deleted. It is asked until a datasource is one of those that
+    are meant. From then on it is: a datasource that is renamed takes routes along, and this one is replaced."""
     sources = frozenset(spec.datasources)
     of_type, of_name = _pattern(spec.device_types), _pattern(spec.device_names)
     telemetry, attributes = "telemetry" in spec.wants, "attributes" in spec.wants
