@@ -85,11 +85,11 @@ def run(command, folder):
 def until_it_shows_something(words):
     """0 where a command that goes on for ever shows a line, and ends with Ctrl-C."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "iotgw.ctl.main", *words],
+        # a job in the background ignores SIGINT, and so does what it starts
+        ["env", "--default-signal=INT", sys.executable, "-m", "iotgw.ctl.main", *words],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
     )
     try:
         line = process.stdout.readline()
