@@ -241,4 +241,4 @@ def joined(main: Metadata, other: Metadata) -> Metadata:
 
 def _strength(gateway: dict[str, Any]) -> float:
     rssi = gateway.get("rssi")
-    return float(rssi) if isinstance(rssi, int | float) else float("-inf")
+    return rssi if isinstance(rssi, int | float) else float("-inf")  # an integer may be too large for a float

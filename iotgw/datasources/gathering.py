@@ -41,7 +41,8 @@ class Gathering:
             self._done(msgspec.structs.replace(self._worst, reply=self._reply), self._items)
 
     def _answered(self, identity: str, answer: Answer) -> None:
-        if not self._worst.message_id or _SEVERITY[answer.status] > _SEVERITY[self._worst.status]:
+        said, worst = _SEVERITY[answer.status], _SEVERITY[self._worst.status]
+        if said > worst or (said == worst and not self._worst.message_id):
             self._worst = answer
         self._items += [(identity, item) for item in answer.downlinks]
         self._reply = self._reply or answer.reply

@@ -7,10 +7,15 @@ from collections import Counter
 
 from twisted.internet.interfaces import IReactorTime
 
+from iotgw.core.allowance import Allowance
 from iotgw.core.ports.intake import IIntake
 from iotgw.core.proof import Proved
 from iotgw.datasources.sampling import SampledEvents
 from iotgw.envelopes.envelope import Asked, Happened, Ignored, Receipt
+
+EVENTS = 1000
+"""Events of a datasource's network in a minute; beyond, they are counted only. One request may have ten times as many, and the record of events is a
+ring."""
 
 
 class Notices:
@@ -23,6 +28,7 @@ class Notices:
     def __init__(self, intake: IIntake, clock: IReactorTime, counts: Counter[str]) -> None:
         self._intake = intake
         self._counts = counts
+        self._events = Allowance(clock, EVENTS)
         self._unknown = SampledEvents(clock, intake, "downlink.unknown")
 
     def take(self, notice: Receipt | Happened | Ignored | Asked, proved: Proved = "") -> None:
@@ -35,10 +41,12 @@ class Notices:
             return
         if isinstance(notice, Happened):
             self._counts["networkEvents"] += 1
-            whose = notice.device or "a device"
+            if (hidden := self._events.take("")) is None:
+                return
+            whose, more = notice.device or "a device", f" ({hidden} more before)" if hidden else ""
             self._intake.event(
                 f"network.{notice.kind}",
-                f"the network reports {notice.kind} of {whose}",
+                f"the network reports {notice.kind} of {whose}{more}",
                 device=notice.device,
                 report=notice.detail,
             )

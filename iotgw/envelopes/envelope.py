@@ -9,7 +9,7 @@ Protocols with several steps and time-outs on one connection are in `iotgw.envel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -159,8 +159,8 @@ class Envelope:
     addresses = False
     """Whether `write` names the topic of each downlink, so that settings need none."""
 
-    def read(self, data: bytes, facts: Metadata, now_ms: int) -> Sequence[Event]:
-        """Read bytes; returns an empty result if there is nothing to do. Never raises.
+    def read(self, data: bytes, facts: Metadata, now_ms: int) -> Iterable[Event]:
+        """Read bytes; returns an empty result if there is nothing to do. Never raises. What it returns is gone through once.
 
         ``facts`` is what the transport knows: the query, the topic, the address, and the ``identity`` if the
         sender has proved one. ``now_ms`` is the date of arrival in ms since 1970; it may jump.

@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 
 MOST_DEVICES = 100_000
+MOST_KEYS = 1000
+"""Keys of a device; of more, those that changed longest ago are forgotten, and are new when they come again."""
 Digests = dict[str, dict[str, str]]
 """By device and key: the digest of the value that was queued last."""
 
@@ -26,7 +28,9 @@ class KnownAttributes:
         new = {key: value for key, (value, digest) in found.items() if before.get(key) != digest}
         if new:
             self.digests.pop(device, None)
-            self.digests[device] = before | {key: found[key][1] for key in new}
+            known = {key: digest for key, digest in before.items() if key not in new}
+            known |= {key: found[key][1] for key in new}
+            self.digests[device] = known if len(known) <= MOST_KEYS else dict([*known.items()][-MOST_KEYS:])
             if len(self.digests) > MOST_DEVICES:
                 del self.digests[next(iter(self.digests))]
         return new

@@ -79,7 +79,17 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    world = World(tmp_path_factory.mktemp("tenants"))
+    yield from _made(tmp_path_factory.mktemp("tenants"))
+
+
+@pytest.fixture
+def fresh_world(tmp_path):
+    """For a walk that changes things: what one has given names to, another one would find."""
+    yield from _made(tmp_path)
+
+
+def _made(folder):
+    world = World(folder)
     try:
         pytest_twisted.blockon(spawn(world.start()))
         yield world
@@ -126,19 +136,22 @@ EVERY = 1000
 
 
 @pytest.mark.parametrize(
-    ("role", "share"),
-    [
-        pytest.param("network-server", 0, marks=SOAK),
-        pytest.param("downlink", 0, marks=SOAK),
-        ("viewer", 0),
-        pytest.param("editor", EVERY, marks=SOAK),
-        ("admin", 1),
-    ],
+    "role", [pytest.param("network-server", marks=SOAK), pytest.param("downlink", marks=SOAK), "viewer"]
 )
 @pytest_twisted.ensureDeferred
+async def test_every_operation_with_another_tenant_s_names_tells_a_reader_nothing_of_his(world, role):
+    await _walk(world, role, 0)
+
+
+@pytest.mark.parametrize(("role", "share"), [pytest.param("editor", EVERY, marks=SOAK), ("admin", 1)])
+@pytest_twisted.ensureDeferred
 async def test_every_operation_with_another_tenant_s_names_finds_and_changes_nothing_of_his(
-    world, role, share
+    fresh_world, role, share
 ):
+    await _walk(fresh_world, role, share)
+
+
+async def _walk(world, role, share):
     before = await world.everything_of(TENANT)
     token = await world.house.token(role, OTHER, f"walks as {role}")
     walk = Walk(world.house, token, world.known, world.own, share)

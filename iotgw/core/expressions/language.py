@@ -45,10 +45,11 @@ class Expression:
     ``text`` is its source. ``names`` are the members of the value at the root that it reads. ``run`` is the same as
     calling it, and costs less where the expression looks at no lists. ``path`` is the names that lead to the result, and what it
     is where that is false (None is nothing else), of an expression that is no more than that; else it is None. ``first`` is the names that lead to
-    the result unless it is false there, of other alternatives that begin with a path.
+    the result unless it is false there, of other alternatives that begin with a path. ``is_part`` says whether the result is about as large as a part of the
+    input, and none that is made of several.
     """
 
-    __slots__ = ("_evaluate", "_left", "_steps", "first", "names", "path", "run", "text")
+    __slots__ = ("_evaluate", "_left", "_steps", "first", "is_part", "names", "path", "run", "text")
 
     def __init__(
         self,
@@ -60,8 +61,10 @@ class Expression:
         steps: int = STEPS,
         path: tuple[tuple[str, ...], Any] | None = None,
         first: tuple[str, ...] = (),
+        is_part: bool = False,
     ) -> None:
         self.text = text
+        self.is_part = is_part
         self.path = path
         self.first = first
         self.names = names
@@ -108,7 +111,7 @@ def compile_expression(text: str, steps: int = STEPS) -> Expression:
     left = EvaluationBudget(steps)
     return Expression(
         text, compiled(tree, left), left, frozenset(_roots(tree)), not _loops(tree), steps, plain_path(tree),
-        first_path(tree),
+        first_path(tree), not _makes(tree),
     )  # fmt: skip
 
 
@@ -135,7 +138,7 @@ def _measure(node: Node, count: _Count, level: int) -> int:
         _measure(child, count, level + 1) for child in node.get("children", ()) if isinstance(child, dict)
     ]
     growth = 1
-    if node["type"] in ("multi_select_list", "multi_select_dict", "function_expression"):
+    if node["type"] in _MAKES:
         growth = sum(sizes) or 1
     else:
         for size in sizes:
@@ -158,6 +161,19 @@ def _loops(node: Node) -> bool:
     ):
         return True
     return any(_loops(child) for child in node.get("children", ()) if isinstance(child, dict))
+
+
+_MAKES = frozenset(("multi_select_list", "multi_select_dict", "function_expression"))
+"""Parts that make a value."""
+_GROWS = frozenset(("join", "replace"))
+"""Functions whose result may be much larger than what they are given."""
+
+
+def _makes(node: Node) -> bool:
+    """Whether a result may be much larger than any part of its input."""
+    if node["type"] in _MAKES and (node["type"] != "function_expression" or node["value"] in _GROWS):
+        return True
+    return any(_makes(child) for child in node.get("children", ()) if isinstance(child, dict))
 
 
 def _is_of_scalar(node: Node) -> bool:

@@ -3,7 +3,7 @@ response."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 
 import msgspec
@@ -13,9 +13,13 @@ from iotgw.core import plain_json
 from iotgw.core.model import Metadata
 from iotgw.datasources import ttd
 from iotgw.datasources.secret_names import is_secret_header, is_secret_parameter
+from iotgw.envelopes.envelope import Asked, Envelope, Happened, Ignored, Malformed, Reading, Receipt
 
 MESSAGES = 10_000
 """The most messages of one request: each gets the whole request's metadata."""
+
+Told = Reading | Receipt | Happened | Ignored | Asked
+"""What a request says."""
 
 
 def payloads(body: bytes, split: str) -> list[bytes]:
@@ -32,6 +36,21 @@ def payloads(body: bytes, split: str) -> list[bytes]:
     if len(found) > MESSAGES:
         raise ValueError(f"expected at most {MESSAGES} messages in one request, got {len(found)}")
     return found
+
+
+def read_in_turn(
+    envelope: Envelope, messages: Iterable[bytes], facts: Metadata, now_ms: int
+) -> Iterator[Told]:
+    """What messages say, as each is read; raises ValueError for one that is invalid, and for more than `MESSAGES`: each of them may be several."""
+    left = MESSAGES
+    for message in messages:
+        for event in envelope.read(message, facts, now_ms):
+            if isinstance(event, Malformed):
+                raise ValueError(event.reason)
+            left -= 1
+            if left < 0:
+                raise ValueError(f"expected at most {MESSAGES} messages in one request, got more")
+            yield event
 
 
 def listens(request: Request, longest: float) -> float:

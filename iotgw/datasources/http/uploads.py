@@ -19,10 +19,11 @@ from iotgw.datasources.api_downlinks import ApiDownlinks
 from iotgw.datasources.frames import HeldFrames
 from iotgw.datasources.gathering import Gathering, Items
 from iotgw.datasources.http.bodies import CODINGS, Fields, UnreadableBody, as_json, decoded, form, query
-from iotgw.datasources.http.request import listens, payloads, peer_of, problem
+from iotgw.datasources.http.request import Told, listens, payloads, peer_of, problem, read_in_turn
 from iotgw.datasources.http.settings import HttpSourceSettings, Objection, lacks
 from iotgw.datasources.notices import Notices
-from iotgw.envelopes.envelope import Asked, Envelope, Happened, Ignored, Malformed, Proof, Reading, Receipt
+from iotgw.datasources.pieces import in_pieces
+from iotgw.envelopes.envelope import Asked, Envelope, Proof, Reading
 
 CONTENT_TYPES = {
     "JSON": b"application/json",
@@ -35,9 +36,6 @@ CROSS_SITE = {
 }
 """What lets other sites' pages read the answers, where they may send."""
 _NAMES = re.compile(rb"[A-Za-z0-9_, -]{1,1000}")
-
-Told = Reading | Receipt | Happened | Ignored | Asked
-"""What a request says."""
 
 
 class Receiver(Protocol):
@@ -97,15 +95,24 @@ class UploadResource(Resource):
         facts = receiver.facts(request)
         body = request.content.read(settings.max_body + 1)  # type: ignore[union-attr]
         try:
-            events = self._said(request, body, facts)
+            messages = self._messages(request, body)
         except ValueError as error:
             return self._refused(request, body, facts, error)
-        request.content.truncate(0)  # type: ignore[union-attr]  # one that is held back keeps no body
-        UploadRequest(request, receiver).take(events, facts, listens(request, settings.longest_ttd))
+        upload, events = UploadRequest(request, receiver), list[Told]()
+
+        def read(error: ValueError | None) -> None:
+            if error is not None:
+                upload.refuse(self._refused(request, body, facts, error))
+                return
+            request.content.truncate(0)  # type: ignore[union-attr]  # one that is held back keeps no body
+            upload.take(events, facts, listens(request, settings.longest_ttd))
+
+        found = read_in_turn(receiver.envelope, messages, facts, receiver.now_ms())
+        in_pieces(receiver.context.reactor, found, events.append, read)
         return NOT_DONE_YET
 
-    def _said(self, request: Request, body: bytes, facts: Metadata) -> list[Told]:
-        """What a request says; raises ValueError."""
+    def _messages(self, request: Request, body: bytes) -> list[bytes]:
+        """The messages of a request; raises ValueError."""
         receiver = self._receiver
         settings = receiver.settings
         if len(body) > settings.max_body:
@@ -134,7 +141,7 @@ class UploadResource(Resource):
             if not fields:
                 raise UnreadableBody(400, "expected parameters, got none")
             content = as_json(fields)
-        return _read(receiver, payloads(content, settings.split), facts)
+        return payloads(content, settings.split)
 
     @property
     def _allowed(self) -> bytes:
@@ -202,24 +209,13 @@ def _proof(request: Request, body: bytes) -> Proof:
     return Proof(request.uri.partition(b"?")[2], header, body)
 
 
-def _read(receiver: Receiver, messages: list[bytes], facts: Metadata) -> list[Told]:
-    """Parse all messages of a request; raises ValueError if any is invalid."""
-    now_ms = receiver.now_ms()
-    events: list[Told] = []
-    for message in messages:
-        for event in receiver.envelope.read(message, facts, now_ms):
-            if isinstance(event, Malformed):
-                raise ValueError(event.reason)
-            events.append(event)
-    return events
-
-
 class UploadRequest:
     """One request under way: answered when all of its messages are."""
 
     def __init__(self, request: Request, receiver: Receiver) -> None:
         self._request = request
         self._settings = receiver.settings
+        self._clock = receiver.context.reactor
         self._envelope = receiver.envelope
         self._intake = receiver.intake
         self._notices = receiver.notices
@@ -251,7 +247,8 @@ class UploadRequest:
                     event.payload, event.metadata(facts), answered, seconds
                 )
                 return
-        for event in events:
+
+        def hand_on(event: Told) -> None:
             if isinstance(event, Reading):
                 answered = gathering.expect(event.identity)
                 metadata = event.metadata(facts)
@@ -263,7 +260,15 @@ class UploadRequest:
                 into.receive(event.payload, metadata, answered, listens=listens, key=key)
             else:
                 self._notices.take(event)
-        gathering.close()
+
+        in_pieces(self._clock, iter(events), hand_on, lambda _: gathering.close())
+
+    def refuse(self, content: bytes) -> None:
+        """Answer with a problem, whose head is set already."""
+        if not self._is_gone:
+            self._request.setHeader(b"content-length", b"%d" % len(content))
+            self._request.write(content)
+            self._request.finish()
 
     def _ask(self, asked: Asked) -> None:
         """Answer a network that wants what waits for a device."""

@@ -35,6 +35,8 @@ LOOK_EVERY = 60.0
 TIMEOUT = 30.0
 """Seconds for a request."""
 CONNECTIONS = 16
+LATEST = 1e12
+"""Seconds since 1970; a later time is none."""
 
 
 @implementer(IVouches, IForgets, IRunsOnce)
@@ -270,8 +272,9 @@ class KinesisDatasource(PulledSource[KinesisSourceSettings]):
             "protocol": "aws-kinesis", "stream": self._settings.stream, "shard": shard,
             "sequenceNumber": record.sequence_number, "partitionKey": key,
         }  # fmt: skip
-        if record.approximate_arrival_timestamp is not None:
-            known["timestamp"] = int(record.approximate_arrival_timestamp * 1000)
+        arrived = record.approximate_arrival_timestamp
+        if arrived is not None and 0 <= arrived < LATEST:
+            known["timestamp"] = int(arrived * 1000)
         device = key if self._settings.key_is_device else ""
         name = f"{self._settings.stream}/{shard}/{record.sequence_number}"
         return self._messages.uplinks(record.data, known, device, name, key)

@@ -93,7 +93,7 @@ class AwsIotTopics(Envelope):
         if asked == "update" and answer == "rejected":
             code, message = body.get("code"), values.text(body.get("message"))
             if item:
-                became: Became = "lost" if code in AGAIN else "refused"
+                became: Became = "lost" if isinstance(code, int) and code in AGAIN else "refused"
                 return Receipt(
                     thing, became, " ".join(f"AWS IoT: {values.text(code)} {message}".split()), item
                 )

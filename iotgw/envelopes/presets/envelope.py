@@ -7,7 +7,7 @@ place of the message (`iotgw.converters.script`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -40,7 +40,11 @@ bytes."""
 MOST = 10_000
 """Messages in one body."""
 LARGEST_DETAIL = 4096
-"""Bytes of an event's detail."""
+"""Bytes of an event's detail, about."""
+LARGEST_FACTS = 64 << 10
+"""Bytes of an uplink's metadata, about: the gateway takes no more unless its operator says otherwise."""
+SMALL = 8192
+"""Bytes of a body whose parts are small."""
 
 
 class PresetEnvelope(Envelope):
@@ -67,8 +71,8 @@ class PresetEnvelope(Envelope):
         self._verify = VERIFIERS[form.proof.hook] if form.proof.way == "hook" else None
         self.needs_secret = self._verify is not None
 
-    def read(self, data: bytes, facts: Metadata, now_ms: int) -> Sequence[Event]:
-        """See `Envelope.read`."""
+    def read(self, data: bytes, facts: Metadata, now_ms: int) -> Iterable[Event]:
+        """See `Envelope.read`. Of a body with several messages, each is read when it is asked for."""
         try:
             whole = plain_json.decode(data)
         except plain_json.NotJson as error:
@@ -90,11 +94,12 @@ class PresetEnvelope(Envelope):
             bodies = self._parts_of(occasion)
         except Spent:
             return (Malformed(data, f"expected at most {MOST} messages in one body"),)
+        size = len(data)
         if bodies is None:
-            return (self._event(occasion, data),)
+            return (self._event(occasion, data, size),)
         if not bodies:
             return (Ignored("ignored"),)
-        return [self._event({**occasion, "body": body}, msgspec.json.encode(body)) for body in bodies]
+        return (self._event({**occasion, "body": body}, msgspec.json.encode(body), size) for body in bodies)
 
     def _parts_of(self, occasion: dict[str, Any]) -> list[Any] | None:
         """The messages in one body; None if it is one message. Raises Spent for more than `MOST`.
@@ -128,12 +133,13 @@ class PresetEnvelope(Envelope):
         """See `Envelope.object_to`: by the preset's hook."""
         return self._verify(proof, secret) if self._verify is not None and secret else ""
 
-    def _event(self, occasion: dict[str, Any], data: bytes) -> Event:
+    def _event(self, occasion: dict[str, Any], data: bytes, size: int) -> Event:
+        """What a message says that came in a body of ``size`` bytes."""
         preset = self._preset
         word = self._word(occasion)
         action = preset.words.get(word, preset.otherwise)
         if action == "uplink":
-            return self._reading(occasion, data)
+            return self._reading(occasion, data, size)
         if action == "ignore":
             return Ignored("ignored" if word in preset.words else "unknownKinds")
         device = values.text(preset.identity.run(occasion)) if preset.identity is not None else ""
@@ -144,7 +150,7 @@ class PresetEnvelope(Envelope):
             if receipt is not None:
                 return receipt
         detail = {name: value for name, path in preset.detail if (value := path.run(occasion)) is not None}
-        if len(msgspec.json.encode(detail)) > LARGEST_DETAIL:
+        if not values.is_within(detail, LARGEST_DETAIL):
             detail = {}
         return Happened(word if word in preset.words else "other", device, detail)
 
@@ -157,11 +163,14 @@ class PresetEnvelope(Envelope):
         word = preset.kind_at.run(occasion)
         return word if isinstance(word, str) else ""
 
-    def _reading(self, occasion: dict[str, Any], data: bytes) -> Reading:
+    def _reading(self, occasion: dict[str, Any], data: bytes, size: int) -> Reading:
         preset = self._preset
         reader = preset.uplink
         said = reader.said(occasion)
         identity, facts, key = reader.identity(said), reader.facts(said), reader.key(said)
+        if (size > SMALL or not reader.takes_parts) and not values.is_within(facts, LARGEST_FACTS):
+            facts = {"rejected": f"expected at most {LARGEST_FACTS} bytes of metadata"}
+            return Reading(data, facts, identity, False, (key,) if key else ())
         if key:
             facts["uplinkKey"] = key
         listens = self.addresses or (preset.carries is not None and preset.carries.holds(occasion))

@@ -106,7 +106,7 @@ def everynet_response(asked: Asked, facts: Mapping[str, Any]) -> tuple[Command, 
     params = params if isinstance(params, dict) else {}
     most, counter, size = params.get("max_size"), params.get("counter_down"), len(str(facts["hex"])) // 2
     if isinstance(most, int | float) and size > most:
-        raise ValueError(f"expected at most {most:g} bytes at this data rate, got {size}")
+        raise ValueError(f"expected at most {max(0, int(most))} bytes at this data rate, got {size}")
     said = {"port": facts["fPort"], "payload": facts["base64"], "confirmed": facts["confirmed"]}
     if counter is not None:
         said["counter_down"] = counter

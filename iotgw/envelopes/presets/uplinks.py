@@ -15,6 +15,8 @@ from iotgw.envelopes.presets.form import Encoding, Unit
 from iotgw.envelopes.presets.gateways import Gateways, best_gateway
 
 LONGEST_KEY = 255
+LONGEST_PART = 4096
+"""Characters of a part of a key; a message with a longer one has none."""
 MAC = 0
 """The port of a frame that has nothing but commands of the network (LoRaWAN 1.0.4 §4.3.2)."""
 
@@ -50,6 +52,8 @@ class UplinkReader:
         self._payloads = numbered([(encoding, at) for at, encoding in payload])
         self._key = list(numbers(key))
         self._encrypted = numbers([encrypted])[0] if encrypted is not None else None
+        self.takes_parts = all(each.is_part for each in (*(at for _, at in metadata), *key))
+        """Whether its metadata and its key are parts of a message, so that those of a small message are small."""
         self._table = ExpressionTable(all_)
 
     def said(self, occasion: Any) -> list[Any]:
@@ -89,6 +93,8 @@ class UplinkReader:
                 if value is None or value is False or isinstance(value, (list, dict)):
                     return ""
                 value = str(value)
+            if len(value) > LONGEST_PART:
+                return ""
             parts.append(value)
         key = "/".join(parts)
         return key if len(key) <= LONGEST_KEY else hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()

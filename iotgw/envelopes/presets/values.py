@@ -15,12 +15,14 @@ from iotgw.envelopes.presets.form import BatchForm, Encoding, Unit
 EARLIEST_MS = 946_684_800_000
 """The beginning of the year 2000: what a platform says of an earlier time isn't one."""
 LATEST_MS = 253_402_300_799_999
+LARGEST_FRAME = 1 << 20
+"""Bytes of a device's own message in JSON, about."""
 
 
 def frame(value: Any, encoding: Encoding) -> bytes | None:
     """The bytes of an encoded payload; None if it isn't one."""
     if encoding == "json":
-        return msgspec.json.encode(value)
+        return msgspec.json.encode(value) if is_within(value, LARGEST_FRAME) else None
     if not isinstance(value, str):
         return None
     if encoding == "base64":
@@ -73,3 +75,26 @@ def text(value: Any, longest: int = 255) -> str:
     if isinstance(value, str):
         return value if len(value) <= longest else ""
     return repr(value) if is_number(value) and abs(value) < 1e18 else ""
+
+
+def is_within(value: Any, most: int) -> bool:
+    """Whether a JSON value has about ``most`` bytes or fewer as text. What is larger is not looked at as a whole."""
+    waiting, size = [value], 0
+    while waiting:
+        each = waiting.pop()
+        kind = type(each)
+        if kind is str:
+            size += len(each)
+        elif kind is int:
+            size += 1 + each.bit_length() // 3
+        elif kind is list or kind is dict:
+            size += len(each)
+        size += 2
+        if size > most:
+            return False
+        if kind is list:
+            waiting += each
+        elif kind is dict:
+            waiting += each
+            waiting += each.values()
+    return True

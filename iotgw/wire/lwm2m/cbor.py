@@ -12,7 +12,7 @@ import struct
 from collections.abc import Mapping, Sequence
 
 from iotgw.wire.cbor import CborReader, NotPlain
-from iotgw.wire.lwm2m.values import CodecError, Time
+from iotgw.wire.lwm2m.values import LATEST, CodecError, Time
 
 ITEMS = 65_536
 """Data items in one message, keys included."""
@@ -63,7 +63,7 @@ class _Typed(CborReader):
         self._count()
         if tag == _TIME:
             seconds = self.value(0)
-            if isinstance(seconds, int | float) and not isinstance(seconds, bool):
+            if isinstance(seconds, int | float) and not isinstance(seconds, bool) and abs(seconds) < LATEST:
                 return Time(seconds)
             raise NotPlain(f"expected a number of seconds at byte {start}")
         if tag == _DECIMAL and depth > 0:

@@ -123,7 +123,10 @@ def _value(value: Any, kind: str, base: float, path: Path, type_of: TypeOf) -> V
     if isinstance(value, list | dict) or value is None or (isinstance(value, Time) and kind != "v"):
         raise CodecError(f"SenML: expected a value of {paths.text(path)}, got something else")
     if kind == "v" and base and isinstance(value, int | float) and not isinstance(value, bool):
-        value += base
+        try:
+            value += base
+        except OverflowError as error:  # JSON's integers may be larger than floats
+            raise CodecError(f"SenML: expected a smaller value of {paths.text(path)}") from error
     if kind == "vlo":
         link = object_link(value) if isinstance(value, str) else None
         if link is None:

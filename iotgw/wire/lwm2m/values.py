@@ -16,6 +16,8 @@ ValueType = Literal[
 ]
 VALUE_TYPES: tuple[ValueType, ...] = get_args(ValueType)
 LARGEST_ID = 65535
+LATEST = 1e15
+"""Seconds; a time further from 1970, by some 30 million years, is none."""
 
 
 class CodecError(ValueError):
@@ -137,7 +139,7 @@ def to_type(given: object, wanted: ValueType | None) -> Value:
         "opaque": isinstance(given, str) and isinstance(as_type(given, "opaque"), bytes),
         "boolean": isinstance(given, bool) or (not isinstance(given, str) and given in (0, 1)),
         "float": isinstance(given, int | float) and not isinstance(given, bool),
-        "time": isinstance(given, int | float) and not isinstance(given, bool),
+        "time": isinstance(given, int | float) and not isinstance(given, bool) and abs(given) < 1000 * LATEST,
         "integer": _is_whole(given),
         "unsigned": _is_whole(given) and not isinstance(given, str) and given >= 0,
     }[wanted]

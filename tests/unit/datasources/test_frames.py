@@ -47,6 +47,11 @@ def test_several_networks_with_a_gateway_each_are_joined():
     assert joined({"gateways": [7, {"gatewayId": "x"}]}, ROOF)["gateways"] == [ROOF, {"gatewayId": "x"}]
 
 
+def test_a_signal_that_is_no_float_is_a_signal_all_the_same():
+    loud = {"gatewayId": "x", "rssi": 10**400}
+    assert joined(CELLAR, loud)["gateways"] == [loud, CELLAR]
+
+
 def test_each_frame_has_its_own_window():
     field = Field()
     field.take(b"1", "a")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from iotgw.datasources.notices import Notices
-from iotgw.envelopes.envelope import Ignored, Receipt
+from iotgw.datasources.notices import EVENTS, Notices
+from iotgw.envelopes.envelope import Happened, Ignored, Receipt
 from tests.unit.datasources.fakes import FakeIntake, clock
 
 
@@ -43,3 +43,16 @@ def test_what_is_ignored_is_counted_under_its_name():
     for _ in range(3):
         world.notices.take(Ignored("joins"))
     assert world.counts == {"joins": 3}
+
+
+def test_a_network_s_events_beyond_a_thousand_a_minute_are_counted_and_the_next_one_says_so():
+    world = World()
+    for number in range(10_000):
+        world.notices.take(Happened("join", f"meter-{number}", {}))
+    assert (world.counts, len(world.intake.events)) == ({"networkEvents": 10_000}, EVENTS)
+    world.clock.advance(61)
+    world.notices.take(Happened("join", "meter-7", {}))
+    assert world.intake.events[-1] == (
+        "network.join",
+        "the network reports join of meter-7 (9000 more before)",
+    )

@@ -110,6 +110,20 @@ def test_of_several_messages_in_one_request_the_first_reply_counts():
     assert (answer.status, answer.reply.payload, items) == (Status.FAILED, b"second", [("c", ITEM)])
 
 
+@pytest.mark.parametrize("worst", [Status.BUSY, Status.TOO_LARGE, Status.REFUSED, Status.FAILED])
+@pytest.mark.parametrize("later", [Status.STORED, Status.FAILED])
+def test_of_several_messages_in_one_request_one_that_is_not_stored_is_said_though_the_next_one_is(
+    worst, later
+):
+    answers = []
+    gathering = Gathering(lambda answer, items: answers.append(answer))
+    refused, stored = gathering.expect("a"), gathering.expect("b")
+    gathering.close()
+    refused(Answer(worst))
+    stored(Answer(later, "1-2"))
+    assert [answer.status for answer in answers] == [worst]
+
+
 # --- UDP ---
 
 

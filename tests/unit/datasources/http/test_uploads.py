@@ -124,6 +124,33 @@ def test_a_body_of_which_a_part_is_no_message_is_kept_whole_and_nothing_of_it_is
     assert (kept, facts["protocol"], reason) == (data, "http", "expected an array of reports")
 
 
+def test_many_messages_leave_others_their_turns_and_are_answered_when_all_are_stored(monkeypatch):
+    field = Field(monkeypatch, split="lines")
+    line = json.dumps([{"device": "a", "data": "x"}]).encode() + b"\n"
+    answer = field.post(line * 1000)
+    assert (answer.value(), field.intake.received) == (b"", [])
+    field.clock.advance(0)
+    assert (status(answer), len(field.intake.received)) == (204, 1000)
+
+
+def test_a_part_that_is_no_message_is_found_in_a_later_turn_as_well(monkeypatch):
+    field = Field(monkeypatch, split="lines")
+    answer = field.post(json.dumps([{"join": 1}] * 500).encode() + b"\nx")
+    field.clock.advance(0)
+    assert status(answer) == 400 and b"an array of reports" in body(answer)
+    ((kept, _, reason),) = field.intake.rejected
+    assert (kept[-2:], reason, field.intake.received) == (b"\nx", "expected an array of reports", [])
+
+
+def test_messages_of_messages_are_counted(monkeypatch):
+    field = Field(monkeypatch, split="lines")
+    line = json.dumps([{"device": "a", "data": ""}] * 1000).encode() + b"\n"
+    answer = field.post(line * 11)
+    field.clock.advance(0)
+    assert status(answer) == 400 and b"at most 10000 messages in one request" in body(answer)
+    assert field.intake.received == []
+
+
 @pytest.mark.parametrize("query", ["", "?ttd=30"])
 def test_a_network_is_answered_at_once_however_long_it_says_that_a_device_listens(field, query):
     assert status(field.post([{"device": "a", "data": "1"}], f"/i/key{query}")) == 204

@@ -48,10 +48,10 @@ class Stream:
             )
         return asked
 
-    def bring(self, *numbers, next="go on", behind=0):
-        """Answer the oldest request for records."""
+    def bring(self, *numbers, next="go on", behind=0, **more):
+        """Answer the oldest request for records, each with what is said of all."""
         records = [
-            {"SequenceNumber": str(n), "Data": base64.b64encode(b"%d" % n).decode(), "PartitionKey": "meter"}
+            {"SequenceNumber": str(n), "Data": base64.b64encode(b"%d" % n).decode(), "PartitionKey": "meter", **more}
             for n in numbers
         ]  # fmt: skip
         answer = {"Records": records, "NextShardIterator": next, "MillisBehindLatest": behind}
@@ -85,6 +85,12 @@ def test_records_come_with_what_the_stream_says_of_them(stream):
     facts = stream.intake.received[0][1]
     assert (facts["stream"], facts["shard"], facts["sequenceNumber"]) == ("s", "a", "7")
     assert (facts["partitionKey"], facts["device"], facts["uplinkKey"]) == ("meter", "meter", "s/a/7")
+
+
+@pytest.mark.parametrize(("said", "date"), [(1.5e9, 1_500_000_000_000), (1e308, None), (-1.0, None)])
+def test_a_record_s_time_is_a_date_or_left_out(stream, said, date):
+    stream.bring(7, ApproximateArrivalTimestamp=said)
+    assert stream.intake.received[0][1].get("timestamp") == date
 
 
 def test_the_place_that_is_kept_is_the_durable_prefix(stream):

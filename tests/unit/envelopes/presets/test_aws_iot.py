@@ -89,6 +89,13 @@ def test_a_rejected_update_of_ours_is_a_receipt_with_the_reason(code, became):
     )
 
 
+@pytest.mark.parametrize("code", [[409], {"409": 1}, None, 409.5])
+def test_a_rejected_update_whose_code_is_none_is_a_refusal(code):
+    body = {"code": code, "message": "no", "clientToken": f"iotgw:{ITEM}"}
+    receipt = read(f"{UPDATE}/rejected", body)
+    assert (receipt.became, receipt.item) == ("refused", ITEM)
+
+
 def test_a_rejected_update_of_somebody_else_s_is_an_event():
     event = read(f"{UPDATE}/rejected", {"code": 400, "message": "Invalid JSON"})
     assert event == Happened(

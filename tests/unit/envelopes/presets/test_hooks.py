@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from iotgw.envelopes.envelope import Proof
-from iotgw.envelopes.presets.hooks import kpn_things, thingpark
+from iotgw.envelopes.envelope import Asked, Proof
+from iotgw.envelopes.presets.hooks import everynet_response, kpn_things, thingpark
 
 # published by Actility and KPN: community.thingpark.org, "Connect your application with HTTPS"; the first is of an example key
 UPLINKS = [
@@ -82,3 +82,10 @@ def test_kpn_s_token_is_over_the_bytes_as_they_came():
     assert "wrong value" in kpn_things(proof(written_anew, things_message_token=token), "hush")
     assert "wrong value" in kpn_things(proof(body, things_message_token="é"), "hush")
     assert "no header" in kpn_things(proof(body), "hush")
+
+
+@pytest.mark.parametrize("most", [2, 2.9, 0, -1, -(10**400)])
+def test_everynet_is_sent_no_more_than_it_takes(most):
+    facts = {"hex": "000102", "base64": "AAEC", "fPort": 1, "confirmed": False}
+    with pytest.raises(ValueError, match="expected at most"):
+        everynet_response(Asked("meter-7", {"params": {"max_size": most}}), facts)

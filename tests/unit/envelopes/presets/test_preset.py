@@ -280,7 +280,7 @@ def uplink(device: str) -> dict:
 
 def test_a_list_of_messages_is_several_though_the_platform_sends_single_ones():
     body = json.dumps([uplink("a"), {"join_accept": {}}, uplink("b"), 7]).encode()
-    events = PresetEnvelope(named("the-things-stack")).read(body, {}, 0)
+    events = list(PresetEnvelope(named("the-things-stack")).read(body, {}, 0))
     assert [type(event).__name__ for event in events] == ["Reading", "Happened", "Reading", "Ignored"]
     assert [event.identity for event in events if isinstance(event, Reading)] == ["a", "b"]
     assert json.loads(events[2].payload) == uplink("b")
@@ -299,4 +299,42 @@ def test_more_messages_than_one_body_may_have_are_refused_and_not_overlooked(pre
     (event,) = PresetEnvelope(named(preset)).read(json.dumps(body).encode(), {}, 0)
     assert event.reason == "expected at most 10000 messages in one body"
     body = {"reports": messages[1:]} if preset == "iot-creators" else messages[1:]
-    assert len(PresetEnvelope(named(preset)).read(json.dumps(body).encode(), {}, 0)) == 10_000
+    assert len(list(PresetEnvelope(named(preset)).read(json.dumps(body).encode(), {}, 0))) == 10_000
+
+
+BOMB = """
+[device]
+identity = "body.id"
+[metadata]
+{rows}
+"""
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [f"[{','.join(['whole'] * 64)}]", "whole", f"{{a: [{','.join(['whole'] * 32)}], b: whole}}", "replace(body.id, 'd', body.text)"],
+)  # fmt: skip
+def test_metadata_that_would_be_many_times_its_message_is_refused_and_the_message_kept(expression):
+    rows = "\n".join(f'm{number} = "{expression}"' for number in range(20))
+    (reading,) = read(BOMB.format(rows=rows), {"id": "d" * 6, "text": "x" * 10_000})
+    assert reading.facts == {"rejected": "expected at most 65536 bytes of metadata"}
+    assert json.loads(reading.payload)["text"] == "x" * 10_000
+    assert (reading.identity, reading.listens) == ("d" * 6, False)
+
+
+def test_the_detail_of_an_event_that_would_be_large_is_left_out():
+    rows = "\n".join(f'm{number} = "[{",".join(["whole"] * 64)}]"' for number in range(20))
+    text = f'[kind]\nat = "body.kind"\n[kind.words]\njoin = "event"\n[detail]\n{rows}'
+    (event,) = read(text, {"kind": "join", "text": "x" * 100_000})
+    assert (event.kind, event.detail) == ("join", {})
+
+
+@pytest.mark.parametrize(
+    ("value", "most", "is_so"),
+    [
+        ("x" * 10, 12, True), ("x" * 11, 12, False), (10**300, 100, False), ([0] * 10, 100, True), ([0] * 100, 100, False),
+        ({"k" * 90: 1}, 100, True), ({"k" * 101: 1}, 100, False), (None, 2, True), ([[[["x" * 101]]]], 100, False),
+    ],
+)  # fmt: skip
+def test_a_size_is_told_without_looking_at_all_of_it(value, most, is_so):
+    assert values.is_within(value, most) is is_so

@@ -119,6 +119,8 @@ REFUSED = {
     "a version of nobody": (formats.SENML_JSON, b'[{"bver":11,"n":"/3/0/1","v":1}]'),
     "a list as a version": (formats.SENML_JSON, b'[{"bver":[],"n":"/3/0/1","v":1}]'),
     "a time without end": (formats.SENML_JSON, b'[{"n":"/3/0/1","v":1,"t":1e300}]'),
+    "a value that no base can be added to": (formats.SENML_JSON, b'[{"n":"/3/0/1","bv":0.5,"v":1%s}]' % (b"0" * 400)),
+    "a time of CBOR without end": (formats.CBOR, bytes.fromhex("c1fb7fefffffffffffff")),
     "a text as a time": (formats.SENML_JSON, b'[{"n":"/3/0/1","v":1,"t":"x"}]'),
     "no base64": (formats.SENML_JSON, b'[{"n":"/3/0/1","vd":"*"}]'),
     "a link of nobody": (formats.SENML_JSON, b'[{"n":"/3/0/1","vlo":"65536:0"}]'),
@@ -266,6 +268,7 @@ def test_a_users_value_for_a_resource(given_: Any, type_: ValueType, value: Any)
     [
         (1, "string"), (1.5, "integer"), (True, "integer"), ("5", "integer"), (-1, "unsigned"), ("x", "boolean"),
         ("*", "opaque"), ("3", "objlnk"), ("now", "time"), (None, "string"), ([], None), ({}, "integer"),
+        (10**400 + 1, "time"), (1e300, "time"),
     ],
 )  # fmt: skip
 def test_a_users_value_of_another_type_is_refused(given_: Any, type_: ValueType) -> None:
