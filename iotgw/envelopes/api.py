@@ -89,6 +89,13 @@ def usual(status: int) -> Means:
     return "lost" if status >= 500 and status != 501 else "refused"
 
 
+def is_error(body: Any) -> bool:
+    """Whether the body of an answer says that the call failed, whatever the status says: it has an ``error``, or no ``success``."""
+    return isinstance(body, dict) and (
+        bool(body.get("error") or body.get("errors")) or False in (body.get("success"), body.get("ok"))
+    )
+
+
 def said(body: Any) -> str:
     """What the body of a refusal says to people, as far as one can tell; empty if it says nothing."""
     for name in (

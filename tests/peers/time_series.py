@@ -81,7 +81,7 @@ class VictoriaMetrics(Process):
 
 
 class VictoriaLogs(Process):
-    """VictoriaLogs, which takes what Loki takes at ``url``."""
+    """VictoriaLogs, which takes what Loki takes at ``url``, and what Splunk's collector takes at ``collector``."""
 
     def __init__(self, folder):
         program = HOME / "victorialogs" / "victorialogs"
@@ -89,7 +89,7 @@ class VictoriaLogs(Process):
             missing("VictoriaLogs is not built; tests/install-peers large builds it")
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
-        self._place = f"http://127.0.0.1:{self.port}"
+        self.collector = self._place = f"http://127.0.0.1:{self.port}"
         self.url = f"{self._place}/insert"
         super().__init__(
             [program, f"-storageDataPath={folder}/data", f"-httpListenAddr=127.0.0.1:{self.port}", "-retentionPeriod=100y",
@@ -100,10 +100,13 @@ class VictoriaLogs(Process):
     def ready(self):
         return accepts(self.port)
 
-    def lines(self):
-        """All lines: ``(device, type, time, text)``."""
+    def found(self):
+        """All that it has."""
         urlopen(f"{self._place}/internal/force_flush").close()
         query = urlencode({"query": "*", "limit": 10_000})
         with urlopen(f"{self._place}/select/logsql/query?{query}") as answer:
-            found = [json.loads(line) for line in answer]
-        return [(each.get("device", ""), each["type"], each["_time"], each["_msg"]) for each in found]
+            return [json.loads(line) for line in answer]
+
+    def lines(self):
+        """All lines: ``(device, type, time, text)``."""
+        return [(each.get("device", ""), each["type"], each["_time"], each["_msg"]) for each in self.found()]

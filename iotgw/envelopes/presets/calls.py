@@ -25,6 +25,7 @@ from iotgw.envelopes.api import (
     Means,
     PlatformApi,
     Ruling,
+    is_error,
     said,
     usual,
 )
@@ -120,6 +121,8 @@ class PresetApi(PlatformApi):
         """See `PlatformApi.judge`: by the first of the preset's rules that holds, otherwise by the status."""
         seen = _seen(answer)
         means, told = usual(answer.status), ""
+        if means == "accepted" and is_error(seen["body"]):
+            means = "refused"
         for when, meaning, reason in self._results:
             if when.holds(seen):
                 means = meaning

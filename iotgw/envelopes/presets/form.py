@@ -173,7 +173,7 @@ class LoginForm(Form, frozen=True, kw_only=True):
 
 
 class ResultForm(Form, frozen=True, kw_only=True):
-    """A rule for the answers of the API; the first that holds counts. Without one, 2xx is ``accepted``, 401 and 403 are
+    """A rule for the answers of the API; the first that holds counts. Without one, 2xx is ``accepted`` unless its body has an ``error`` or a false ``success``, 401 and 403 are
     ``denied``, 408, 425, 429, 502, 503 and 504 are ``later``, other 5xx are ``lost``, and the rest is ``refused``."""
 
     when: Annotated[str, Meta(description="Condition; sees `status`, `headers`, `body`.")]

@@ -67,6 +67,8 @@ REFUSES = [
     ("victoriametrics", 400, b"cannot unmarshal", "HTTP 400: cannot unmarshal"),
     ("ngsi-ld", 400, {"type": "x", "title": "Invalid"}, "HTTP 400: Invalid"),
     ("sensorthings", 400, {"code": 400, "message": "Not valid"}, "part 1 of 2 (temperature), and 1 more: HTTP 400: Not valid"),
+    ("sensorthings", 422, {"detail": [{"msg": "no number"}]}, "part 1 of 2 (temperature), and 1 more: HTTP 422: no number"),
+    ("sensorthings", 404, {"code": 404, "message": "Nothing found."}, None),
     ("cumulocity", 422, {"error": "measurement/Unprocessable Entity", "message": "Following mandatory fields should be included: source"},
      "HTTP 422: Following mandatory fields should be included: source"),
     ("cumulocity", 401, {"error": "security/Unauthorized", "message": "Invalid credentials!"}, None),
