@@ -45,8 +45,13 @@ class Databases:
         return standby
 
     def _is_replicated(self):
+        return _done(self._expect_replication)
+
+    def _expect_replication(self):
         with self.primary.connect("postgres") as connection:
-            return connection.execute("SELECT sync_state FROM pg_stat_replication").fetchall() == [("sync",)]
+            states = connection.execute("SELECT sync_state FROM pg_stat_replication").fetchall()
+        if states != [("sync",)]:
+            raise psycopg.OperationalError(f"expected a synchronous standby, got {states}")
 
     def url(self, ports=None):
         """Where a node finds the one that takes writes."""
@@ -59,10 +64,8 @@ class Databases:
         _signal(lost.server.pid, signal.SIGKILL)
         lost.server.wait_for_end()
         pause()
-        with promoted.connect("postgres") as connection:
-            connection.execute("ALTER SYSTEM RESET synchronous_standby_names")
-            connection.execute("SELECT pg_reload_conf()")
-        promoted.promote()
+        wait_until(lambda: _done(lambda: _without_standbys(promoted)), LONG, "the standby to answer")
+        wait_until(lambda: _done(lambda: _promote(promoted)), LONG, "the standby to be promoted")
         self.primary = promoted
         shutil.rmtree(lost.folder)
         self.standby = self._standby(lost.port)
@@ -77,8 +80,14 @@ class Databases:
             _signal_all(pids, signal.SIGCONT)
 
     def asked(self, query, *values):
-        with self.primary.connect(self.name) as connection:
-            return connection.execute(query, values).fetchall()
+        found = []
+
+        def ask():
+            with self.primary.connect(self.name) as connection:
+                found[:] = connection.execute(query, values).fetchall()
+
+        wait_until(lambda: _done(ask), LONG, "the primary to answer")
+        return found
 
     def close(self):
         for each in (self.standby, self.primary):
@@ -168,10 +177,7 @@ class Cluster:
             wait_until(lambda name=name: self._is_home(name), LONG, f"{name} to have its partition")
 
     def _is_home(self, name):
-        try:
-            return self.owner(name) == name
-        except psycopg.OperationalError:
-            return False
+        return self.owner(name) == name
 
     # --- a chapter
 
@@ -290,6 +296,28 @@ class Cluster:
         self.watch.close()
         self.ledger.close()
         self.databases.close()
+
+
+def _done(work):
+    """Whether it can be done now: a server has a lot to do on a busy machine."""
+    try:
+        work()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _promote(server):
+    """An attempt whose answer was lost may have done it."""
+    with server.connect("postgres") as connection:
+        if connection.execute("SELECT pg_is_in_recovery()").fetchone() == (True,):
+            connection.execute("SELECT pg_promote()")
+
+
+def _without_standbys(server):
+    with server.connect("postgres") as connection:
+        connection.execute("ALTER SYSTEM RESET synchronous_standby_names")
+        connection.execute("SELECT pg_reload_conf()")
 
 
 def _signal(pid, number):
