@@ -82,6 +82,7 @@ class UplinkResource(Resource):
         confirm: bool = True,
     ) -> None:
         self.policy = policy
+        self._forgives_nul = "trailing-nul-after-json" in policy.lenient
         self._intake = context.intake
         self._date_ms = context.date_ms
         self._facts: Metadata = {"integrationName": context.name, "protocol": "coap"}
@@ -102,7 +103,7 @@ class UplinkResource(Resource):
         self.requests += 1
         if self.is_without_path:
             self.quirks["no-path"] += 1
-        if request.payload[-1:] == b"\0" and "trailing-nul-after-json" in self.policy.lenient:
+        if self._forgives_nul and request.payload[-1:] == b"\0":
             request = self._without_nul(request)
         metadata = self._told(request, exchange)
         if self.envelope is not None:
