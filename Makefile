@@ -7,7 +7,9 @@ PYTEST := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
 .PHONY: run console console-lint console-shots test interop again newest dist deb lock lint format envelopes bench bench-smoke bench-paired conformance plugtests codecs codecs-thingsboard fuzz soak campaign attacks profile docs man peers large-peers clean
 
 run: $(VENV)/.run
-	@echo "Starting the gateway; data is in var/iotgw, Ctrl-C stops it. When it says that it is ready (some seconds), in another terminal:"
+	@echo "Starting the gateway; data is in var/iotgw, Ctrl-C stops it. When it says that it is ready (some seconds):"
+	@echo "  http://127.0.0.1:8080/       the console; sign in with the token in var/iotgw/admin-token"
+	@echo "or in another terminal:"
 	@echo "  $(BIN)/iotgwctl status       the gateway at a glance"
 	@echo "  $(BIN)/iotgwctl init DIR     write a first configuration: it asks which devices and targets you have"
 	$(BIN)/twistd --nodaemon --pidfile= iotgw --config etc/iotgw.toml

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort
 from twisted.internet.task import LoopingCall
 
@@ -51,7 +53,12 @@ class ApiListener(PartService):
         if mounts.proxies.begin_connections():
             refuse = partial(parts.doors.note, "api", "network")
             factory = ProxiedFactory(mounts.proxies, refuse, self._reactor, factory)
-        self._port = await serverFromString(self._reactor, self._endpoint).listen(factory)
+        try:
+            self._port = await serverFromString(self._reactor, self._endpoint).listen(factory)
+        except CannotListenError as error:
+            reason = os.strerror(error.socketError.errno or 0)
+            problem = f"can't listen on {self._endpoint} ({reason}); another program, or another gateway, may have that port: give another one"
+            raise SettingsError("api", problem) from error
 
     async def _certified(self, tls: ServerTls) -> RenewableContext:
         """The context of the certificate, which is looked after from now on."""

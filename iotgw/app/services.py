@@ -317,7 +317,7 @@ class IotgwService(OrderedServices):
         gc.collect()
         gc.freeze()
         self._log.info(
-            "iotgw {version} is ready: API on {api}, data in {data}",
+            "iotgw {version} is ready: console and API on {api}, data in {data}",
             version=__version__, api=self._api.url, data=str(self._data_dir),
         )  # fmt: skip
         self._hangups.listen(lambda: self._reactor.callFromThread(self.reload))

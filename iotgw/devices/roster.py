@@ -167,8 +167,11 @@ class Roster:
     ) -> Collection[str] | None:
         """The devices that some conditions leave; None where these are nearly all, which are looked at in their order."""
         if wanted.trouble or wanted.datasource:  # which their entries don't tell
-            found = set(troubled(wanted.trouble)) if wanted.trouble else set(owned(wanted.datasource))
-            return found.intersection(owned(wanted.datasource)) if wanted.datasource else found
+            theirs = owned(wanted.datasource) if wanted.datasource else ()
+            if not wanted.trouble:
+                return theirs
+            found = set(troubled(wanted.trouble))
+            return {name for name in found if name in theirs} if wanted.datasource else found
         indices: list[Collection[str]] = []
         if wanted.type:
             indices.append(self.types.get(wanted.type, ()))

@@ -9,7 +9,7 @@ Which device belongs to which datasource is kept in memory, and written with the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from twisted.logger import Logger
@@ -44,6 +44,24 @@ class _Owner:
         self.of_proved = of_proved
         self.is_gone = False
         self.count = 0
+
+
+class _Owned(Collection[str]):
+    """The devices of some owners, without a list of them: there may be a hundred thousand."""
+
+    def __init__(self, owners: Mapping[str, _Owner], of: Sequence[_Owner]) -> None:
+        self._owners = owners
+        self._of = of
+
+    def __contains__(self, device: object) -> bool:
+        return self._owners.get(device) in self._of  # type: ignore[call-overload]  # as a dict's own keys
+
+    def __iter__(self) -> Iterator[str]:
+        of = self._of
+        return (device for device, owner in self._owners.items() if owner in of)
+
+    def __len__(self) -> int:
+        return sum(owner.count for owner in self._of)
 
 
 @implementer(ISpeakers, IOwners)
@@ -189,10 +207,8 @@ class Speakers:
 
     def owned(self, tenant: str, datasource: str) -> Collection[str]:
         """See `IOwners.owned`."""
-        owners = self._owners.get(tenant, {})
-        return [
-            device for device, owner in owners.items() if owner.datasource == datasource and not owner.is_gone
-        ]
+        found = (self._by_id.get((datasource, False)), self._by_id.get((datasource, True)))
+        return _Owned(self._owners.get(tenant, {}), [owner for owner in found if owner is not None])
 
     def hand_over(self, tenant: str, device: str, datasource: str) -> None:
         """See `IOwners.hand_over`."""

@@ -26,6 +26,9 @@ root=$1 user=$3
 shift 3
 exec chroot --userspec="$user" "$root" "$@"
 """
+FIRST_PAGE = (
+    "from urllib.request import urlopen; print(urlopen('http://127.0.0.1:8080/console/').read().decode())"
+)
 REGISTRIES = ("PIP_", "HTTP", "http", "SSL_", "REQUESTS_", "NO_PROXY", "no_proxy")
 
 
@@ -80,6 +83,12 @@ def test_the_health_check_and_the_client_reach_it(container):
         f'printf \'name = "d"\\ntype = "http"\\nroutingKey = "d"\\nconverter = "json"\\n\' | ({script})',
     )
     assert made.returncode == 0, made.stderr
+
+
+def test_the_console_is_in_it(container):
+    found = container.exec("python3", "-c", FIRST_PAGE)
+    assert found.returncode == 0, found.stderr
+    assert '<script type="module"' in found.stdout
 
 
 def test_it_is_nobody_s_root_and_writes_to_its_volume_only(container):

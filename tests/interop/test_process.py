@@ -61,7 +61,8 @@ def test_a_taken_api_port_ends_the_start_with_the_reason(gateway, tmp_path):
     other = Gateway(tmp_path / "other", settings="")
     other.config.write_text(other.config.read_text().replace(str(other.port), str(gateway.port)))
     assert other.launch().wait_for_end() != 0
-    assert "can't start" in other.output
+    assert "can't start: api: can't listen on tcp:" in other.output
+    assert "give another one" in other.output
     assert "Traceback" not in other.output
 
 

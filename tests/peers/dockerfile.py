@@ -99,7 +99,9 @@ def _copy(image, rest, context, stages):
                 place,
                 symlinks=True,
                 dirs_exist_ok=True,
-                ignore=shutil.ignore_patterns("__pycache__") if "--from" not in options else None,
+                ignore=shutil.ignore_patterns("__pycache__", "node_modules")
+                if "--from" not in options
+                else None,
             )
             continue
         at = place / source.name if target.endswith("/") else place

@@ -2,11 +2,15 @@
 
 import importlib.util
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
-TOOLS = Path(__file__).parents[2] / "buildtools"
+from tests.peers.dockerfile import instructions
+
+ROOT = Path(__file__).parents[2]
+TOOLS = ROOT / "buildtools"
 
 
 def loaded(name):
@@ -88,3 +92,17 @@ def test_the_lock_file_has_a_digest_of_each_package_and_names_no_place():
     text = (TOOLS.parent / "console" / "package-lock.json").read_text()
     assert text.count('"integrity": "sha512-') == text.count('"node_modules/') > 20
     assert '"resolved"' not in text
+
+
+def test_the_image_is_built_from_all_that_a_wheel_is():
+    dockerfile = (ROOT / "packaging" / "docker" / "Dockerfile").read_text()
+    copied = {
+        source
+        for name, rest in instructions(dockerfile)
+        if name == "COPY" and "--from" not in rest
+        for source in rest.split()[:-1]
+    }
+    system = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]
+    assert {*system["backend-path"], "console", "iotgw", "twisted", "setup.cfg", "pyproject.toml"} <= copied
+    taken = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    assert {source.split("/")[0] for source in copied} <= taken

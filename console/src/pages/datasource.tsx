@@ -3,12 +3,14 @@ import { useState } from "preact/hooks";
 import { del, get, part, patch, post, type Problem, put } from "../core/api";
 import { useLoad } from "../core/load";
 import { go, href, place } from "../core/router";
-import { GATEWAY, mayWrite } from "../core/session";
+import { mayWrite } from "../core/session";
 import { describe } from "../core/description";
 import { Schemas } from "../core/schema";
 import { useStream } from "../core/stream";
 import type { Datasource, List as Items, Row, Series } from "../core/types";
+import { fromHex } from "../core/bytes";
 import { command } from "../core/shell";
+import { addresses, sample, trial } from "../core/trial";
 import { t } from "../texts";
 import { Act, Box, Copy, Empty, Failed, Field, Notice, Page, Panel, State, Tabs } from "../ui/basic";
 import { Chart } from "../ui/chart";
@@ -97,31 +99,29 @@ function Listen({ source }: { source: Datasource }) {
   const [rows, setRows] = useState<Row[]>([]);
   const [since] = useState(new Date().toLocaleTimeString());
   const [problem, setProblem] = useState<Problem>();
-  const [hex, setHex] = useState("01 02 03");
+  const [said, say] = useState(sample(source));
   const link = useStream({ topics: "messages", datasource: source.name }, (events) => setRows((was) => [...events.filter((each) => each.event === "message").map((each) => each.data as Row).reverse(), ...was].slice(0, 20)));
-  const addresses = source.status.urls.length ? source.status.urls.map((each) => (each.startsWith("/") ? `${GATEWAY}${each}` : each)) : [source.status.address];
-  const first = addresses[0] ?? "";
-  const trial = /^https?:/.test(first) ? `printf '\\x01\\x02\\x03' | curl --data-binary @- '${first}'` : command(["inject", source.name], { hex: "010203" });
+  const tried = trial(source);
   const inject = () => {
-    const bare = hex.replace(/[^0-9a-f]/gi, "");
-    const payload = btoa(String.fromCharCode(...(bare.match(/../g) ?? []).map((pair) => parseInt(pair, 16))));
-    post(`/datasources/${part(source.name)}/inject`, { payload }).then(() => setProblem(undefined), setProblem);
+    const bytes = fromHex(said);
+    const body = bytes ? { payload: btoa(String.fromCharCode(...bytes)) } : { text: said };
+    post(`/datasources/${part(source.name)}/inject`, body).then(() => setProblem(undefined), setProblem);
   };
   return (
     <>
       <Box title={t("listen.address")}>
-        {addresses.map((each) => (
+        {addresses(source).map((each) => (
           <p class="address" key={each}>
             <code>{each}</code> <Copy text={each} />
           </p>
         ))}
         <h3>{t("listen.try")}</h3>
         <p class="address">
-          <code>{trial}</code> <Copy text={trial} />
+          <code>{tried}</code> <Copy text={tried} />
         </p>
         <div class="inline-fields">
           <Field label={t("listen.inject")} hint={t("listen.inject.hint")}>
-            <input class="mono" value={hex} onInput={(event) => setHex(event.currentTarget.value)} spellcheck={false} />
+            <input class="mono" value={said} onInput={(event) => say(event.currentTarget.value)} spellcheck={false} />
           </Field>
           <Act may={mayWrite.value} onClick={inject}>{t("listen.send")}</Act>
         </div>

@@ -5,9 +5,10 @@ import { duration, number, size } from "../core/format";
 import { useLoad } from "../core/load";
 import { href } from "../core/router";
 import { useStream } from "../core/stream";
+import { trial } from "../core/trial";
 import type { Datasource, Group, List as Items, Series, Status } from "../core/types";
 import { t } from "../texts";
-import { Box, Empty, Notice, Page, Panel, State } from "../ui/basic";
+import { Box, Copy, Empty, Notice, Page, Panel, State } from "../ui/basic";
 import { Spark } from "../ui/data";
 import { Icon } from "../ui/icons";
 import { GroupRow, merged } from "./failures";
@@ -29,8 +30,12 @@ export function Overview() {
   const is = status.data;
   const points = (series: Series | undefined, name: string, key: string) => series?.items.find((each) => each.name === name)?.points[key] ?? [];
   const converterOf = (name: string) => sources.data?.items.find((each) => each.name === name);
+  // what was made ready for devices that may come, and has no part in anything yet, is named in short
+  const seen = is?.datasources.filter((each) => !isIdle(each)) ?? [];
   const converters = [...new Set(sources.data?.items.flatMap((each) => [each.converter, ...Object.values(each.converters)]).filter(Boolean) ?? [])];
   const trouble = (where: string) => failures.data?.items.filter((each) => each.kind === "conversion" && each.where === where).length ?? 0;
+  const first = new Set(seen.map((each) => converterOf(each.name)?.converter));
+  const shown = converters.filter((name) => first.has(name) || trouble(name));
   return (
     <Page title={t("nav.overview")} wide command="iotgwctl status" actions={<LinkState link={link} live />}>
       {is && !is.ready && <Notice kind="bad">{t("overview.notready", { why: is.notReadyBecause ?? "" })}</Notice>}
@@ -58,6 +63,7 @@ export function Overview() {
               <Figure title={t("overview.stored")} value={size(found.journal.bytes)} />
               <Balance journal={found.journal} />
             </div>
+            {found.journal.received === 0 && <First sources={sources.data?.items ?? []} />}
             <div class="flow">
               <section aria-labelledby="flow-in">
                 <h2 id="flow-in">
@@ -67,8 +73,8 @@ export function Overview() {
                     <span class="hidden">{t("gallery.source")}</span>
                   </a>
                 </h2>
-                {found.datasources.map((each) => (
-                  <a class="node" key={each.id} href={href(["datasources", each.name])}>
+                {seen.map((each) => (
+                  <a class={`node ${isStopped(each) ? "still" : ""}`} key={each.id} href={href(["datasources", each.name])}>
                     <header>
                       <strong>{each.name}</strong>
                       <State value={each.state} />
@@ -82,13 +88,26 @@ export function Overview() {
                     </dl>
                   </a>
                 ))}
+                {found.datasources.length > seen.length && (
+                  <div class="node quiet">
+                    <span class="dim">
+                      {t("overview.stopped")}{" "}
+                      {found.datasources.filter(isIdle).map((each, n) => (
+                        <span key={each.id}>
+                          {n > 0 && ", "}
+                          <a href={href(["datasources", each.name])}>{each.name}</a>
+                        </span>
+                      ))}
+                    </span>
+                  </div>
+                )}
                 {!found.datasources.length && <Empty title={t("datasources.none")} />}
               </section>
               <section aria-labelledby="flow-through">
                 <h2 id="flow-through">
                   <Icon name="converters" /> {t("nav.converters")}
                 </h2>
-                {converters.map((name) => {
+                {shown.map((name) => {
                   const users = sources.data?.items.filter((each) => each.converter === name || Object.values(each.converters).includes(name)).map((each) => each.name) ?? [];
                   const groups = trouble(name);
                   return (
@@ -101,7 +120,12 @@ export function Overview() {
                     </a>
                   );
                 })}
-                {found.datasources.filter((each) => !converterOf(each.name)?.converter && !Object.keys(converterOf(each.name)?.converters ?? {}).length).map((each) => (
+                {converters.length > shown.length && (
+                  <a class="node quiet" href="#/converters">
+                    <span class="dim">{t("overview.models", { n: converters.length - shown.length })}</span>
+                  </a>
+                )}
+                {seen.filter((each) => !converterOf(each.name)?.converter && !Object.keys(converterOf(each.name)?.converters ?? {}).length).map((each) => (
                   <div class="node quiet" key={each.id}>
                     <span class="dim">{t("overview.stored.only", { name: each.name })}</span>
                   </div>
@@ -155,6 +179,37 @@ export function Overview() {
         </Box>
       )}
     </Page>
+  );
+}
+
+const isStopped = (source: Status["datasources"][number]) => source.state === "stopped";
+const isIdle = (source: Status["datasources"][number]) => isStopped(source) && !source.counts.received;
+
+// What to do with a gateway to which nothing has come yet.
+function First({ sources }: { sources: Datasource[] }) {
+  const open = sources.filter((each) => each.status.state === "listening");
+  const source = open.find((each) => each.type === "http" && each.converter === "json") ?? open[0];
+  const text = source && trial(source);
+  return (
+    <section class="first" aria-labelledby="first">
+      <h2 id="first">{t("first.title")}</h2>
+      {source && text && (
+        <>
+          <p>{t("first.hint", { name: source.name })}</p>
+          <p class="address">
+            <code>{text}</code> <Copy text={text} />
+          </p>
+        </>
+      )}
+      <p class="actions">
+        <a class="button primary" href="#/connect">
+          <Icon name="plus" /> {t("first.devices")}
+        </a>
+        <a class="button" href="#/connect/target">
+          <Icon name="plus" /> {t("first.target")}
+        </a>
+      </p>
+    </section>
   );
 }
 

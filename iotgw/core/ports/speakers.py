@@ -17,7 +17,7 @@ class IOwners(Interface):
         """The datasource that a device belongs to; empty if there is none."""
 
     def owned(tenant: str, datasource: str) -> Collection[str]:
-        """The devices that belong to a datasource."""
+        """The devices that belong to a datasource, as they are while one looks at them: not to be kept."""
 
     def hand_over(tenant: str, device: str, datasource: str) -> None:
         """Give a device to a datasource. It need not prove itself any more, unless it has credentials."""

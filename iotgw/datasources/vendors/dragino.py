@@ -7,6 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from iotgw.core.ports.datasources import PresetAbout
 from iotgw.datasources.coap.served import ServedCoapSettings, ServedCoapType
 from iotgw.datasources.mqtt.settings import MqttSourceSettings
 from iotgw.datasources.mqtt.source_type import MqttSourceType
@@ -117,6 +118,10 @@ class DraginoMqttType(MqttSourceType):
 
     name = "dragino-mqtt"
     settings = DraginoMqttSettings
+
+    def presets(self) -> list[PresetAbout]:
+        """See `IHasPresets.presets`: it is Dragino's nodes that send, not a platform."""
+        return []
 
     def envelope(self, settings: DraginoMqttSettings) -> Envelope:
         """See `MqttSourceType.envelope`."""

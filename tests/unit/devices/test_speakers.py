@@ -178,6 +178,24 @@ class TestOverTime:
         assert world.devices.owned["default", "e"] == (b, False)
         assert world.devices.owned["default", "d"] == (a, False)
 
+    def test_the_devices_of_a_datasource_are_those_that_belong_to_it_now(self, world):
+        def owned(name):
+            found = world.speakers.owned("default", world.ids[name])
+            assert len(found) == len([*found]) and all(device in found for device in found)
+            return sorted(found)
+
+        assert owned("a") == []
+        world.hear("a", "d")
+        world.hear("a", "e", proved="e")
+        world.hear("b", "f")
+        assert (owned("a"), owned("b")) == (["d", "e"], ["f"])
+        assert "f" not in world.speakers.owned("default", world.ids["a"])
+        world.speakers.hand_over("default", "d", world.ids["b"])
+        world.speakers.disown("default", "e")
+        assert (owned("a"), owned("b")) == ([], ["d", "f"])
+        world.delete("b")
+        assert owned("b") == []
+
     def test_names_that_a_stranger_makes_up_do_not_fill_the_memory(self, world):
         world.start(most=3)
         for number in range(9):

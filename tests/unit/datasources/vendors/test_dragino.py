@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from iotgw.datasources.vendors.dragino import (
+    DraginoMqttType,
     DraginoSettings,
     DraginoType,
     DraginoUdpType,
@@ -183,3 +184,7 @@ def test_a_datagram_while_the_gateway_is_full_is_counted():
     field.intake.fill()
     field.send(NDDS75)
     assert field.intake.received == [] and field.source.counts["refused"] == 1
+
+
+def test_nodes_behind_a_broker_are_no_platform():
+    assert DraginoMqttType(clock(), None).presets() == []

@@ -1,0 +1,27 @@
+// What a datasource may be tried with: a reading as JSON where its converter takes that, else some bytes.
+import { GATEWAY } from "./session";
+import { command, quoted } from "./shell";
+import { fromHex } from "./bytes";
+import type { Datasource } from "./types";
+
+const READING = '{"deviceName": "SN-001", "deviceType": "meter", "temperature": 21.3}';
+const BYTES = "01 02 03";
+
+// Where devices send to, as this browser reaches the gateway.
+export function addresses(source: Datasource): string[] {
+  const { urls, address } = source.status;
+  return urls.length ? urls.map((each) => (each.startsWith("/") ? `${GATEWAY}${each}` : each)) : [address];
+}
+
+// What to send: text, or bytes as hexadecimal digits.
+export function sample(source: Datasource): string {
+  return source.converter === "json" ? READING : BYTES;
+}
+
+// The command that sends it.
+export function trial(source: Datasource): string {
+  const said = sample(source), at = addresses(source)[0] ?? "";
+  const bytes = fromHex(said);
+  if (!/^https?:/.test(at)) return command(["inject", source.name], bytes ? { hex: said.replaceAll(" ", "") } : { text: said });
+  return bytes ? `printf '${said.replace(/(^| )/g, "\\x")}' | curl --data-binary @- ${quoted(at)}` : `curl -d ${quoted(said)} ${quoted(at)}`;
+}
