@@ -173,7 +173,7 @@ class HttpPool:
                 connection.end("stopped")
             else:
                 connection.transport.loseConnection()
-        done = DeferredList(gone)
+        done = DeferredList(gone, consumeErrors=True)  # those that take too long are cancelled
         return done.addTimeout(2.0, self._reactor, lambda result, timeout: None)
 
     def _connect(self) -> None:

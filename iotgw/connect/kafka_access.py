@@ -29,6 +29,8 @@ from iotgw.core.secrets import Secret
 
 EXTRA = "kafka needs the package aiokafka: pip install 'iotgw[kafka]'"
 PORT = 9092
+TLS, PLAIN, ANY = ("ssl", "sasl_ssl"), ("plaintext", "sasl_plaintext"), "kafka"
+"""What stands before ``://``: Kafka's names of security protocols, and what says nothing of them."""
 REQUEST = 20.0
 """Seconds that a broker may take for one request."""
 BEARER = b"Authorization: Bearer "
@@ -69,7 +71,8 @@ class KafkaAccess(Struct, frozen=True, kw_only=True, rename="camel", forbid_unkn
         list[str],
         Meta(
             min_length=1,
-            description="Brokers to begin with, as `host:port` or `host` (port 9092); they name the others.",
+            description="Brokers to begin with, as `host:port` or `host` (port 9092), also several in one text, as in `bootstrap.servers`; they name the "
+            "others. `SSL://` or `SASL_SSL://` before one is TLS.",
         ),
     ]
     tls: Annotated[ClientTls | None, Meta(description="TLS, also with a client certificate.")] = None
@@ -79,17 +82,41 @@ class KafkaAccess(Struct, frozen=True, kw_only=True, rename="camel", forbid_unkn
         """See `iotgw.core.destination.Destined`."""
         token = self.sasl.oauth2 if self.sasl is not None else None
         place = origin(token.token_url, "configuration.sasl.oauth2.tokenUrl") if token is not None else None
-        return sorted(self.bootstrap), trust(self.tls), place
+        return sorted(self.bootstrap), trust(self.way_of_tls), place
+
+    def check_brokers(self) -> None:
+        """Raises ValueError for what is no broker, or says two things about TLS."""
+        said = {scheme in TLS for scheme, _ in self._written() if scheme not in ("", ANY)}
+        if len(said) > 1:
+            raise ValueError("brokers: expected TLS for all of them or for none")
+        if self.tls is not None and False in said:
+            raise ValueError("tls: expected none with brokers that are written without TLS")
 
     @property
     def bootstrap(self) -> list[str]:
         """The brokers as ``host:port``; raises ValueError."""
-        return [_broker(text) for text in self.brokers]
+        return [broker for _, broker in self._written()]
+
+    @property
+    def way_of_tls(self) -> ClientTls | None:
+        """TLS, if the brokers are reached so."""
+        is_said = any(scheme in TLS for scheme, _ in self._written())
+        return self.tls if self.tls is not None or not is_said else ClientTls()
+
+    def _written(self) -> list[tuple[str, str]]:
+        """Scheme, empty if there is none, and ``host:port`` of each broker; raises ValueError."""
+        return [_broker(each) for text in self.brokers for each in text.split(",")]
 
 
-def _broker(text: str) -> str:
-    """``host:port`` of a broker, also of a URL-like one; raises ValueError."""
-    text = text.strip().lower().partition("://")[2] or text.strip().lower()
+def _broker(text: str) -> tuple[str, str]:
+    """Scheme and ``host:port`` of a broker, also of a URL-like one; raises ValueError."""
+    scheme, colon, rest = text.strip().lower().partition("://")
+    scheme, text = (scheme, rest) if colon else ("", scheme)
+    if scheme not in ("", ANY, *TLS, *PLAIN):
+        known = ", ".join(f"{each}://".upper() for each in (*TLS, *PLAIN))
+        raise ValueError(f"brokers: expected host:port, or {known} before it")
+    if "@" in text:  # a password may stand there
+        raise ValueError("brokers: expected host:port; user and password belong to sasl")
     host, colon, port = text.rpartition(":")
     if not colon or (":" in host and not host.startswith("[")) or text.endswith("]"):
         host, port = text, str(PORT)
@@ -101,7 +128,7 @@ def _broker(text: str) -> str:
         or not 0 < int(port) < 65536
     ):
         raise ValueError(f"brokers: expected host:port, got {text!r}")
-    return f"{host}:{port}"
+    return scheme, f"{host}:{port}"
 
 
 def library() -> Any:
@@ -132,7 +159,8 @@ class KafkaClient:
         self._access = access
         self._reactor = reactor
         self._trouble = trouble
-        self._context = _tls_context(access.tls) if access.tls is not None else None
+        tls = access.way_of_tls
+        self._context = _tls_context(tls) if tls is not None else None
         sasl = access.sasl
         self._secrets = [sasl.password] if sasl is not None and sasl.password else []
         self._token: AccessToken | None = None

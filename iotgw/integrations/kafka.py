@@ -69,7 +69,7 @@ class KafkaSettings(KafkaAccess, frozen=True, kw_only=True, rename="camel", forb
 
     def __post_init__(self) -> None:
         """Refuse brokers that are none."""
-        self.bootstrap  # noqa: B018 - raises ValueError
+        self.check_brokers()
 
 
 def for_topic_name(value: Any) -> str:

@@ -72,6 +72,11 @@ class Relay:
     def status(self):
         return self.gateway.api("GET", f"/datasources/{self._source}").json["status"]
 
+    def is_well(self):
+        """Whether people are told that all is well."""
+        status = self.status
+        return status["state"] == "connected" and "lastError" not in status
+
     def passed(self, more):
         """Wait until so many more messages were taken."""
         first = self.count

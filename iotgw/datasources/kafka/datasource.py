@@ -126,7 +126,7 @@ class KafkaDatasource(PulledSource[KafkaSourceSettings]):
 
     def status(self) -> dict[str, Any]:
         """See `iotgw.core.ports.datasources.IDatasource.status`. ``waiting`` are messages at the brokers."""
-        scheme = "kafka+tls" if self._settings.tls else "kafka"
+        scheme = "kafka+tls" if self._settings.way_of_tls else "kafka"
         paused = sum(partition.is_paused for partition in self._partitions.values())
         return {
             "state": self._contact.state,

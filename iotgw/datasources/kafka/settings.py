@@ -64,7 +64,7 @@ class KafkaSourceSettings(KafkaAccess, frozen=True, kw_only=True, rename="camel"
     def __post_init__(self) -> None:
         """Refuse what can't be read."""
         check_gathering(self, self.envelope())
-        self.bootstrap  # noqa: B018 - raises ValueError
+        self.check_brokers()
         if bool(self.topics) is bool(self.pattern):
             raise ValueError("expected either topics or a pattern")
         for topic in self.topics:

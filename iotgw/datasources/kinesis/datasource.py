@@ -119,7 +119,9 @@ class KinesisDatasource(PulledSource[KinesisSourceSettings]):
         if self._look_timer is not None:
             self._look_timer.cancel()
             self._look_timer = None
-        quiet: Deferred[Any] = DeferredList([each.close() for each in self._partitions.values()])
+        quiet: Deferred[Any] = DeferredList(
+            [each.close() for each in self._partitions.values()], consumeErrors=True
+        )
         quiet.addTimeout(PATIENCE, self._clock, lambda _, after: None)
         return quiet.addCallback(lambda _: self._keeping.last()).addCallback(lambda _: self._api.close())
 

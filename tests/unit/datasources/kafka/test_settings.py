@@ -31,8 +31,11 @@ def configure(**settings):
         ({"brokers": []}, "length"),
         ({"brokers": ["h:port"]}, "host:port"),
         ({"brokers": ["h:99999"]}, "host:port"),
-        ({"brokers": ["user:secret@h:1"]}, "host:port"),
         ({"brokers": ["h", ""]}, "host:port"),
+        ({"brokers": ["h,"]}, "host:port"),
+        ({"brokers": ["http://h:9092"]}, "SASL_SSL://"),
+        ({"brokers": ["ssl://h", "plaintext://i"]}, "for all of them or for none"),
+        ({"brokers": ["PLAINTEXT://h"], "tls": {}}, "tls: expected none"),
         ({"topics": []}, "topics or a pattern"),
         ({"pattern": "a.*"}, "topics or a pattern"),
         ({"topics": ["a/b"]}, "names of letters"),
@@ -65,6 +68,34 @@ def test_a_setting_that_can_t_be_meant_is_refused_with_a_sentence(settings, prob
 )
 def test_brokers_are_taken_as_people_write_them(text, broker):
     assert configure(brokers=[text]).bootstrap == [broker]
+
+
+def test_a_password_before_a_broker_is_not_repeated():
+    with pytest.raises(SettingsError, match="belong to sasl") as caught:
+        configure(brokers=["kafka://user:open%20sesame@h:1"])
+    assert "sesame" not in str(caught.value)
+
+
+def test_a_list_is_taken_as_its_owners_paste_it():
+    assert configure(brokers=["h1:9093, SSL://h2:9093", "h3"]).bootstrap == ["h1:9093", "h2:9093", "h3:9092"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_tls"),
+    [
+        ({"brokers": ["h"]}, False),
+        ({"brokers": ["SASL_PLAINTEXT://h"]}, False),
+        ({"brokers": ["kafka://h"]}, False),
+        ({"brokers": ["kafka://h"], "tls": {}}, True),
+        ({"brokers": ["SSL://h"]}, True),
+        ({"brokers": ["h", "SASL_SSL://i"]}, True),
+    ],
+)
+def test_tls_is_what_is_said_of_it(settings, is_tls):
+    configured = configure(**settings)
+    assert (configured.way_of_tls is not None) is is_tls
+    built = TYPES.get("kafka").build(configured, testing.datasource_context(testing.FakeIntake(), REACTOR))
+    assert built.status()["address"].startswith("kafka+tls://" if is_tls else "kafka://")
 
 
 def test_secrets_are_never_shown_and_stay_with_their_cluster():

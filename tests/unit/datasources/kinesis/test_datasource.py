@@ -11,7 +11,9 @@ from iotgw.core.errors import SettingsError
 from iotgw.core.validate import convert
 from iotgw.datasources.kinesis.datasource import KinesisSourceType
 from iotgw.datasources.kinesis.settings import KinesisSourceSettings
+from iotgw.datasources.pulled_source import PATIENCE
 from tests.unit.json_server import JsonServer
+from tests.unit.tracebacks import logged
 
 PLACE = {"stream": "s", "region": "eu-central-1", "accessKeyId": "id", "secretAccessKey": "not so secret"}
 LIST, ITERATOR, RECORDS = "ListShards", "GetShardIterator", "GetRecords"
@@ -242,6 +244,21 @@ def test_a_stop_keeps_what_is_durable_and_leaves_no_timer(stream):
     assert stopped.called
     assert stream.checkpoints.positions["a"] == "1"
     assert stream.clock.getDelayedCalls() == []
+
+
+def test_a_stop_waits_no_longer_than_it_should_and_leaves_no_traceback():
+    with logged() as failures:
+        stream = Stream()
+        stream.list("a")
+        stream.iterators()
+        stream.intake.auto = False
+        stream.bring(1)
+        stopped = stream.source.stop()
+        stream.clock.advance(PATIENCE)
+        stream.clock.advance(2)
+        assert stopped.called
+        del stream, stopped
+    assert failures == []
 
 
 @pytest.mark.parametrize(

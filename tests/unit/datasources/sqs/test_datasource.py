@@ -7,9 +7,11 @@ import pytest
 from iotgw import testing
 from iotgw.core.errors import SettingsError
 from iotgw.core.validate import convert
+from iotgw.datasources.pulled_source import PATIENCE
 from iotgw.datasources.sqs.datasource import SqsSourceType
 from iotgw.datasources.sqs.settings import SqsSourceSettings
 from tests.unit.json_server import JsonServer
+from tests.unit.tracebacks import logged
 
 PLACE = "https://sqs.eu-central-1.amazonaws.com/123456789012/"
 KEYS = {"accessKeyId": "id", "secretAccessKey": "not so secret"}
@@ -144,6 +146,18 @@ def test_a_datasource_that_stops_gives_back_what_it_did_not_hand_over(queue):
     queue.clock.advance(5)
     assert stopped.called
     assert queue.status["state"] == "stopped"
+
+
+def test_a_queue_that_does_not_close_its_connections_holds_up_no_stop_and_leaves_no_traceback():
+    with logged() as failures:
+        queue = Queue()
+        queue.bring("a")
+        queue.server.answer({}, DELETE)
+        stopped = queue.source.stop()
+        queue.clock.advance(PATIENCE)
+        assert stopped.called
+        del queue, stopped
+    assert failures == []
 
 
 def test_what_comes_while_it_stops_is_given_back(queue):
