@@ -72,6 +72,7 @@ from tests.fuzz.broker_decoders import broker_decoders
 from tests.fuzz.decoders import Decoder
 from tests.fuzz.devices import PLAIN, seeds
 from tests.fuzz.lwm2m_decoders import lwm2m_decoders
+from tests.fuzz.platform_decoders import platform_decoders
 
 DATA = Path(__file__).parents[1] / "data"
 NOW_MS = 1_780_000_000_000
@@ -198,6 +199,7 @@ def decoders() -> list[Decoder]:
         Decoder("ppk", lambda data: load_ppk(data.decode("latin-1"), ""), [ppk()], (Unopened, ValueError), weight=10),
         *lwm2m_decoders(),
         *broker_decoders(),
+        *platform_decoders(),
         Decoder("template", _template, TEMPLATES, (IotgwError,), weight=50),
         Decoder("tbel", lambda data: tbel.translated(data.decode("utf-8", "replace"), "UPLINK"), TBEL, (tbel.TbelError,), weight=50, longest=4096, is_elsewhere=True),
         Decoder("target's command", item_of, [b'{"deviceName":"d","data":"AA=="}', *JSON], (IotgwError, ValueError)),

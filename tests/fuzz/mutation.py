@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from random import Random
+from typing import Any
 
 SPITEFUL = (
     b"\x00", b"\xff", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\x80\x00\x00\x00", b"[", b"{", b'"', b"\\", b"\r\n", b"\n",
-    b"-1", b"1e309", b"9" * 30, b"null", b"NaN", b"\xed\xa0\x80", b"\xc0\xaf", b"%00", b"%", b"&", b"=", b"*", b"((((", b"\xd8\x1c",
+    b"-1", b"1e309", b"9" * 400, b"9" * 30, b"null", b"NaN", b"\xed\xa0\x80", b"\xc0\xaf", b"%00", b"%", b"&", b"=", b"*", b"((((", b"\xd8\x1c",
     b"\xbf\xff", b"0x", "²".encode(), "\u202e".encode(), b"$${{", b"{%", b"|", b"..", b"\x1b[0m",
 )  # fmt: skip
+VALUES = (
+    None,
+    True,
+    -1,
+    0,
+    1e308,
+    -1e308,
+    10**400,
+    -(10**400),
+    1 << 63,
+    "",
+    "x" * 300,
+    "\ud800",
+    "\0",
+    [],
+    {},
+    [[]],
+    {"a": []},
+    [1, "a"],
+    "1e308",
+    "nan",
+)
+"""What may stand in JSON in place of another value."""
 LARGE = 64 << 10
 
 
@@ -18,6 +44,8 @@ def mutated(random: Random, seeds: Sequence[bytes]) -> bytes:
     if not seeds or random.random() < 0.05:
         return random.randbytes(random.randrange(64))
     data = bytearray(random.choice(seeds))
+    if data[:1] in (b"{", b"[") and random.random() < 0.2:
+        return _revalued(random, bytes(data))
     for _ in range(random.choice((1, 1, 1, 2, 3, 8))):
         at = random.randrange(len(data) + 1)
         match random.randrange(8):
@@ -40,6 +68,26 @@ def mutated(random: Random, seeds: Sequence[bytes]) -> bytes:
             case _:
                 del data[at:]
     return bytes(data)
+
+
+def _revalued(random: Random, data: bytes) -> bytes:
+    """JSON in which a value is another one, or some are."""
+    try:
+        root = [json.loads(data)]
+    except ValueError:
+        return data + random.choice(SPITEFUL)
+    for _ in range(random.choice((1, 1, 2, 5))):
+        places = [*_places(root)]
+        holder, place = random.choice(places)
+        holder[place] = deepcopy(random.choice(VALUES))
+    return json.dumps(root[0]).encode()
+
+
+def _places(holder: Any) -> Iterator[tuple[Any, Any]]:
+    for place, value in enumerate(holder) if isinstance(holder, list) else holder.items():
+        yield holder, place
+        if value and isinstance(value, list | dict):
+            yield from _places(value)
 
 
 def _repeated(random: Random, seeds: Sequence[bytes]) -> bytes:

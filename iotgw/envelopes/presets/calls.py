@@ -16,6 +16,7 @@ from iotgw.core import plain_json
 from iotgw.core.expressions.functions import to_number
 from iotgw.core.expressions.language import Expression
 from iotgw.core.model import Downlink, Metadata
+from iotgw.core.numbers import real
 from iotgw.envelopes.api import (
     ApiAnswer,
     ApiCall,
@@ -199,12 +200,12 @@ class _Login:
             return f"no token: HTTP {answer.status}" + (f": {told}" if told else "")
         if not token.isprintable() or len(token) > LONGEST_TOKEN:
             return "no token: it is too long, or has control characters"
-        seconds = to_number(self._seconds(seen)) if self._seconds is not None else None
+        seconds = real(to_number(self._seconds(seen))) if self._seconds is not None else None
         if self._until is not None:
             said_ = self._until(seen)
             ends_ms = values.date_ms(said_, "ms" if isinstance(said_, int | float) else "iso")
             seconds = None if ends_ms is None else (ends_ms - now_ms) / 1000
-        life = max(1.0, float(USUAL if seconds is None else seconds) - EARLY)
+        life = max(1.0, (USUAL if seconds is None else seconds) - EARLY)
         prefix = self._form.prefix
         return ApiToken(self._form.header, f"{prefix} {token}" if prefix else token, min(life, 86400.0))
 

@@ -101,8 +101,8 @@ AnswerAsked = Callable[[Asked, Mapping[str, Any]], tuple[Command, str]]
 def everynet_response(asked: Asked, facts: Mapping[str, Any]) -> tuple[Command, str]:
     """Everynet's ``downlink_response``: with the request's ``meta`` and counter, and no more bytes than the request says. The
     ``downlink`` that reports on it has the device and the counter (ns.docs.everynet.io, adapters/http2)."""
-    message: Any = asked.message
-    params = message.get("params") if isinstance(message, dict) else None
+    message: dict[str, Any] = asked.message if isinstance(asked.message, dict) else {}
+    params = message.get("params")
     params = params if isinstance(params, dict) else {}
     most, counter, size = params.get("max_size"), params.get("counter_down"), len(str(facts["hex"])) // 2
     if isinstance(most, int | float) and size > most:

@@ -14,6 +14,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from iotgw.core.errors import Conflict, Unavailable
+from iotgw.core.named_sources import NAMED, NAMING
 from iotgw.core.ports.clock import IDates
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.core.specs import Deletion, Resource
@@ -37,6 +38,10 @@ _RETIRE = """UPDATE resource SET changed = %s, revision = %s, updated_ms = %s, d
 WHERE id = %s AND (revision = %s OR revision = %s AND updated_ms = %s AND deletion = %s)"""
 _LEFT = """SELECT count(*) FROM partition WHERE owner_epoch > 0
     AND NOT EXISTS (SELECT 1 FROM parted WHERE parted.id = %s AND part = partition.id)"""
+_NAMING = (
+    "SELECT 1 FROM resource WHERE kind = %s AND tenant = %s AND changed > %s AND NOT id = ANY(%s) LIMIT 1"
+)
+"""What may name a datasource that gets another name, and was changed by somebody else."""
 _READ = (
     "SELECT changed, kind, id, tenant, name, revision, created_ms, updated_ms, body, deletion FROM resource"
 )
@@ -164,13 +169,19 @@ class PostgresRegistry(StoredRegistry):
         self._run(change, new)
 
     def _update(self, changed: Sequence[Change]) -> None:
+        first, named, _ = changed[0]
+        is_renamed = first.kind == NAMED and first.name != named.name
+        known, ids = self._known, [new.id for _, new, _ in changed]
+
         def change(db: Connection) -> None:
             for old, new, body in changed:
                 what = (new.revision, new.updated_ms, body)
                 values = (changes.count_up(db, WHAT), new.name, *what, new.id, old.revision, *what)
                 _expect_one(db.execute(_UPDATE, values).rowcount, new)
+            if is_renamed and db.execute(_NAMING, (NAMING, first.tenant, known, ids)).fetchone() is not None:
+                raise Overtaken(f"what names {first.kind} {first.name!r} was changed by somebody else")
 
-        self._run(change, changed[0][1])
+        self._run(change, named)
 
     def _retire(self, old: Resource, new: Resource, deletion: bytes) -> None:
         what = (new.revision, new.updated_ms, deletion)

@@ -46,6 +46,9 @@ def test_a_token_counts_until_the_login_s_end_of_it():
     ends = {"token": {"expires_at": "2016-01-11T14:29:00.333000Z"}}
     assert token("huawei-iotda", ends, **{"x-subject-token": "t"}) == ApiToken("X-Auth-Token", "t", 30)
     assert token("kpn-things", {"access_token": "t"}).seconds == 3570
+    assert token("kpn-things", {"access_token": "t", "expires_in": 1e300}).seconds == 86_400
+    for nothing in (10**400, -(10**400), "soon", [], {}):
+        assert token("kpn-things", {"access_token": "t", "expires_in": nothing}).seconds == 3570
     ends = {"accessToken": "t", "tokenType": "bearer", "expiresIn": 3600, "scope": "default"}
     assert token("oceanconnect", ends) == ApiToken("Authorization", "Bearer t", 3570)
     assert token("netmore-portal", {"success": True, "token": "t"}).value == "Bearer t"
