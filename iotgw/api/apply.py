@@ -70,6 +70,7 @@ def catalogues(parts: Parts, keep_failed: bool = False) -> list[Catalogue]:
             parts.pipeline,
             parts.departures,
             parts.journal,
+            parts.quarantine,
             keep_failed,
         ),
         IntegrationRoutes(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+import sys
 from typing import Annotated, Any
 
 import msgspec
@@ -16,12 +17,13 @@ from iotgw.api.foreseen import NOTHING, Foreseen
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Route
 from iotgw.core.departures import Departures
-from iotgw.core.errors import NotFound, SettingsError
+from iotgw.core.errors import Conflict, NotFound, SettingsError
 from iotgw.core.model import DEFAULT_TENANT, Metadata, Status
 from iotgw.core.named_sources import NAMING, following
 from iotgw.core.names import unfit
 from iotgw.core.ports.converters import IConverterVersions
 from iotgw.core.ports.datasources import IDatasourceType, ISetsUp
+from iotgw.core.ports.devices import IQuarantine
 from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.pipeline import IPipeline
 from iotgw.core.ports.registry import IRegistry
@@ -73,12 +75,13 @@ class DatasourceRoutes(WithBacklog):
 
     def __init__(
         self, registry: IRegistry, recorder: Recorder, types: Types[IDatasourceType], versions: IConverterVersions,
-        pipeline: IPipeline, departures: Departures, journal: IMessages, keep_failed: bool = False,
+        pipeline: IPipeline, departures: Departures, journal: IMessages, quarantine: IQuarantine, keep_failed: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(registry, recorder, departures, journal)
         self._types = types
         self._versions = versions
         self._pipeline = pipeline
+        self._quarantine = quarantine
         self._keep_failed = keep_failed
         """Whether one that can't be opened is saved all the same, as when a gateway starts for the first time."""
 
@@ -191,6 +194,17 @@ class DatasourceRoutes(WithBacklog):
             text = f"its route names datasource {saved.name!r}, which was called {resource.name!r}"
             self.recorder.note("changed", NAMING, integration.name, text, resource.tenant, "info")
         return saved
+
+    def check_drains(self, resource: Resource) -> None:
+        """See `WithBacklog.check_drains`: what waits in quarantine can be converted only while its datasource is there."""
+        held = self._quarantine.list(resource.tenant, "", sys.maxsize)
+        ours = [each for each in held if each.datasource == resource.id]
+        if ours:
+            devices = ", ".join(each.name for each in ours[:3]) + (", …" if len(ours) > 3 else "")
+            raise Conflict(
+                f"{sum(each.messages for each in ours)} messages that came by datasource {resource.name!r} wait in quarantine ({devices}): "
+                "release or drop these devices, or delete the datasource with backlog=drop"
+            )
 
     async def closed(self, resource: Resource) -> None:
         """See `WithBacklog.closed`."""

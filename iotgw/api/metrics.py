@@ -179,6 +179,8 @@ class MetricsRoutes:
     def _journal(self, exposition: Exposition, stats: dict[str, Any]) -> None:
         for name, figure in JOURNAL.items():
             exposition.add(name, stats.get(figure))
+        for name, figure in SPILL.items():
+            exposition.add(name, stats.get("spill", {}).get(figure))
         for table, count in {**dict.fromkeys(TABLES, 0), **stats.get("unreadable", {})}.items():
             exposition.add("iotgw_journal_unreadable", count, table)
 
@@ -209,6 +211,12 @@ JOURNAL = {
     "iotgw_deliveries_parked": "parked",
 }
 """The journal's figures, by metric."""
+SPILL = {
+    "iotgw_spilled": "messages",
+    "iotgw_spilled_bytes": "bytes",
+    "iotgw_spilled_total": "total",
+}
+"""What the journal says of what it spills, by metric."""
 
 Place = tuple[str, str]
 """The tenant and the name under which a resource's figures stand."""

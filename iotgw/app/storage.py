@@ -37,6 +37,7 @@ from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.kept import KeptRows
 from iotgw.store.sqlite.moment import Between
 from iotgw.store.sqlite.registry import Registry
+from iotgw.store.sqlite.spill import SPILL
 from iotgw.store.sqlite.usage import UsageStore
 
 ELSEWHERE = "the gateway's data is in PostgreSQL: back it up there (docs/postgresql.md)"
@@ -162,12 +163,13 @@ def _in_postgres(
         from iotgw.store.postgres.downlinks import PostgresItems  # noqa: PLC0415
         from iotgw.store.postgres.entries import PostgresEntries  # noqa: PLC0415
         from iotgw.store.postgres.events import PostgresEvents  # noqa: PLC0415
-        from iotgw.store.postgres.journal import PostgresJournal  # noqa: PLC0415
         from iotgw.store.postgres.kept import PostgresKept  # noqa: PLC0415
         from iotgw.store.postgres.names import check  # noqa: PLC0415
         from iotgw.store.postgres.node import DatabaseNode  # noqa: PLC0415
         from iotgw.store.postgres.partitions import DatabasePartitions  # noqa: PLC0415
         from iotgw.store.postgres.registry import PostgresRegistry  # noqa: PLC0415
+        from iotgw.store.postgres.spill import Spill  # noqa: PLC0415
+        from iotgw.store.postgres.spilling import SpillingJournal  # noqa: PLC0415
         from iotgw.store.postgres.usage import PostgresUsage  # noqa: PLC0415
     except ImportError as error:
         raise SettingsError(
@@ -189,8 +191,9 @@ def _in_postgres(
     entries = PostgresEntries(registry)
     items = PostgresItems(address, reactor, calendar, node)
     partitions = DatabasePartitions(reactor, node, registry, entries, items, limits, section.max_pending)
-    journal = PostgresJournal(
-        reactor, node, limits, max_pending=section.max_pending,
+    spill = Spill(reactor, data_dir / SPILL, section.max_spill)
+    journal = SpillingJournal(
+        reactor, node, spill, limits, max_pending=section.max_pending,
         lost=reactor.stop,
     )  # fmt: skip
     states = PostgresStates(reactor, address, calendar, MAX_DEVICES, MAX_AGE)

@@ -66,6 +66,13 @@ class StoreSection(Section, frozen=True, kw_only=True):
             "integrations give up what waits ([storage](storage.md#who-may-take-how-much))."
         ),
     ] = 2 << 30
+    max_spill: Annotated[
+        Bytes,
+        Meta(
+            description="Where the data is in PostgreSQL: how much this node keeps in its own file of what it acknowledged while the database was away "
+            "([nodes](nodes.md#while-the-database-is-away)). Beyond it, messages are refused."
+        ),
+    ] = 1 << 30
     max_files: Annotated[
         Bytes,
         Meta(description="Bytes of the files that one tenant may upload for its devices, all together."),

@@ -166,6 +166,14 @@ class DatasourceSpec(Spec, frozen=True, kw_only=True):
             "somebody says so."
         ),
     ] = "refuse"
+    when_away: Annotated[
+        Literal["auto", "refuse", "spill"],
+        Meta(
+            description="What becomes of messages while the database is away, where the data is in PostgreSQL: they are refused (CoAP 5.03, HTTP 503, "
+            "streams aren't read), or spilled to a file of the node ([nodes](../nodes.md#while-the-database-is-away)). `auto` spills those of senders that don't "
+            "repeat what is refused: UDP, and networks that post over HTTP."
+        ),
+    ] = "auto"
     metadata: Annotated[
         dict[str, Any], Meta(description="Facts that are added to each message's metadata.")
     ] = {}

@@ -9,7 +9,7 @@ waiting records needs no more memory than a fast one.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -114,8 +114,12 @@ class StreamReader(Generic[R]):
         self._anticipated = records[-1].seq
         self._enqueue(records)
 
-    def drop(self, positions: Container[int]) -> None:
-        """The anticipated records at these positions did not become durable."""
+    def drop(self, positions: Collection[int], come_again: bool = False) -> None:
+        """The anticipated records at these positions did not become durable. With ``come_again``, which concerns all of the last anticipated ones,
+        they will be offered later."""
+        if come_again:
+            self.position = min(self.position, min(positions) - 1)
+            self._anticipated = -1
         self._queue = deque(record for record in self._queue if record.seq not in positions)
         self._weight = self._weigh(self._queue)
 

@@ -249,25 +249,30 @@ class Releases:
                 except ValueError as error:
                     raise SettingsError("name", str(error)) from error
                 await self._fleet.save(tenant, spec)
-            count = await self._work_off(tenant, device, is_dropped=False)
+            count, lost = await self._work_off(tenant, device, is_dropped=False)
         except BaseException:
             self._quarantine.leaves(tenant, device, is_leaving=False)
             raise
         text = f"released from quarantine with {count} messages"
-        self._recorder.note("device.released", "device", device, text, tenant, device=device, messages=count)
+        text += f"; {lost} of deleted datasources can't be converted any more" if lost else ""
+        self._recorder.note(
+            "device.released", "device", device, text, tenant, "warning" if lost else "info",
+            device=device, messages=count, lost=lost,
+        )  # fmt: skip
         return count
 
     async def drop(self, tenant: str, device: str) -> int:
         """See `IReleases.drop`."""
         self._quarantine.leaves(tenant, device)
         try:
-            return await self._work_off(tenant, device, is_dropped=True)
+            return sum(await self._work_off(tenant, device, is_dropped=True))
         except BaseException:
             self._quarantine.leaves(tenant, device, is_leaving=False)
             raise
 
-    async def _work_off(self, tenant: str, device: str, is_dropped: bool) -> int:
-        count = 0
+    async def _work_off(self, tenant: str, device: str, is_dropped: bool) -> tuple[int, int]:
+        """Let go of what waits. Returns how many messages were converted again, or dropped, and of how many the datasource is gone."""
+        count = lost = 0
         while (seq := self._quarantine.take(tenant, device)) is not None:
             if self._is_stopping:
                 raise Unavailable("the gateway stops; the next start goes on")
@@ -281,7 +286,7 @@ class Releases:
                     raise
                 self._log.warn("a message in quarantine can't be read: {error}", error=error)
             except (NotFound, Conflict):  # its datasource is gone
-                pass
+                lost += 1
             self._quarantine.settled(tenant, device, seq)
         self._quarantine.is_gone(tenant, device)
-        return count
+        return count, lost

@@ -45,7 +45,7 @@ class Admission:
         self._clock = clock
         self.max_payload = max_payload
         self.max_metadata = max_metadata
-        self._waiting: list[Callable[[], None]] = []
+        self._waiting: list[tuple[str, Callable[[], None]]] = []
         self._is_closed = self._drains = False
         self._oversized = Allowance(clock)
 
@@ -53,6 +53,15 @@ class Admission:
     def room(self) -> bool:
         """Whether uplinks are accepted now."""
         return self._journal.room and not self._is_closed and not self._drains and self._delivery.room()
+
+    def room_of(self, datasource: str) -> bool:
+        """Whether uplinks of a datasource are accepted now, be it that they are spilled."""
+        return self.room or self.spills(datasource)
+
+    def spills(self, datasource: str) -> bool:
+        """Whether uplinks of a datasource are spilled now."""
+        spills = self._journal.spills(datasource)
+        return spills and not self._is_closed and not self._drains and self._delivery.room()
 
     def state(self) -> Room:
         """Whether uplinks are accepted now, and why not."""
@@ -83,24 +92,26 @@ class Admission:
         there were since it was said."""
         return self._oversized.take(datasource)
 
-    def when_room(self, callback: Callable[[], None]) -> None:
-        """Call back once when there is room; at once if there is."""
-        if self.room:
+    def when_room(self, datasource: str, callback: Callable[[], None]) -> None:
+        """Call back once when there is room for a datasource; at once if there is."""
+        if self.room_of(datasource):
             callback()
             return
-        self._waiting.append(callback)
+        self._waiting.append((datasource, callback))
         if len(self._waiting) == 1:
             self._clock.callLater(LOOK_FOR_ROOM, self._look)
 
     def room_again(self) -> None:
         """There may be room: let the streams continue."""
-        if self.room:
-            waiting, self._waiting = self._waiting, []
-            for callback in waiting:
-                try:
-                    callback()
-                except Exception:
-                    self._log.failure("a datasource failed when it was told that there is room")
+        waiting, self._waiting = self._waiting, []
+        for datasource, callback in waiting:
+            if not self.room_of(datasource):
+                self._waiting.append((datasource, callback))
+                continue
+            try:
+                callback()
+            except Exception:
+                self._log.failure("a datasource failed when it was told that there is room")
 
     def _look(self) -> None:
         """An integration doesn't report when its backlog shrinks, so check again while a stream waits."""

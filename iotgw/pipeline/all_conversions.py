@@ -26,6 +26,12 @@ class AllConversions(UplinkListener):
         if runner is not None:
             runner.conversions.stored([stored for stored, _ in entries])
 
+    def postponed(self, datasource: str, uplinks: list[StoredUplink]) -> None:
+        """Drop them for now."""
+        runner = self._running.get(datasource)
+        if runner is not None:
+            runner.conversions.refused({stored.seq for stored in uplinks}, come_again=True)
+
     def refused(self, datasource: str, entries: Entries, reason: str) -> None:
         """Drop them."""
         runner = self._running.get(datasource)

@@ -146,9 +146,9 @@ class Conversions:
         self._reader.offer(uplinks)
         self._settle()
 
-    def refused(self, positions: set[int]) -> None:
-        """The uplinks at these positions were not stored."""
-        self._reader.drop(positions)
+    def refused(self, positions: set[int], come_again: bool = False) -> None:
+        """The uplinks at these positions were not stored; perhaps they come again."""
+        self._reader.drop(positions, come_again)
         for batch in self._batches:
             batch.refuse(positions)
         self._settle()

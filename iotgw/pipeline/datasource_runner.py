@@ -96,6 +96,7 @@ class DatasourceRunner:
                 source.spec = spec  # a change of converter is no reason to cut connections
                 self._limits.apply(source, spec)
                 source.speaks_for = self._speaks_for(spec)
+                self._when_away(spec)
                 self.conversions.look_up()
                 return
             await self._close()
@@ -105,12 +106,13 @@ class DatasourceRunner:
             self.conversions.look_up()
             self._be_away()
             source.guard = None
-            source.never_waits = source.is_shared = False
+            source.never_waits = source.is_shared = source.sends_once = False
             self.intake.proves = False
             self._in_background(self._let_go(before, spec))
             self.error = ""
             if enabled:
                 await self._open(spec)
+            self._when_away(spec)
             self.conversions.start()  # not before the datasource has set its guard
         finally:
             self.lock.release()
@@ -201,6 +203,11 @@ class DatasourceRunner:
             return IListens(type_).open_to_all(settings, self._context(spec))
         except Exception:  # as in `_needs`
             return ""
+
+    def _when_away(self, spec: DatasourceSpec) -> None:
+        """Say what becomes of its messages while the database is away."""
+        spills = spec.when_away == "spill" or (spec.when_away == "auto" and self.source.sends_once)
+        self.intake.when_away(spills)
 
     def _be_away(self) -> None:
         """Note what it would open, for those who send there meanwhile."""

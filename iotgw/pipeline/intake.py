@@ -74,7 +74,7 @@ class Intake:
     @property
     def room(self) -> bool:
         """Whether uplinks are accepted now."""
-        return self._admission.room
+        return self._admission.room_of(self._source.id)
 
     @property
     def sets_facts(self) -> bool:
@@ -98,6 +98,15 @@ class Intake:
     @is_shared.setter
     def is_shared(self, is_so: bool) -> None:
         self._source.is_shared = is_so
+
+    @property
+    def sends_once(self) -> bool:
+        """See `IIntake.sends_once`."""
+        return self._source.sends_once
+
+    @sends_once.setter
+    def sends_once(self, is_so: bool) -> None:
+        self._source.sends_once = is_so
 
     @property
     def never_waits(self) -> bool:
@@ -190,7 +199,7 @@ class Intake:
         if source.turned_away and self._is_turned_away(metadata):
             answer(REFUSED)
             return 0
-        if not admission.room:
+        if not admission.room and not admission.spills(source.id):
             source.counts["refused"] += 1
             answer(BUSY)
             return 0
@@ -248,7 +257,11 @@ class Intake:
 
     def when_room(self, callback: Callable[[], None]) -> None:
         """See `IIntake.when_room`."""
-        self._admission.when_room(callback)
+        self._admission.when_room(self._source.id, callback)
+
+    def when_away(self, spills: bool) -> None:
+        """Whether its uplinks are spilled while the database is away, or refused."""
+        self._journal.when_away(self._source.id, spills)
 
     # --- events ---
 

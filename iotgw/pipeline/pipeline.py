@@ -60,7 +60,7 @@ from iotgw.pipeline.repeats import KnownKeys
 from iotgw.pipeline.replies import Replies
 from iotgw.pipeline.reprocessing import Reprocessing
 from iotgw.pipeline.sources import Source, Sources
-from iotgw.pipeline.strangers import Strangers
+from iotgw.pipeline.strangers import Strangers, dropped
 
 
 @implementer(IPipeline)
@@ -180,12 +180,9 @@ class Pipeline:
 
     def _changed(self, old: Resource | None, new: Resource | None) -> None:
         if new is not None:
-            change = self._apply(new)
+            self._follow(self._apply(new))
         elif old is not None:
-            change = self._remove(old.id)
-        else:
-            return
-        self._follow(change)
+            self._follow(self._remove(old.id))
 
     def _moved(self, id: str) -> None:
         """A datasource is to be opened here, or closed, as one node runs it."""
@@ -221,9 +218,8 @@ class Pipeline:
         spec = msgspec.convert(dict(resource.body, name=resource.name), DatasourceSpec)
         runner = self._running.get(resource.id)
         if runner is None:
-            runner = self._running[resource.id] = self._runner(
-                Source(resource.id, resource.tenant, spec, resource.created_ms, self._own)
-            )
+            source = Source(resource.id, resource.tenant, spec, resource.created_ms, self._own)
+            runner = self._running[resource.id] = self._runner(source)
         leaves = resource.deletion is not None
         is_enabled = spec.enabled and not leaves and not self._stopping
         await runner.apply(spec, self._places.is_here(resource.id, spec, is_enabled))
@@ -387,7 +383,11 @@ class Pipeline:
     async def release(self, message: Message, device: str, is_dropped: bool) -> State:
         """See `IPipeline.release`."""
         runner = self._running.get(message.uplink.datasource)
-        if runner is None:
+        if runner is None:  # nobody can convert it any more: it waits no longer, over a restart neither
+            self._journal.settle(
+                message.uplink.datasource, self._journal.last_uplink, [dropped(message, device)]
+            )
+            await self._journal.durable()
             raise NotFound("the message's datasource was deleted")
         return await runner.reprocessing.run(message, device, is_dropped)
 

@@ -36,6 +36,10 @@ class Publisher:
         silent = UplinkListener
         self._storing = [each.storing for each in listeners if type(each).storing is not silent.storing]
         self._stored = [each.stored for each in listeners if type(each).stored is not silent.stored]
+        self._spilled = [each.spilled for each in listeners if type(each).spilled is not silent.spilled]
+        self._postponed = [
+            each.postponed for each in listeners if type(each).postponed is not silent.postponed
+        ]
         self._refused = [each.refused for each in listeners if type(each).refused is not silent.refused]
         self._converted = [
             each.converted for each in listeners if type(each).converted is not silent.converted
@@ -59,6 +63,20 @@ class Publisher:
         for hear in self._stored:
             for source, group in groups:
                 self._tell(hear, source, group)
+
+    def spilled(self, entries: Entries) -> None:
+        """See `IJournalListener.spilled`."""
+        groups = _by_datasource(entries).items()
+        for hear in self._spilled:
+            for source, group in groups:
+                self._tell(hear, source, group)
+
+    def postponed(self, entries: Entries) -> None:
+        """See `IJournalListener.postponed`."""
+        groups = _by_datasource(entries).items()
+        for hear in self._postponed:
+            for source, group in groups:
+                self._tell(hear, source, [stored for stored, _ in group])
 
     def refused(self, entries: Entries, reason: str) -> None:
         """See `IJournalListener.refused`."""

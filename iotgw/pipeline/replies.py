@@ -106,6 +106,11 @@ class Replies(UplinkListener):
         if waiting and self._sweep is None:
             self._sweep = self._clock.callLater(1.0, self._give_up)
 
+    def spilled(self, datasource: str, entries: Entries) -> None:
+        """Uplinks are durable, and converted later: that is all that their senders can be told."""
+        for stored, (reply, _) in entries:
+            self._tell(reply, Answer(Status.STORED, self._name(stored.seq)))
+
     def refused(self, datasource: str, entries: Entries, reason: str) -> None:
         """These uplinks were refused: tell their senders."""
         for _, (reply, _) in entries:

@@ -65,6 +65,8 @@ class Source:
         """Which of ``reply`` and ``session`` its converters may say: devices then wait for the conversion."""
         self.never_waits = False
         """Whether uplinks are answered when they are durable, whatever ``reply`` says."""
+        self.sends_once = False
+        """Whether its senders send a message once, whatever they are answered."""
         self.limits: ILimits | None = None
         """What it may take, if that is limited."""
         self.is_shared = False

@@ -33,6 +33,13 @@ class JournalAnswers:
         """See `IMessages.faults`."""
         return self._readers.faults
 
+    def when_away(self, datasource: str, spills: bool) -> None:
+        """See `IUplinkStream.when_away`: a file is never away."""
+
+    def spills(self, datasource: str) -> bool:
+        """See `IUplinkStream.spills`."""
+        return False
+
     def conversion_cursors(self) -> dict[str, int]:
         """See `IJournal.conversion_cursors`."""
         return self._opened.conversion_cursors if self._opened is not None else {}

@@ -96,6 +96,12 @@ class Group:
         self.size += 1
         self.weight += len(uplink.payload) + len(uplink.metadata) + ROW_BYTES
 
+    def put_first(self, entries: Entries) -> None:
+        """Put uplinks before all others."""
+        self.entries[:0] = entries
+        self.size += len(entries)
+        self.weight += weigh([stored for stored, _ in entries])
+
     def settle(self, settlement: SettledUplinks, haste: bool = True) -> None:
         """Add the outcomes of a datasource's uplinks. ``haste`` says that somebody waits for them."""
         self.haste |= haste

@@ -29,7 +29,7 @@ from iotgw.core.model import (
     TelemetryRecord,
     Uplink,
 )  # fmt: skip
-from iotgw.core.ports.journal import IJournal, IJournalListener, Waiter
+from iotgw.core.ports.journal import Entries, IJournal, IJournalListener, Waiter
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.store.answers import JournalAnswers
 from iotgw.store.group import Group, SettledUplinks
@@ -263,7 +263,7 @@ class GroupCommitJournal(JournalAnswers):
             self._log.error("the journal can't be written: {problem}", problem=done.problem)
         self._problem = done.problem
         self.room = False
-        refused = [*done.unfit, *done.group.entries]
+        refused = [*done.unfit, *self._unsaved(done.group.entries)]
         done.group.keep_for(self._pending)
         if refused:
             tell(self._listener.refused, refused, done.problem)
@@ -271,12 +271,16 @@ class GroupCommitJournal(JournalAnswers):
             self._give_up()
             self._finish()
 
+    def _unsaved(self, entries: Entries) -> Entries:
+        """Those of these uplinks that have to be refused, as they can't be written. A subclass may have another place for them."""
+        return entries
+
     def _give_up(self) -> None:
         """The journal is closing and can't write the rest. It is converted and delivered again after the next
         start."""
         group, self._pending = self._pending, Group()
-        if group.entries:
-            tell(self._listener.refused, group.entries, self._problem)
+        if refused := self._unsaved(group.entries):
+            tell(self._listener.refused, refused, self._problem)
         if group.results:
             self._log.warn("outcomes could not be written; their uplinks will be converted again")
         for waiter in group.waiters:

@@ -45,7 +45,7 @@ class FakeIntake:
         self.forbidden: set[str] = set()
         """Devices for which only those may speak who prove what they are."""
         self.sets_facts = False
-        self.never_waits = self.is_shared = False
+        self.never_waits = self.is_shared = self.sends_once = False
         self.received: list[tuple[bytes, Metadata]] = []
         self.times: list[int] = []
         """The ``received_ms`` of each uplink."""

@@ -70,6 +70,10 @@ class MemoryJournal(MemoryAnswers):
         self._clock = clock or new_clock()
         self.storage = Storage() if storage is None else storage
         self.room = True
+        self.spillers: dict[str, bool] = {}
+        """What `when_away` was told."""
+        self.is_away = False
+        """Whether there is no room as the database is away."""
         self.problem = ""
         self.short = 0
         self.faults: list[str] = []
@@ -215,6 +219,14 @@ class MemoryJournal(MemoryAnswers):
         return placed
 
     # --- IUplinkStream ---
+
+    def when_away(self, datasource: str, spills: bool) -> None:
+        """See `IUplinkStream.when_away`."""
+        self.spillers[datasource] = spills
+
+    def spills(self, datasource: str) -> bool:
+        """See `IUplinkStream.spills`."""
+        return not self.room and self.is_away and self.spillers.get(datasource, False)
 
     def append(self, uplink: Uplink, token: Waiter) -> int:
         """See `IUplinkStream.append`."""

@@ -8,5 +8,6 @@ the gateway says of itself is taken as proof, and its accounts are checked again
 - `sources`, `resources`: the datasources, and the file that a first start is given.
 - `targets`: real servers with the arrivals that they saw.
 - `chapter`: one data directory with its rounds; `kills`: the moments at which the gateway is killed.
+- `cluster`: three nodes on one replicated database, which the ``faults`` befall: ``python -m tests.campaign.nodes --rounds 100``.
 - `oracle`: what must hold; `stalls`: how long the machine kept the gateway from its work.
 """

@@ -24,8 +24,8 @@ def configuration(source, ports):
     return where
 
 
-def text(ports, targets, overflow):
-    """The file, as TOML. ``overflow`` is what the integrations do when there is no more room."""
+def text(ports, targets, overflow, when_away="auto"):
+    """The file, as TOML. ``overflow`` is what the integrations do when there is no more room; ``when_away`` that of all datasources."""
     parts = [
         table("converter", name="campaign", type="UPLINK", script=SCRIPT),
         table("credential", name="field", identity=IDENTITY, secrets=[{"value": SECRET}]),
@@ -33,6 +33,7 @@ def text(ports, targets, overflow):
     parts += (
         table("datasource", name=source.name, type=source.type, converter="campaign",
               **({"routingKey": source.key} if source.key else {}),
+              **({"whenAway": when_away} if when_away != "auto" else {}),
               configuration=configuration(source, ports))
         for source in (*SOURCES.values(), BURST)
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """Devices that send on through the gateway's deaths: ``python -m tests.campaign.senders PLAN LEDGER``.
 
 ``PLAN`` is JSON: ports by name, the key of the devices that speak DTLS, devices of each kind, messages a second, and a
-seed. The devices are those of `iotgw simulate`, and so is the way in which each sends its message. A device whose message
+seed; perhaps the names of the ``sources`` that they speak to, and the ``first`` of the numbers of their messages. The devices are those of `iotgw simulate`, and so is the way in which each sends its message. A device whose message
 is not acknowledged sends the same message again until it is. With SIGTERM they finish what they have begun, and leave.
 """
 
@@ -104,10 +104,12 @@ class Field:
     def __init__(self, plan, ledger):
         self.ledger = ledger
         self.is_over = False
-        self.numbers = itertools.count(1)
+        self.numbers = itertools.count(plan.get("first", 1))
         self._rate = plan["rate"]
         self._left = set()
         for index, source in enumerate(SOURCES.values()):
+            if source.name not in plan.get("sources", SOURCES):
+                continue
             for number in range(plan["devices"]):
                 rng = random.Random(f"{plan['seed']} {index} {number}")
                 kind = KINDS[source.name]

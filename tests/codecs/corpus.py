@@ -14,6 +14,11 @@ ENTRY = re.compile(
     re.MULTILINE,
 )
 REQUIRED = re.compile(r"""(?:\brequire\s*\(\s*|\bfrom\s+|\bimport\s+)["'](\.{1,2}/[^"']+)["']""")
+ENDINGS = [
+    *(("", more) for more in ("", ".js", ".ts", ".cjs", ".json", "/index.js", "/index.ts")),
+    (".js", ".ts"),
+]
+"""What a required file's name loses and gets: TypeScript names what a file will be."""
 HEX = re.compile(r"""["'`]((?:[0-9a-fA-F]{2}){2,250})["'`]""")
 PORT = re.compile(r"""["']?(?:f?[pP]ort)["']?\s*[:,]\s*(?:value\s*:\s*)?(\d{1,3})""")
 SYNTHETIC = [
@@ -47,7 +52,7 @@ def cases(root: Path, inputs: int = MAX_INPUTS) -> Iterator[Case]:
     for path in sorted(root.rglob("*")):
         parts = set(path.relative_to(root).parts[:-1])
         if (
-            path.suffix not in (".js", ".ts", ".mjs", ".txt", ".json")
+            path.suffix not in (".js", ".ts", ".mjs", ".cjs", ".txt", ".json")
             or parts & SKIPPED
             or not path.is_file()
         ):
@@ -93,11 +98,12 @@ def _files(path: Path, text: str) -> dict[str, str]:
         here, folder, source = waiting.pop()
         for wanted in REQUIRED.findall(source):
             place = _resolved(folder, wanted)
-            for ending in ("", ".js", ".ts", ".json", "/index.js"):
-                target = (here.parent / (wanted + ending)).resolve()
-                if target.is_file() and place + ending not in found and target.stat().st_size < 1 << 19:
-                    found[place + ending] = target.read_text("utf-8", errors="replace")
-                    waiting.append((target, (place + ending).rpartition("/")[0], found[place + ending]))
+            for cut, ending in ENDINGS:
+                target = (here.parent / (wanted.removesuffix(cut) + ending)).resolve()
+                name = place.removesuffix(cut) + ending
+                if target.is_file() and name not in found and target.stat().st_size < 1 << 19:
+                    found[name] = target.read_text("utf-8", errors="replace")
+                    waiting.append((target, name.rpartition("/")[0], found[name]))
                     break
     return found
 

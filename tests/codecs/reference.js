@@ -42,8 +42,7 @@ function requirer(files, context) {
     return function (name) {
       if (!name.startsWith('.')) return require(name);
       const place = path.posix.normalize('/' + folder + '/' + name).slice(1);
-      for (const ending of ['', '.js', '.ts', '.json', '/index.js']) {
-        const file = place + ending;
+      for (const file of ['', '.js', '.ts', '.cjs', '.json', '/index.js', '/index.ts'].map((ending) => place + ending).concat(place.replace(/\.js$/, '.ts'))) {
         if (loaded[file]) return loaded[file].exports;
         if (!(file in files)) continue;
         const module = loaded[file] = {exports: {}};

@@ -13,6 +13,7 @@ from tests.console.browser import DESKTOP, PHONE
 from tests.console.pages import PAGES, named
 from tests.console.scene import HOSTILE
 from tests.peers.gateway import ROOT
+from tests.peers.patience import HANGS
 
 pytestmark = pytest.mark.interop
 LOOKS = [("light", DESKTOP), ("dark", DESKTOP), ("dark", PHONE), ("light", PHONE)]
@@ -84,12 +85,19 @@ def run(command, folder):
 def until_it_shows_something(words):
     """0 where a command that goes on for ever shows a line, and ends with Ctrl-C."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "iotgw.ctl.main", *words], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        # a job in the background ignores SIGINT, and so does what it starts
+        ["env", "--default-signal=INT", sys.executable, "-m", "iotgw.ctl.main", *words],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
     )
-    with process:
+    try:
         line = process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        return 0 if line and process.wait() == 130 else process.returncode
+        return 0 if line and process.wait(HANGS) == 130 else 1
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_what_devices_and_scripts_say_is_a_text_everywhere(scene, visitor):

@@ -55,7 +55,8 @@ CAUSED = {
 def gateway(tmp_path_factory):
     """A gateway that is well, and of which some parts are not."""
     folder = tmp_path_factory.mktemp("watched")
-    with Gateway(folder / "gateway").start() as gateway, HttpSink(folder / "sink") as sink:
+    backups = f'[backup.disk]\nto = "{folder / "backups"}"\nschedule = "30 3 * * *"\n'
+    with Gateway(folder / "gateway", settings=backups).start() as gateway, HttpSink(folder / "sink") as sink:
         certificates = gateway.data / "certificates"
         certificates.mkdir(exist_ok=True)
         Authority().issue("gateway", end=NOW + 5 * DAY).write(certificates, "server")

@@ -34,9 +34,9 @@ class Postgres:
     """``port`` on 127.0.0.1; the superuser is ``iotgw``. Its files go with it. ``settings`` are lines of postgresql.conf. A standby is one that
     has a ``primary``."""
 
-    def __init__(self, *settings, primary=None):
+    def __init__(self, *settings, primary=None, port=None):
         self.folder = Path(tempfile.mkdtemp(prefix="iotgw-postgres-"))
-        self.port = free_port()
+        self.port = port or free_port()
         self.data = self.folder / "data"
         self._whose = []
         if os.getuid() == 0:  # PostgreSQL refuses to be root

@@ -40,10 +40,12 @@ function resolved(from, name) {
 }
 var ENDINGS = ['', '.js', '.ts', '.mjs', '.cjs', '.mts', '.cts', '.json', '/index.js', '/index.ts'];
 
+// By their first names; codecs are loaded for scripts that name them.
+var HOST_MODULES = ['assert', 'buffer', 'cayenne-lpp', 'cbor', 'msgpack', 'util'];
+
 function missing(name, files) {
-  var known = keys(files).concat(keys(hostModules));
-  var error = new Error("there is no module '" + name + "': expected one of the converter's files or of the host's modules" +
-    (known.length ? ' (' + known.join(', ') + ')' : ''));
+  var known = keys(files).concat(HOST_MODULES);
+  var error = new Error("there is no module '" + name + "': expected one of the converter's files or of the host's modules (" + known.join(', ') + ')');
   error.code = 'MODULE_NOT_FOUND';
   return error;
 }

@@ -2,7 +2,7 @@
 
 It reads what is around types (ECMA-262, and the TypeScript handbook for the rest) and leaves everything else as it is: a
 script that has no types comes back as it was. What has a meaning of its own in TypeScript alone is made JavaScript
-(``enum``), or said to be missing (namespaces, parameter properties, decorators).
+(``enum``, ``constructor(private x)``), or said to be missing (namespaces, decorators).
 """
 
 from __future__ import annotations
@@ -41,6 +41,9 @@ def without_types(script: str) -> str:
 
 class _Reader(ExpressionReader):
     """Reads statements, functions and classes."""
+
+    _properties: list[str] | None = None
+    """Of the constructor that is read: its parameters that are properties, too."""
 
     def program(self) -> None:
         """Everything."""
@@ -182,6 +185,7 @@ class _Reader(ExpressionReader):
         elif word in ("{", "*"):
             self.until_end()
         else:
+            self.skip("=")  # what is exported is all
             self._statement()
 
     def _import(self) -> None:
@@ -236,10 +240,13 @@ class _Reader(ExpressionReader):
         while self.look() != ")":
             if self.look() == "@":
                 raise Untranslatable("decorators are not supported", self.line())
-            if self.look() in _MODIFIERS and self.kind(1) == NAME:
-                raise Untranslatable(
-                    "parameter properties (constructor(private x)) are not supported", self.line()
-                )
+            is_property = False
+            while self.look() in _MODIFIERS and self.kind(1) == NAME:
+                self.blank(self.at)
+                self.at += 1
+                is_property = True
+            if is_property:
+                self._property(self.look())
             begin = self.at
             self.skip("...")
             self._target()
@@ -258,13 +265,19 @@ class _Reader(ExpressionReader):
         self.questions = outer
         self.at += 1
 
+    def _property(self, name: str) -> None:
+        if self._properties is None:
+            raise Untranslatable(f"{name!r} can be a property only of a constructor", self.line())
+        self._properties.append(name)
+
     def class_(self) -> None:
         """See `ExpressionReader.class_`."""
         self.at += 1
         if self.kind() == NAME and self.look() not in ("extends", "implements"):
             self.at += 1
         self.type_parameters()
-        if self.look() == "extends":
+        is_derived = self.look() == "extends"
+        if is_derived:
             self.at += 1
             self.operand()
             self.type_parameters()
@@ -277,10 +290,35 @@ class _Reader(ExpressionReader):
         self.expect("{")
         while self.look() != "}":
             if not self.skip(";"):
-                self._member()
+                self._member(is_derived)
         self.at += 1
 
-    def _member(self) -> None:
+    def _method(self, is_derived: bool) -> bool:
+        """One with its body, or an overload, which is False. What a constructor's parameters make properties is set first, but
+        behind the call of ``super``."""
+        is_constructor = self.look(-1) == "constructor" and self.kind(-1) == NAME
+        outer, self._properties = self._properties, [] if is_constructor else None
+        self.signature()
+        names, self._properties = self._properties or [], outer
+        if self.look() != "{":
+            return False
+        begin = self.at
+        self.body()
+        sets = [f"this.{name}={name}" for name in names]
+        if sets and not is_derived:
+            self.blank(begin, put=f"{{{';'.join(sets)};")
+        elif sets:
+            index = next((i for i in range(begin, self.at - 1) if self._is_super(i)), None)
+            if index is None:
+                raise Untranslatable("a constructor of a derived class has to call super", self.line())
+            self.blank(self.found[index + 1].partner, put=f"),{','.join(sets)}")
+        return True
+
+    def _is_super(self, index: int) -> bool:
+        token = self.found[index]
+        return token.kind == NAME and token.text == "super" and self.found[index + 1].text == "("
+
+    def _member(self, is_derived: bool) -> None:
         begin = self.at
         if self.look() == "@":
             raise Untranslatable("decorators are not supported", self.line())
@@ -307,11 +345,7 @@ class _Reader(ExpressionReader):
             self.blank(self.at)
             self.at += 1
         if self.look() in ("(", "<"):
-            self.signature()
-            if self.look() == "{":
-                self.body()
-            else:
-                is_only_type = True
+            is_only_type |= not self._method(is_derived)
         else:
             self.annotation()
             if self.skip("="):

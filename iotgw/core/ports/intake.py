@@ -55,6 +55,9 @@ class IIntake(Interface):
     is_shared: bool = Attribute(
         "whether those who send here bring messages of many devices, so that none of these may hold up the others: what is beyond one device's limit is kept then"
     )
+    sends_once: bool = Attribute(
+        "False, unless a datasource sets it: True says that its senders don't send again what is refused"
+    )
     never_waits: bool = Attribute(
         "False, unless a datasource sets it: True answers uplinks when they are durable, whatever its ``reply`` says"
     )

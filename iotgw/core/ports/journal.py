@@ -61,6 +61,13 @@ class IJournalListener(Interface):
     def stored(entries: Entries) -> None:
         """These uplinks are durable."""
 
+    def spilled(entries: Entries) -> None:
+        """These uplinks are durable in a file of their own, as the journal's database is away: their senders may be answered. They come as
+        `stored` when they are in the journal, and nobody waits for them then."""
+
+    def postponed(entries: Entries) -> None:
+        """These, of which `storing` was told, could not be stored; they are spilled, and come again."""
+
     def refused(entries: Entries, reason: str) -> None:
         """These could not be stored."""
 
@@ -83,6 +90,12 @@ class IUplinkStream(Interface):
     room: bool = Attribute("False while the queue to the writer or the disk is full")
     problem: str = Attribute("why `room` is False, or nothing can be written; empty while all is well")
     last_uplink: int = Attribute("the highest position assigned to an uplink")
+
+    def when_away(datasource: str, spills: bool) -> None:
+        """Say whether uplinks of a datasource are spilled while the database is away; or else they are refused."""
+
+    def spills(datasource: str) -> bool:
+        """Whether uplinks of a datasource may be appended now although there is no `room`: they are spilled."""
 
     def append(uplink: Uplink, token: Waiter) -> int:
         """Queue an uplink for the next commit; returns its position. The listener hears of it with ``token``."""

@@ -49,7 +49,8 @@ class IPipeline(Interface):
         Raises NotFound if its datasource is gone, and Conflict if it still waits for its first conversion."""
 
     async def release(message: Message, device: str, is_dropped: bool) -> State:
-        """What a message in quarantine says of a device counts from now on, or ``is_dropped``. Raises as `reprocess`."""
+        """What a message in quarantine says of a device counts from now on, or ``is_dropped``. Raises as `reprocess`; where the message's
+        datasource was deleted, it waits no longer all the same."""
 
     async def inject(id: str, payload: bytes, metadata: Metadata) -> Answer:
         """Send an uplink through the real pipeline by hand; raises NotFound."""
@@ -68,6 +69,12 @@ class UplinkListener:
 
     def stored(self, datasource: str, entries: Entries) -> None:
         """These uplinks of a datasource are durable."""
+
+    def spilled(self, datasource: str, entries: Entries) -> None:
+        """These uplinks of a datasource are durable beside the journal, whose database is away. They come as `stored` later."""
+
+    def postponed(self, datasource: str, uplinks: list[StoredUplink]) -> None:
+        """These, of which `storing` was told, are not in the journal. They are spilled, and come as `stored` later."""
 
     def refused(self, datasource: str, entries: Entries, reason: str) -> None:
         """These uplinks of a datasource could not be stored, as if they had never arrived."""

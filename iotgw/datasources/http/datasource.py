@@ -137,7 +137,7 @@ class HttpDatasource:
         self._served = Served(context, settings.listener, settings.server_tls, paths, settings.max_body)
         self.intake = context.intake
         self.envelope = settings.envelope()
-        self.intake.never_waits = self.intake.is_shared = self.envelope.is_network
+        self.intake.never_waits = self.intake.is_shared = self.intake.sends_once = self.envelope.is_network
         self.frames = held_frames(settings, self.envelope, context)
         self.counts: Counter[str] = Counter()
         self.notices = Notices(context.intake, context.reactor, self.counts)

@@ -100,6 +100,7 @@ class DatagramSource:
         self.settings = settings
         self.context = context
         self.intake = context.intake
+        self.intake.sends_once = True
         self.counts: Counter[str] = Counter()
         self._envelope = envelope
         self._notices = Notices(context.intake, context.reactor, self.counts)

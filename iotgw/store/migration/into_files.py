@@ -18,6 +18,7 @@ from iotgw.store.postgres.partition import LEASE, take
 from iotgw.store.postgres.writer import clock_of
 from iotgw.store.restore import expect_finished
 from iotgw.store.sqlite.events import EventFile
+from iotgw.store.sqlite.spill import SPILL, SpillFile
 
 UNFINISHED = "migrating"
 """A directory in the data directory: what is copied, until all of it is."""
@@ -35,6 +36,7 @@ def migrate_into_files(data_dir: Path, address: Address, *, lease: float = LEASE
         for name in FILES:
             if there := belongings(data_dir, name):
                 raise NotMigrated(f"{there[0]}: expected no such file, as nothing is overwritten")
+        _expect_nothing_spilled(data_dir)
         folder = data_dir / UNFINISHED
         shutil.rmtree(folder, ignore_errors=True)
         private.make_directory(folder)
@@ -51,6 +53,15 @@ def migrate_into_files(data_dir: Path, address: Address, *, lease: float = LEASE
     finally:
         lock.release()
     return Migrated(rows, f"schema {aside} of {address.shown}")
+
+
+def _expect_nothing_spilled(data_dir: Path) -> None:
+    if (path := data_dir / SPILL).exists():
+        file = SpillFile(path)
+        count = file.size.count
+        file.close()
+        if count:
+            raise NotMigrated(f"{path}: expected no messages that are not in the database yet, got {count}; start the gateway once, which puts them there")  # fmt: skip
 
 
 def _copy(connection: Connection, folder: Path) -> dict[str, int]:

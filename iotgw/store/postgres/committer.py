@@ -84,7 +84,12 @@ class PartitionCommitter:
             self._write(FULL, full(draft, self._names, None, (now_ms, *here), marked_ms), 0, draft)
             self._names.saved()
             positions.mark_ms, self._rested = now_ms, here
-        elif time.monotonic() - self._heard > self._lease / 4:
+        else:
+            self.beat()
+
+    def beat(self) -> None:
+        """Tell that the owner lives, unless that was told within a quarter of the lease."""
+        if time.monotonic() - self._heard > self._lease / 4:
             self._database.commit(BEAT, ())
             self._heard = time.monotonic()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from twisted.internet.defer import Deferred
 
@@ -21,7 +22,7 @@ PATIENCE = 3.0
 
 class PostgresJournal(GroupCommitJournal):
     """An `IJournal` in the partition that ``node`` holds. ``lost`` is called, once, when another gateway has taken it over: then this process
-    can't store anything any more, and has to end."""
+    can't store anything any more, and has to end. What is in the file ``spilled`` is put into the partition at the start."""
 
     _writer: PartitionWriter
 
@@ -34,6 +35,7 @@ class PostgresJournal(GroupCommitJournal):
         max_pending: int = 20_000,
         max_pending_bytes: int = 32 << 20,
         lost: Callable[[], None] = lambda: None,
+        spilled: Path | None = None,
     ) -> None:
         super().__init__(reactor, max_pending, max_pending_bytes)
         self._node = node
@@ -41,7 +43,7 @@ class PostgresJournal(GroupCommitJournal):
         self._is_lost = False
         self._since = 0.0
         hears = Hears(self._reported, self._spaced, self._troubled, self._fenced)
-        self._writer = PartitionWriter(reactor, node, limits or JournalLimits(), self._names, hears)
+        self._writer = PartitionWriter(reactor, node, limits or JournalLimits(), self._names, hears, spilled)
 
     def _new_reader(self) -> PartitionReader:
         return PartitionReader(self._node.address, self._writer.part, self._names)
@@ -85,7 +87,8 @@ class PostgresJournal(GroupCommitJournal):
         if waiting:
             kept, self._pending = self._pending, Group()
             kept.keep_for(self._pending)
-            tell(self._listener.refused, waiting, self._problem)
+            if refused := self._unsaved(waiting):
+                tell(self._listener.refused, refused, self._problem)
 
     def _fenced(self, problem: str) -> None:
         self._problem = f"the partition is lost: {problem}"

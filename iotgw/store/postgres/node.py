@@ -14,6 +14,7 @@ from iotgw.core.errors import IotgwError, Unavailable
 from iotgw.store.manifest import fingerprint
 from iotgw.store.postgres import names, schema
 from iotgw.store.postgres.connection import Address, Connection
+from iotgw.store.postgres.keeper import LeaseKeeper
 from iotgw.store.postgres.partition import LEASE, Ownership, take
 from iotgw.store.secrets import Sealer
 from iotgw.store.worker import StoreThread
@@ -40,13 +41,17 @@ class IHolder(Protocol):
     def hand_over(self) -> tuple[Connection, Ownership]:
         """The connection that holds the partition, to the one who writes on it, once."""
 
+    def taken_up(self) -> None:
+        """Whoever writes on it says from now on that the owner lives."""
+
 
 class HeldPartition:
-    """An `IHolder` of a partition that was taken. ``part`` is its number."""
+    """An `IHolder` of a partition that was taken; its lease is kept until it is `taken_up` or let go of. ``part`` is its number."""
 
     def __init__(self, address: Address, lease: float, connection: Connection, mine: Ownership) -> None:
         self.address, self.lease, self.part = address, lease, mine.part
         self._held: tuple[Connection, Ownership] | None = (connection, mine)
+        self._keeper = LeaseKeeper(address, mine, lease)
 
     def hand_over(self) -> tuple[Connection, Ownership]:
         """See `IHolder.hand_over`."""
@@ -55,8 +60,13 @@ class HeldPartition:
         held, self._held = self._held, None
         return held
 
+    def taken_up(self) -> None:
+        """See `IHolder.taken_up`."""
+        self._keeper.stop()
+
     def let_go(self) -> None:
         """Let go of what nobody has asked for."""
+        self._keeper.stop()
         if self._held is not None:
             self._held[0].close()
             self._held = None
@@ -97,6 +107,11 @@ class DatabaseNode:
         if self._held is None:
             raise Unavailable("the partition is not held by anybody who could hand it over")
         return self._held.hand_over()
+
+    def taken_up(self) -> None:
+        """See `IHolder.taken_up`."""
+        if self._held is not None:
+            self._held.taken_up()
 
     def _open(self) -> None:
         try:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import psycopg
 from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.python.failure import Failure
 
 from iotgw.core.departures import IsLast
 from iotgw.core.errors import Unavailable
@@ -86,7 +87,13 @@ class DatabasePartitions:
 
     def _begin(self, work: _Work, held: HeldPartition, home: str) -> Deferred[None]:
         self._adopted[held.part] = held
-        return ensureDeferred(_done(work.begin(held.part, home)))
+
+        def not_begun(failure: Failure) -> Failure:
+            self._adopted.pop(held.part, None)
+            held.let_go()
+            return failure
+
+        return ensureDeferred(_done(work.begin(held.part, home))).addErrback(not_begun)
 
     def alone(self, work: Callable[[], Awaitable[None]]) -> Deferred[None]:
         """See `IPartitions.alone`."""

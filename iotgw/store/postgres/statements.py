@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from psycopg.types.numeric import Int8
 
+from iotgw.core.epochs import Epoch
 from iotgw.store.names import NameTable
 from iotgw.store.postgres.draft import GroupDraft, columns
 from iotgw.store.postgres.packed import bytes_of, int4s, int8s
@@ -47,6 +48,13 @@ m AS (INSERT INTO mark SELECT f.id, x.* FROM fence f, unnest(%s, %s, %s) x
     ON CONFLICT (part, at_ms) DO UPDATE SET uplink = excluded.uplink, telemetry = excluded.telemetry)
 {_END}"""
 """Everything that a group may hold."""
+DRAIN = f"""{_FENCE}, {_UPLINKS}, {_TALLY},
+n AS (INSERT INTO name SELECT f.id, x.* FROM fence f, unnest(%s, %s) x ON CONFLICT DO NOTHING),
+e AS (INSERT INTO epoch SELECT f.id, %s::text, %s::bigint, %s::bigint FROM fence f ON CONFLICT DO NOTHING),
+v AS (UPDATE epoch SET uplink = x.last FROM fence f, (SELECT %s::bigint AS first, %s::bigint AS last, %s::text AS name) x
+    WHERE part = f.id AND epoch.name <> x.name AND epoch.uplink >= x.first AND epoch.uplink < x.last)
+{_END}"""
+"""Uplinks of an epoch that others have followed: those begin after it."""
 FORGET = f"""{_FENCE}, i AS (DELETE FROM integration USING fence f WHERE part = f.id AND integration.id = ANY(%s)),
 p AS (DELETE FROM parked USING fence f WHERE part = f.id AND integration = ANY(%s)) {_END}"""
 """Integrations that are gone."""
@@ -75,6 +83,17 @@ def lean(draft: GroupDraft) -> list[object]:
     return [
         int8s(seqs), int4s(tenants), int4s(sources), int8s(times), bytes_of(metadata), bytes_of(payloads),
         int4s(ofs), int4s(states), int8s(counts),
+    ]  # fmt: skip
+
+
+def drained(draft: GroupDraft, names: NameTable, origin: Epoch, last: int) -> list[object]:
+    """The parameters of `DRAIN` after the fence's: ``last`` is the highest position of ``origin`` that is in it."""
+    unsaved = names.unsaved
+    return [
+        *lean(draft),
+        int4s([number for number, _ in unsaved]), bytes_of([text.encode() for _, text in unsaved]),
+        origin.name, Int8(origin.uplink), Int8(origin.telemetry),
+        Int8(origin.uplink), Int8(last), origin.name,
     ]  # fmt: skip
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
-from queue import SimpleQueue
+from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import msgspec
@@ -21,6 +23,7 @@ from iotgw.store.group import Group
 from iotgw.store.names import NameTable
 from iotgw.store.postgres.committer import PartitionCommitter
 from iotgw.store.postgres.connection import is_away
+from iotgw.store.postgres.drain import SpillDrain
 from iotgw.store.postgres.erasing import erase_some
 from iotgw.store.postgres.fenced import CannotTell, FencedConnection
 from iotgw.store.postgres.node import IHolder
@@ -30,6 +33,8 @@ from iotgw.store.postgres.trim import PartitionTrimmer
 from iotgw.store.space import JournalLimits, Space
 from iotgw.store.writing import CommitReport, Committed, Opened
 
+HANGS = 60.0
+"""Seconds after which a reactor that says nothing is taken for one that hangs: then the lease may run out, so that another node goes on."""
 KEEP = "INSERT INTO fact VALUES (%s, %s) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 
 
@@ -56,7 +61,7 @@ class _Order(Struct, frozen=True):
 
 
 class PartitionWriter:
-    """Commits groups to the partition that ``node`` holds.
+    """Commits groups to the partition that ``node`` holds; first of all what is in the file ``spilled``.
 
     Many methods: those of the port, and what each does in the thread.
     """
@@ -70,14 +75,17 @@ class PartitionWriter:
         limits: JournalLimits,
         names: NameTable,
         hears: Hears,
+        spilled: Path | None = None,
     ) -> None:
         self._reactor = reactor
         self._node = node
         self._limits = limits
         self._names = names
         self._hears = hears
+        self._spilled = spilled
         self._space = Space()
         self._orders: SimpleQueue[_Order | Callable[[], None]] = SimpleQueue()
+        self._ordered = time.monotonic()
         self._given_up = threading.Event()
         self._is_open_for_orders = True
         self.part = 0
@@ -127,12 +135,15 @@ class PartitionWriter:
             result: Opened | Failure = self._open()
         except Exception:  # handed to whoever asked
             result = Failure()
+        self._node.taken_up()
         self._reactor.callFromThread(opened, result)
         if isinstance(result, Failure):
             return
         while self._is_open_for_orders:
-            order = self._orders.get()
-            if not isinstance(order, _Order):
+            order = self._next()
+            if order is None:
+                self._guarded(self._committer.beat)
+            elif not isinstance(order, _Order):
                 order()
             elif order.group is None:
                 self._tend(order.now_ms)
@@ -140,6 +151,17 @@ class PartitionWriter:
                 self._commit(order.group, order.now_ms)
                 self._trim(order.now_ms)
             del order  # nothing of the last group stays while the thread waits
+
+    def _next(self) -> _Order | Callable[[], None] | None:
+        """The next order. None where it is late: the reactor has a lot to do, as at the start, and the lease must not run out meanwhile."""
+        try:
+            order = self._orders.get(timeout=self._node.lease / 4)
+        except Empty:
+            if time.monotonic() - self._ordered < HANGS:
+                return None
+            order = self._orders.get()
+        self._ordered = time.monotonic()
+        return order
 
     def _open(self) -> Opened:
         connection, mine = self._node.hand_over()
@@ -151,10 +173,13 @@ class PartitionWriter:
         rows = connection.execute("SELECT id, text FROM name WHERE part = %s", (part,)).fetchall()
         names.load((number, text.decode()) for number, text in rows)
         positions = self._positions = PartitionPositions(connection, part)
-        epochs = PartitionEpochs(connection, part, positions)
+        if self._spilled is not None:
+            self._drain(self._spilled)
+        epochs = PartitionEpochs(self._database.connection, part, positions)
         self._committer = PartitionCommitter(self._database, names, positions, epochs, self._node.lease)
         self._trimmer = PartitionTrimmer(self._database, positions, self._limits)
         texts = names.texts
+        connection = self._database.connection
         integrations = connection.execute(
             "SELECT id, cursor, counters FROM integration WHERE part = %s", (part,)
         )
@@ -178,6 +203,13 @@ class PartitionWriter:
                 for number, cursor, counters in integrations
             },
         )
+
+    def _drain(self, file: Path) -> None:
+        drained = SpillDrain(self._database, self._positions, self._names).drain(file)
+        if drained.count:
+            self._log.info("{count} messages that were spilled are in the journal now", count=drained.count)
+        if drained.renumbered:
+            self._log.error("their ids have changed, as others have got them meanwhile")
 
     def _close(self, stopped: Callable[[], None]) -> None:
         self._is_open_for_orders = False
@@ -218,16 +250,23 @@ class PartitionWriter:
             return self._committer.commit(group, now_ms)
 
     def _tend(self, now_ms: int) -> None:
+        if self._guarded(lambda: self._committer.rest(now_ms)):
+            while self._trim(now_ms) and self._orders.empty():
+                pass
+
+    def _guarded(self, work: Callable[[], None]) -> bool:
+        """Do what nobody waits for. Returns whether it could be done."""
         try:
-            self._committer.rest(now_ms)
+            work()
         except Fenced as error:
             self._reactor.callFromThread(self._hears.fenced, str(error))
-            return
+            return False
         except (psycopg.Error, CannotTell) as error:
             self._log.warn("the database: {error}", error=error)
-            return
-        while self._trim(now_ms) and self._orders.empty():
-            pass
+            if is_away(error):  # whoever balances loads should know before a message comes
+                self._in_trouble(f"the database is away: {str(error).strip()}")
+            return False
+        return True
 
     def _keep_clock(self, state: str) -> None:
         try:

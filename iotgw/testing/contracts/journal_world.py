@@ -36,6 +36,8 @@ class HeardJournal:
         self.storings: list[Entries] = []
         self.entries: Entries = []
         self.lost: Entries = []
+        self.spilled_entries: Entries = []
+        self.postponed_entries: Entries = []
         self.outcomes: list[Outcome] = []
         self.records: list[TelemetryRecord] = []
         self.reasons: list[str] = []
@@ -53,6 +55,14 @@ class HeardJournal:
         """See `IJournalListener.stored`."""
         self.commits += 1
         self.entries += entries
+
+    def spilled(self, entries: Entries) -> None:
+        """See `IJournalListener.spilled`."""
+        self.spilled_entries += entries
+
+    def postponed(self, entries: Entries) -> None:
+        """See `IJournalListener.postponed`."""
+        self.postponed_entries += entries
 
     def refused(self, entries: Entries, reason: str) -> None:
         """See `IJournalListener.refused`."""

@@ -229,3 +229,17 @@ async def test_a_device_in_quarantine_is_listed_released_and_dropped(bench: Any,
     ):
         assert (await client(method, path)).status == 404
     assert (await connect("viewer")("POST", "/quarantine/b/release")).status == 403
+
+
+@inline
+async def test_a_datasource_stays_while_what_came_by_it_waits_in_quarantine(bench: Any, connect: Any) -> None:
+    client = connect()
+    made = await client.ok("POST", "/datasources", {"name": "strict", "type": "coap"})
+    for number, name in enumerate(("a", "b", "c", "d"), 1):
+        bench.quarantine.hold("default", name, made["id"], number, 1000, b"{}")
+    refused = await client("DELETE", "/datasources/strict")
+    assert refused.status == 409
+    assert "4 messages" in refused.json["detail"] and "(a, b, c, …)" in refused.json["detail"]
+    pruned = await client("POST", "/apply?whole=true&prune=true", {})
+    assert (pruned.status, "wait in quarantine" in str(pruned.json)) == (422, True)
+    assert (await client("DELETE", "/datasources/strict?backlog=drop")).status == 200

@@ -179,6 +179,21 @@ def test_anticipated_records_that_were_not_stored_are_dropped():
     assert world.drain() == [2, 4]
 
 
+def test_anticipated_records_that_come_again_do_so_from_memory_or_from_the_journal():
+    for more in (4, 9):  # as many as fit, or more
+        world = World()
+        world.catch_up()
+        world.store(1, 1)
+        assert world.drain() == [1]
+        world.reader.anticipate(records(2, 4))
+        assert [r.seq for r in world.reader.take(1)] == [2]
+        world.reader.drop({2, 3, 4}, come_again=True)
+        assert world.drain() == []
+        for seq in range(2, more + 1):
+            world.store(seq, seq)
+        assert world.drain() == [*range(2, more + 1)]
+
+
 def test_a_tail_that_is_behind_anticipates_nothing_since_it_could_not_read_that_yet():
     world = World()
     world.catch_up()

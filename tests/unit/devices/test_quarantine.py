@@ -13,6 +13,7 @@ from iotgw.core.device_entry import DeviceSpec
 from iotgw.core.errors import NotFound, SettingsError
 from iotgw.core.model import Answer, Conversion, Outcome, Output, State, Status
 from iotgw.core.recorder import Recorder
+from iotgw.core.specs import Deletion
 from iotgw.devices import quarantine as module
 from iotgw.devices.fleet import Fleet
 from iotgw.devices.quarantine import Quarantine, Releases
@@ -271,3 +272,21 @@ async def test_an_asset_is_no_device(field):
     strangers = field.pipeline._running[field.resource.id].conversions._strangers
     outcome = Outcome(1, State.CONVERTED, "c/1", made)
     assert strangers.judged(outcome, b"{}") is outcome
+
+
+@pytest.mark.parametrize("is_released", [True, False])
+@pytest_twisted.ensureDeferred
+async def test_what_waits_of_a_deleted_datasource_is_let_go_of_for_good_and_that_is_said(field, is_released):
+    await field.open("quarantine")
+    await field.send("new")
+    await field.registry.retire("datasource", field.resource.id, Deletion("drop"))
+    await field.departures.end("datasource", field.resource.id, 20)
+    if is_released:
+        assert await field.releases.release("default", "new") == 0
+        (event,) = [each for each in field.events.emitted if each.type == "device.released"]
+        assert (event.severity, event.detail["lost"]) == ("warning", 1)
+    else:
+        assert await field.releases.drop("default", "new") == 1
+    assert (field.waiting(), field.delivered) == ({}, [])
+    await field.again()
+    assert field.waiting() == {}

@@ -14,6 +14,8 @@ from iotgw.store.postgres.kept import PostgresKept
 from iotgw.store.postgres.node import DatabaseNode
 from iotgw.store.postgres.nodes import DatabaseNodes
 from iotgw.store.postgres.registry import PostgresRegistry
+from iotgw.store.postgres.spill import Spill
+from iotgw.store.postgres.spilling import SpillingJournal
 from iotgw.store.postgres.usage import PostgresUsage
 
 NOWHERE = Path("/nowhere")
@@ -24,6 +26,9 @@ def in_postgres(reactor):
     """One of each; none is started."""
     return [
         PostgresJournal(reactor, DatabaseNode(reactor, DATABASE, NOWHERE)),
+        SpillingJournal(
+            reactor, DatabaseNode(reactor, DATABASE, NOWHERE), Spill(reactor, NOWHERE / "spill.db", 1)
+        ),
         PostgresRegistry(reactor, DATABASE, NOWHERE),
         DatabaseNodes(reactor, DatabaseNode(reactor, DATABASE, NOWHERE)),
         PostgresEntries(PostgresRegistry(reactor, DATABASE, NOWHERE)),

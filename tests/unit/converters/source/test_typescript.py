@@ -79,7 +79,8 @@ def test_an_enum_is_an_object_with_both_ways():
     "script, what",
     [
         ("namespace A { let b: number }", "namespaces"),
-        ("class A { constructor(private b: string) {} }", "parameter properties"),
+        ("class A { b(private c: string) {} }", "only of a constructor"),
+        ("class A extends B { constructor(private c: string) {} }", "has to call super"),
         ("class A { @b c: string }", "decorators"),
     ],
 )
@@ -108,11 +109,33 @@ def test_imports_are_required_and_exports_set_at_the_end():
 @pytest.mark.parametrize(
     ("script", "made"),
     [
+        (
+            "class A { constructor(private readonly b: number[], public c = 0, d?: string) { d(); } }",
+            "class A { constructor( b , c = 0, d ) {this.b=b;this.c=c; d(); } }",
+        ),
+        (
+            "class A extends B<C> { constructor(e: D, protected f: F) { super(e, g(f)); h(); } }",
+            "class A extends B { constructor(e , f ) { super(e, g(f)),this.f=f; h(); } }",
+        ),
+        (
+            "class A { constructor(a: string); constructor(private a: any) {} b(c: D) {} }",
+            "class A { constructor( a ) {this.a=a;} b(c ) {} }",
+        ),
+    ],
+)
+def test_a_parameter_of_a_constructor_may_be_a_property(script, made):
+    assert " ".join(without_types(script).split()) == made
+
+
+@pytest.mark.parametrize(
+    ("script", "made"),
+    [
         ("interface A { b: C } type C = A;\nfunction d() {}\nexport { A, C, d };", "exports['d']=d;"),
         ("interface A { b: number }\nexport default A;", ""),
         ("interface A { b: number }\nexport default A", ""),
         ("const a: number = 1;\nexport default a;", "exports['default']= a;"),
         ("export default true;", "exports['default']= true;"),
+        ("export = {a: (b: number) => b};", ""),
     ],
 )
 def test_what_is_exported_and_is_only_a_type_is_not_set(script, made):

@@ -9,10 +9,14 @@ from twisted.internet.defer import succeed
 
 from iotgw.core.errors import NotFound, SettingsError
 from iotgw.store.postgres import names, schema
+from iotgw.store.postgres.journal import PostgresJournal
+from iotgw.store.postgres.keeper import LeaseKeeper
 from iotgw.store.postgres.node import DatabaseNode
 from iotgw.store.postgres.nodes import Backlogs, DatabaseNodes, Duties
 from iotgw.store.postgres.partition import adopt, take
 from iotgw.testing.contracts.base import ThreadClock
+from iotgw.testing.contracts.journal_world import HeardJournal
+from tests.peers.process import wait_until
 
 pytestmark = pytest.mark.interop
 LEASE = 2.0
@@ -66,6 +70,36 @@ def test_a_partition_is_adopted_when_its_owner_is_dead_and_by_one_only(address, 
         assert adopt(third, 1, "c", lease=LEASE) is None
 
 
+def heard(connection, part=1):
+    """When the owner of a partition was heard of, in seconds."""
+    return connection.execute("SELECT extract(epoch FROM alive_at)::float8 FROM partition WHERE id = %s", (part,)).fetchone()[0]  # fmt: skip
+
+
+def test_a_start_keeps_its_lease_for_as_long_as_it_takes(address, connection, tmp_path):
+    """Nothing but a thread of its own says it: the reactor has other things to do."""
+    clock = ThreadClock()
+    node = DatabaseNode(clock, address, tmp_path / "key", "a", lease=LEASE)
+    clock.wait(node.start())
+    taken = heard(connection)
+    wait_until(lambda: heard(connection) > taken + LEASE)
+    journal = PostgresJournal(clock, node)
+    clock.wait(journal.start(HeardJournal()))
+    opened = heard(connection)
+    wait_until(
+        lambda: heard(connection) > opened + LEASE
+    )  # the clock stands still: no order comes from the reactor
+    clock.wait(journal.stop())
+
+
+def test_who_lost_a_partition_says_no_more_that_its_owner_lives(address, connection):
+    with address.connect() as owner:
+        keeper = LeaseKeeper(address, take(owner, 1, "a", lease=LEASE), LEASE)
+    connection.execute("UPDATE partition SET owner_epoch = owner_epoch + 1")
+    taken = heard(connection)
+    keeper._thread.join()
+    assert heard(connection) == taken
+
+
 class Node:
     """A node of a database, which notes what it is told to do."""
 
@@ -90,6 +124,7 @@ class Node:
     def _begin(self, held, home):
         self.adopted.append((held.part, home))
         self.connection, _ = held.hand_over()
+        held.taken_up()
         return succeed(None)
 
     def _end(self, part):
@@ -197,7 +232,7 @@ def test_a_dead_nodes_partition_is_adopted_and_handed_back_to_its_home(nodes):
     again.node.start().addBoth(started.append)
     nodes.turn(lambda: b.ended == [1])
     again.clock.until(lambda: started == [None])
-    again.node.hand_over()[0].close()
+    again.clock.wait(again.node.stop())
 
 
 def test_a_draining_node_adopts_nothing_runs_nothing_and_says_when_it_is_drained(nodes):
