@@ -28,6 +28,8 @@ _ACCESS = re.compile(
 )
 _LIMIT = re.compile(r"^(max\w*|least\w*|largest|longest\w*|limit|\w*Limit|rate\w*|window|\w*Window\w*|concurrency|connections|batch\w*|cache\w*|queue\w*|prefetch|requests"
                     r"|receiveMaximum|atOnce|beyondLimit|overflow|deadLetters|retry)$")  # fmt: skip
+_RARE = re.compile(r"^(query|fields|file|signature|proxy|compress|gzip|successCodes|answer|keepResponse)$")
+"""What most do without; it stands among what is for the advanced."""
 _PEOPLE = ("name", "type", "description", "enabled")
 _EXAMPLE = re.compile(r"(?:such as|for example) `([^`]+)`")
 
@@ -57,7 +59,8 @@ def _complete(name: str, schema: dict[str, Any], is_required: bool) -> None:
     if unit is None and (unit := _unit(name, schema, text)):
         schema["x-unit"] = unit
     group = schema.setdefault("x-group", _group(name, unit or ""))
-    schema.setdefault("x-advanced", not is_required and group in ("limits", "times"))
+    is_rare = group in ("limits", "times") or _RARE.match(name) is not None
+    schema.setdefault("x-advanced", is_rare and not is_required)
     if "examples" not in schema and (found := _EXAMPLE.search(text)) and "string" in _types(schema):
         schema["examples"] = [found[1]]
 

@@ -128,3 +128,12 @@ def test_what_a_setting_says_itself_holds() -> None:
     components = {"It": {"properties": {"rate": {**said, "description": "Messages, such as `7`."}}}}
     describe(components)
     assert components["It"]["properties"]["rate"] == {**said, "description": "Messages, such as `7`."}
+
+
+def test_what_most_do_without_is_for_the_advanced() -> None:
+    components: dict[str, Any] = {
+        "It": {"properties": {name: {"type": "string"} for name in ("gzip", "url")}, "required": ["url"]}
+    }
+    describe(components)
+    found = components["It"]["properties"]
+    assert (found["gzip"]["x-advanced"], found["url"]["x-advanced"]) == (True, False)
