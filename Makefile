@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PYTEST := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
 
-.PHONY: run console console-lint console-shots test interop newest dist deb lock lint format envelopes bench bench-smoke bench-paired conformance plugtests codecs codecs-thingsboard fuzz soak campaign attacks profile docs man peers large-peers clean
+.PHONY: run console console-lint console-shots test interop again newest dist deb lock lint format envelopes bench bench-smoke bench-paired conformance plugtests codecs codecs-thingsboard fuzz soak campaign attacks profile docs man peers large-peers clean
 
 run: $(VENV)/.run
 	@echo "Starting the gateway; data is in var/iotgw, Ctrl-C stops it. When it says that it is ready (some seconds), in another terminal:"
@@ -27,6 +27,13 @@ test: $(VENV)/.test peers
 # with the peers that are large, or have to be built
 interop: $(VENV)/.test $(VENV)/.dist $(VENV)/.docs peers large-peers
 	$(PYTEST) -m "interop and not soak" -n 2 --dist loadfile
+
+# what failed in the run before, if it isn't more than three tests, one at a time
+again: FAILED = .pytest_cache/v/cache/lastfailed
+again:
+	@case $$(grep -c '": true' $(FAILED)) in [123]) ;; *) echo "expected one to three failed tests"; exit 1;; esac
+	@echo "these failed, and run again alone:"; grep '": true' $(FAILED)
+	$(PYTEST) --last-failed --last-failed-no-failures none
 
 # the same suite in an environment of its own, with the newest versions that setup.cfg allows; names what is newer still
 newest:

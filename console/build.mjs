@@ -23,11 +23,28 @@ export const options = {
   define: { "process.env.NODE_ENV": '"production"' },
 };
 
+const madeOf = (outputs, source) => Object.keys(outputs).find((file) => outputs[file].entryPoint === source);
+
+// What a file needs, itself included, into a set.
+function follow(outputs, file, into) {
+  if (into.has(file)) return;
+  into.add(file);
+  for (const each of outputs[file].imports) if (each.kind === "import-statement") follow(outputs, each.path, into);
+}
+
+// The scripts of the frame and of the page that is shown first are named, so that a browser asks for all of them at once: by itself it learns of
+// each when it has read the one that needs it.
+const FIRST = ["src/main.tsx", "src/shell.tsx", "src/pages/overview.tsx"];
+
 export function page(outputs) {
-  const named = (kind) => basename(Object.keys(outputs).find((file) => outputs[file].entryPoint === kind));
+  const first = new Set();
+  for (const each of FIRST) follow(outputs, madeOf(outputs, each), first);
+  const app = madeOf(outputs, "src/main.tsx");
+  const ahead = [...first].filter((file) => file !== app).map((file) => `<link rel="modulepreload" href="${basename(file)}" />`);
   return readFileSync(join(here, "index.html"), "utf8")
-    .replace("%APP%", named("src/main.tsx"))
-    .replace("%STYLE%", named("src/style/index.css"));
+    .replace("%AHEAD%", ahead.join("\n    "))
+    .replace("%APP%", basename(app))
+    .replace("%STYLE%", basename(madeOf(outputs, "src/style/index.css")));
 }
 
 function licences(inputs) {
@@ -66,19 +83,14 @@ async function main(out) {
 function sizes(made, out) {
   const outputs = made.metafile.outputs;
   const length = (file) => gzipSync(made.outputFiles.find((each) => basename(each.path) === basename(file)).contents, { level: 9 }).length;
-  const first = new Set();
-  const follow = (file, into) => {
-    if (into.has(file)) return;
-    into.add(file);
-    for (const each of outputs[file].imports) if (each.kind === "import-statement") follow(each.path, into);
+  const needed = (...sources) => {
+    const found = new Set();
+    for (const each of sources) follow(outputs, madeOf(outputs, each), found);
+    return found;
   };
-  const madeOf = (source) => Object.keys(outputs).find((file) => outputs[file].entryPoint === source);
-  for (const each of ["src/main.tsx", "src/shell.tsx", "src/style/index.css"]) follow(madeOf(each), first);
+  const first = needed("src/main.tsx", "src/shell.tsx", "src/style/index.css");
   const total = (files) => [...files].reduce((sum, file) => sum + length(file), 0);
-  const editor = new Set();
-  follow(madeOf("src/ui/editor.ts"), editor);
-  const chart = new Set();
-  follow(madeOf("src/ui/uplot.ts"), chart);
+  const editor = needed("src/ui/editor.ts"), chart = needed("src/ui/uplot.ts");
   const beyond = (files) => [...files].filter((file) => !first.has(file));
   return { shell: total(first), editor: total(beyond(editor)), chart: total(beyond(chart)) };
 }

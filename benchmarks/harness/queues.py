@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import paho.mqtt.client as paho
 
-from tests.interop import kafka_field, queue_relay
+from tests.interop import kafka_field, queues
 from tests.peers.mosquitto import Mosquitto
 
 Enough = Callable[[list[Any]], bool]
@@ -48,7 +48,7 @@ class QueueUnderTest(Protocol):
 
 
 class _OfTheTests:
-    """A `queue_relay.Queue`; a base."""
+    """A `queues.Queue`; a base."""
 
     service: Any
     share = 1.0
@@ -64,7 +64,7 @@ class _OfTheTests:
                 self.close()  # type: ignore[attr-defined]
 
 
-class KafkaUnderTest(_OfTheTests, queue_relay.KafkaTopic):
+class KafkaUnderTest(_OfTheTests, queues.KafkaTopic):
     """Topics of a Kafka cluster."""
 
     def put_many(self, bodies: Sequence[bytes]) -> None:
@@ -72,28 +72,11 @@ class KafkaUnderTest(_OfTheTests, queue_relay.KafkaTopic):
         self._run(kafka_field.produce(self.service, "in", [(_key(body), body) for body in bodies]))
 
 
-class EventHubUnderTest(KafkaUnderTest):
-    """The same over TLS and with a password, as an Event Hub is reached."""
-
-    def _place(self, topic: str) -> dict[str, Any]:
-        return {
-            "connectionString": self.service.hub,
-            "eventHub": topic,
-            "tls": {"ca": self.service.ca, "serverName": "127.0.0.1"},
-        }
-
-    @property
-    def source(self) -> Side:
-        """See `QueueUnderTest.source`."""
-        return "azure-event-hub", {**self._place("in"), "group": "in"}
-
-    @property
-    def target(self) -> Side:
-        """See `QueueUnderTest.target`."""
-        return "azure-event-hub", self._place("out")
+class EventHubUnderTest(KafkaUnderTest, queues.EventHub):
+    """The same over TLS and with a password."""
 
 
-class RabbitUnderTest(_OfTheTests, queue_relay.RabbitQueue):
+class RabbitUnderTest(_OfTheTests, queues.RabbitQueue):
     """Queues of a RabbitMQ broker."""
 
     def put_many(self, bodies: Sequence[bytes]) -> None:
@@ -103,7 +86,7 @@ class RabbitUnderTest(_OfTheTests, queue_relay.RabbitQueue):
                 channel.basic_publish("", "in", body)
 
 
-class KinesisUnderTest(_OfTheTests, queue_relay.Kinesis):
+class KinesisUnderTest(_OfTheTests, queues.Kinesis):
     """Streams of kinesalite, which is slow itself."""
 
     share = 0.25
@@ -113,10 +96,11 @@ class KinesisUnderTest(_OfTheTests, queue_relay.Kinesis):
         self.service.put("in", *((_key(body), body) for body in bodies))
 
 
-class SqsUnderTest(_OfTheTests, queue_relay.Sqs):
-    """FIFO queues of moto, which is slow itself."""
+class SqsUnderTest(_OfTheTests, queues.Sqs):
+    """FIFO queues of ElasticMQ in memory, which is slow itself."""
 
     share = 0.1
+    is_on_disk = False
 
     @property
     def source(self) -> Side:
@@ -137,7 +121,7 @@ class SqsUnderTest(_OfTheTests, queue_relay.Sqs):
             self.service.sqs("SendMessageBatch", QueueUrl=self._in, Entries=entries)
 
 
-class PubsubUnderTest(_OfTheTests, queue_relay.PubsubTopic):
+class PubsubUnderTest(_OfTheTests, queues.PubsubTopic):
     """Google's fake of Pub/Sub."""
 
     share = 0.25

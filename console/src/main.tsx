@@ -6,6 +6,5 @@ import { load, preferred } from "./texts";
 
 apply();
 start();
-await load(preferred());
-const { App } = await import("./shell");
+const [{ App }] = await Promise.all([import("./shell"), load(preferred())]);
 render(<App />, document.getElementById("app")!);

@@ -20,6 +20,7 @@ from iotgw.api.problems import Problem
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Reply, Route
 from iotgw.api.tenant_keeper import OfTenant
+from iotgw.core.departed import datasource_name
 from iotgw.core.errors import NotFound
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
@@ -100,7 +101,7 @@ class ConfigurationRoutes:
             try:
                 return self._registry.get(of, text, tenant).name
             except NotFound:
-                return text
+                return datasource_name(self._registry, text) if of == "datasource" else text
 
         body = dict(body)
         for field in ("converter", "downlinkConverter"):

@@ -18,6 +18,7 @@ from iotgw.api.routes import Call, Route
 from iotgw.core.departures import Departures
 from iotgw.core.errors import NotFound, SettingsError
 from iotgw.core.model import DEFAULT_TENANT, Metadata, Status
+from iotgw.core.named_sources import NAMING, following
 from iotgw.core.names import unfit
 from iotgw.core.ports.converters import IConverterVersions
 from iotgw.core.ports.datasources import IDatasourceType, ISetsUp
@@ -179,12 +180,16 @@ class DatasourceRoutes(WithBacklog):
     async def save(self, resource: Resource, spec: DatasourceSpec, revision: int | None) -> Resource:
         """Save it; when it can't be opened while the one before could, that one is put back."""
         worked = self.status(resource).get("state") != "failed"
+        naming = [] if spec.name == resource.name else self.registry.list(NAMING, resource.tenant)
         saved = await super().save(resource, spec, revision)
         problem = await self._opened(saved)
         if problem is not None and worked:
             await self.registry.replace(self.kind, resource.id, resource.body, name=resource.name)
             await self._pipeline.applied(resource.id)
             raise problem
+        for integration, _ in following(resource, saved.name, naming):
+            text = f"its route names datasource {saved.name!r}, which was called {resource.name!r}"
+            self.recorder.note("changed", NAMING, integration.name, text, resource.tenant, "info")
         return saved
 
     async def closed(self, resource: Resource) -> None:

@@ -15,6 +15,7 @@ from iotgw.app.integrations import RegisteredIntegrations
 from iotgw.app.parts import Gateway
 from iotgw.app.storage import IPartitions
 from iotgw.config.settings import Settings
+from iotgw.core.departed import datasource_name
 from iotgw.core.departures import Departures
 from iotgw.core.errors import IotgwError
 from iotgw.core.lent_registry import LentRegistry
@@ -131,7 +132,7 @@ class FlowMaker:
         departures = Departures(registry, recorder, reactor, self._partitions.is_last(part))
         sources = Sources()
         delivery = DeliveryService(
-            journal, api.integration_types, reactor, gateway.events, partial(registry.name_of, "datasource"),
+            journal, api.integration_types, reactor, gateway.events, partial(datasource_name, registry),
             gateway.downlinks.push, registry.unseal, str(directory), None, store.max_bytes, calendar, registry.seal,
         )  # fmt: skip
         quarantine = Quarantine(gateway.fleet, recorder)

@@ -20,7 +20,7 @@ from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
-from iotgw.core.specs import IntegrationSpec, Resource
+from iotgw.core.specs import IntegrationSpec, Resource, RouteSpec
 from iotgw.core.times import DateMs
 from iotgw.delivery.service import DeliveryService
 
@@ -61,6 +61,7 @@ class RegisteredIntegrations:
         """Start the saved integrations and follow changes; the registry and the delivery service have
         started."""
         self._registry.watch("integration", self._changed)
+        self._registry.watch("datasource", self._datasource_changed)
         known = self._registry.list("integration")
         # All at once: each waits for the disk before it reads what waits for it.
         for applied in [ensureDeferred(self._apply(resource)) for resource in known]:
@@ -87,6 +88,14 @@ class RegisteredIntegrations:
             self._follow(self._apply(new))
         elif old is not None:
             self._follow(self._remove(old))
+
+    def _datasource_changed(self, old: Resource | None, new: Resource | None) -> None:
+        """A datasource has another name, and the routes in the registry have it already. Until each integration is changed accordingly, nothing
+        may be passed by."""
+        if old is None or new is None or old.name == new.name:
+            return
+        for each in self._registry.list("integration", new.tenant):
+            self._delivery.follow(each.id, msgspec.convert(each.body.get("route", {}), RouteSpec))
 
     def _follow(self, change: Coroutine[Any, Any, None]) -> None:
         ensureDeferred(change).addErrback(

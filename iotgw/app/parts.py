@@ -24,6 +24,7 @@ from iotgw.converters.samples import StoredSamples
 from iotgw.converters.service import ConverterService
 from iotgw.converters.state import RegistryStates
 from iotgw.converters.versions import ConverterVersions
+from iotgw.core.departed import datasource_name
 from iotgw.core.departures import Departures
 from iotgw.core.downlink_item import Item
 from iotgw.core.key_guesses import KeyGuesses
@@ -246,7 +247,7 @@ def build(
     latency = Latency(reactor, calendar)
     debug = DebugLog(debug_store, lambda: journal.epochs, recorder, reactor, calendar)
     delivery = DeliveryService(
-        journal, integration_types, reactor, events, partial(registry.name_of, "datasource"), downlinks.push, registry.unseal, str(data_dir),
+        journal, integration_types, reactor, events, partial(datasource_name, registry), downlinks.push, registry.unseal, str(data_dir),
         trace, store.max_bytes, calendar, registry.seal,
         debug=debug, durable_at=latency.durable_at,
     )  # fmt: skip

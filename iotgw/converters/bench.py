@@ -122,7 +122,8 @@ def _dialect(spec: ConverterSpec, engine: ConverterEngine, code: ScriptCode) -> 
     is_body = "true" not in engine.call("program", json.dumps(code.script))
     if not is_body and spec.type == "UPLINK" and is_tago(code.script):
         return named("tago", "UPLINK")
-    return detect(code.script, spec.type, is_body, [] if is_body else _names(engine, code))
+    others = "\n".join(part.source for part in code.parts[1:])
+    return detect(code.script, spec.type, is_body, [] if is_body else _names(engine, code), others)
 
 
 def _engine_for(

@@ -90,8 +90,10 @@ def named(name: str, direction: Direction) -> Dialect:
     raise SettingsError("dialect", f"expected auto or one of {known} for {direction}, got {name!r}")
 
 
-def detect(source: str, direction: Direction, is_body: bool, names: list[str]) -> Dialect:
-    """The dialect of a script that compiles. ``names`` are the entries it defines. Raises SettingsError."""
+def detect(source: str, direction: Direction, is_body: bool, names: list[str], others: str = "") -> Dialect:
+    """The dialect of a script that compiles. ``names`` are the entries it defines, ``others`` the texts of its other files.
+
+    Raises SettingsError."""
     if is_body:
         return named(of_body(source, direction), direction)
     choices = [d for d in DIALECTS if d.direction == direction and d.entry in names]
@@ -105,36 +107,33 @@ def detect(source: str, direction: Direction, is_body: bool, names: list[str]) -
     if first.entry in _THINGSBOARDS and {"thingsboard", "ttn-v2"} <= {
         d.name for d in choices if d.entry == first.entry
     }:
-        return named(_thingsboard_or_ttn(source, first.entry), direction)
+        return named(_thingsboard_or_ttn(source, others, first.entry), direction)
     return first
 
 
-def _thingsboard_or_ttn(source: str, entry: str) -> str:
-    """``Decoder(payload, metadata)`` or ``Decoder(bytes, port)``: the second parameter's name decides, and `_lone` for one.
+def _thingsboard_or_ttn(source: str, others: str, entry: str) -> str:
+    """``Decoder(payload, metadata)`` or ``Decoder(bytes, port)``: the second parameter's name decides, and what is done with the
+    only one.
 
-    Where the name says nothing, what only a ThingsBoard converter names does. Raises Undecided.
+    Where these say nothing, what only a ThingsBoard converter names does: its result has to name the device, or the
+    content type. Raises Undecided.
     """
     source = _code(source)
-    found = _DEFINED[entry].search(source)
-    parameters = (
-        [p.split("=")[0].strip() for p in (found[1] or found[2] or found[3] or "").split(",")]
-        if found
-        else []
-    )
+    parameters = _parameters(source, entry)
     second = parameters[1].lower() if len(parameters) > 1 else ""
     if "port" in second:
         return "ttn-v2"
     if entry == "Decoder" and re.search(r"b(?:ase)?64", second):
         return "datacake"
-    if len(parameters) == 1 and parameters[0]:
-        return _lone(source, entry, parameters[0])
-    if not second or second.startswith(("meta", "md")) or len(parameters) > 2:
+    is_lone = len(parameters) == 1
+    if not is_lone and (not second or second.startswith(("meta", "md")) or len(parameters) > 2):
         return "thingsboard"
-    if _THINGSBOARDS[entry].search(source):
+    everything = f"{source}\n{_code(others)}"
+    if _THINGSBOARDS[entry].search(everything):
         return "thingsboard"
-    if entry == "Encoder" or not _PARSES.search(
-        source
-    ):  # its result has to name the device, or the content type
+    if is_lone and (found := _lone(source, entry, parameters[0])):
+        return found
+    if entry == "Encoder" or not _PARSES.search(everything):
         return "ttn-v2"
     raise Undecided(
         ("thingsboard", "ttn-v2"),
@@ -154,6 +153,23 @@ _DEFINED = {
 """Where a function is defined in a `_code`, with its parameters."""
 
 
+def _parameters(code: str, entry: str) -> list[str]:
+    """The names of a function's parameters: of what is least nested, where several have its name, as in a bundle of libraries."""
+    found = min(_DEFINED[entry].finditer(code), key=lambda match: _depth(code, match.start()), default=None)
+    texts = found and (found[1] or found[2] or found[3])
+    return (
+        [parameter.split("=")[0].strip() for parameter in texts.split(",")] if texts and texts.strip() else []
+    )
+
+
+_QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
+
+
+def _depth(code: str, end: int) -> int:
+    before = _QUOTED.sub("", code[:end])
+    return before.count("{") - before.count("}")
+
+
 def _code(source: str) -> str:
     """A script without its comments, with one blank between tokens."""
     try:
@@ -171,18 +187,12 @@ _THINGSBOARDS = {
 """What only a ThingsBoard converter names: keys of its result, its helpers, its other arguments."""
 
 
-def _lone(source: str, entry: str, parameter: str) -> str:
-    """``Decoder(bytes)`` and ``Encoder(input)``: what is named in the script decides, then how the parameter is used.
-
-    ThingsBoard's result has to name the device or the content type, so a script that names neither and takes bytes
-    apart, or puts a list of them together, is The Things Network's.
-    """
-    if _THINGSBOARDS[entry].search(source):
-        return "thingsboard"
+def _lone(source: str, entry: str, parameter: str) -> str | None:
+    """``Decoder(bytes)`` and ``Encoder(input)``: whose the parameter's name is, or how it is used; None where these say nothing."""
     if entry == "Encoder":
-        return "ttn-v2" if not parameter.lower().startswith("msg") else "thingsboard"
+        return "thingsboard" if parameter.lower().startswith("msg") else "ttn-v2"
     is_taken_apart = re.search(rf"(?<![\w$.]){re.escape(parameter)}\s*(?:\[|\.\s*(?:length|slice)\b)", source)
-    return "ttn-v2" if is_taken_apart or parameter.lower().startswith("byte") else "thingsboard"
+    return "ttn-v2" if is_taken_apart or parameter.lower().startswith("byte") else None
 
 
 _REACHES_ALL = re.compile(r"\barguments\b|\beval\b|\bFunction\b|\\u")

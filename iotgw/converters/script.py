@@ -101,7 +101,7 @@ class Script:
         self, payload: bytes, metadata: bytes, received_ms: int, state: bytes = b""
     ) -> tuple[Conversion, bytes]:
         """Run the script for one uplink. Returns the conversion, and the new state if that has changed."""
-        if not self._is_native and FRAME in metadata:
+        if not self._is_native and metadata.find(FRAME) >= 0:
             framed = unwrapped(metadata, received_ms)
             if framed is not None:
                 payload, received_ms = framed

@@ -153,9 +153,9 @@ class Calendar:
 
     def _within(self, date_ms: int) -> tuple[int, int] | None:
         """The latest stretch in which it was this date, and when; None if it never was."""
-        end_ms = self._end_ms()
-        for index in reversed(range(len(self.stretches))):
-            stretch = self.stretches[index]
+        end_ms, index = self._end_ms(), len(self.stretches)
+        for stretch in reversed(self.stretches):
+            index -= 1
             moment_ms = date_ms - stretch.offset_ms
             if stretch.since_ms - SLACK_MS <= moment_ms <= end_ms + SLACK_MS:
                 return index, moment_ms

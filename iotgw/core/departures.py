@@ -12,6 +12,7 @@ from msgspec import Struct
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
+from iotgw.core.departed import keep_name
 from iotgw.core.errors import NotFound
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
@@ -83,6 +84,8 @@ class Departures:
             return
         self._finishing.add(resource.id)
         try:
+            if resource.kind == "datasource":
+                await keep_name(self._registry, resource)
             await self._registry.delete(resource.kind, resource.id)
         finally:
             self._finishing.discard(resource.id)

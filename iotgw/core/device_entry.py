@@ -19,6 +19,8 @@ SIGNAL_KEYS = ("rssi", "signalDbm", "rsrp", "signal")
 """Where a device's battery and signal are looked for, the first that it has, if no key is named."""
 
 _EUI = re.compile(r"(?:[0-9A-Fa-f]{2}[:-]?){7}[0-9A-Fa-f]{2}")
+_SHORTEST_EUI = 16
+"""Characters of one without separators."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=255)]
 Word = Annotated[str, Meta(max_length=200)]
@@ -89,6 +91,27 @@ class DeviceSpec(HealthSpec, frozen=True, kw_only=True, gc=False):
     def __post_init__(self) -> None:
         """Refuse what breaks lists and terminals, and half a position."""
         check_name(self.name)
+        groups = self.groups
+        words = (
+            self.label,
+            self.type,
+            self.place,
+            self.serial,
+            self.identity,
+            self.converter,
+            *self.tags,
+            *groups,
+        )
+        if unfit("".join(words)):  # looked at together first: a start makes a hundred thousand of these
+            self._refuse_unfit()
+        if groups and "|" in "".join(groups):
+            raise ValueError("groups: expected names without '|', which parts them in a CSV file")
+        if len(groups) > 1 and len(set(groups)) < len(groups):
+            raise ValueError("groups: expected each group once")
+        if (self.latitude is None) != (self.longitude is None):
+            raise ValueError("latitude and longitude: expected both or none")
+
+    def _refuse_unfit(self) -> None:
         words = {
             "label": self.label, "type": self.type, "place": self.place, "serial": self.serial, "identity": self.identity,
             "converter": self.converter,
@@ -97,12 +120,6 @@ class DeviceSpec(HealthSpec, frozen=True, kw_only=True, gc=False):
         for field, text in (*words.items(), *(("groups", group) for group in self.groups)):
             if character := unfit(text) or unfit(field):
                 raise ValueError(f"{field}: expected no control characters, got {character}")
-        if any("|" in group for group in self.groups):
-            raise ValueError("groups: expected names without '|', which parts them in a CSV file")
-        if len(set(self.groups)) < len(self.groups):
-            raise ValueError("groups: expected each group once")
-        if (self.latitude is None) != (self.longitude is None):
-            raise ValueError("latitude and longitude: expected both or none")
 
 
 class TypeSpec(HealthSpec, frozen=True, kw_only=True):
@@ -144,6 +161,6 @@ def check_name(name: str) -> None:
 
 def same_eui(name: str) -> str:
     """What two spellings of one EUI-64 have in common; empty for a name that is none."""
-    if _EUI.fullmatch(name) is None:
+    if len(name) < _SHORTEST_EUI or _EUI.fullmatch(name) is None:
         return ""
-    return name.replace(":", "").replace("-", "").lower()
+    return (name if len(name) == _SHORTEST_EUI else name.replace(":", "").replace("-", "")).lower()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 class Histogram:
@@ -18,22 +18,14 @@ class Histogram:
         """How many ended in each bucket, and beyond the last."""
         self.sum_ms = 0
 
-    def add(self, waits_ms: Sequence[int]) -> None:
-        """Count a batch of waits in milliseconds. What is below 0, because somebody set a clock, counts as 0.
+    def add(self, waits_ms: Mapping[int, int]) -> None:
+        """Count a batch of waits in milliseconds: their numbers by length. What is below 0, because somebody set a clock, counts as 0.
 
-        The waits of a batch mostly end in one bucket. So this costs two searches a batch, not one for each wait.
+        What waits together has come within a few milliseconds. So this costs a search for each of those, not for each wait.
         """
-        low, high = min(waits_ms), max(waits_ms)
-        if low < 0:
-            self.add([max(0, wait) for wait in waits_ms])
-            return
-        first = bisect_left(self._bounds_ms, low)
-        if first == bisect_left(self._bounds_ms, high, first):
-            self.counts[first] += len(waits_ms)
-        else:
-            for wait in waits_ms:
-                self.counts[bisect_left(self._bounds_ms, wait, first)] += 1
-        self.sum_ms += sum(waits_ms)
+        for wait, count in waits_ms.items():
+            self.counts[bisect_left(self._bounds_ms, wait)] += count
+            self.sum_ms += max(0, wait) * count
 
     @property
     def count(self) -> int:

@@ -32,9 +32,14 @@ class _Proof(Struct):
 _decode: Any = msgspec.json.Decoder(_Proof).decode
 
 
+def is_marked(metadata: bytes) -> bool:
+    """Whether the sender of a message with this metadata (JSON) may have proved something."""
+    return metadata.find(MARK) >= 0  # cheaper than `in`, which first tries the mark as a number
+
+
 def proved(metadata: bytes) -> Proved:
     """What the sender of a message with this metadata (JSON) has proved to be."""
-    if MARK not in metadata:
+    if not is_marked(metadata):
         return ""
     try:
         found = _decode(metadata)

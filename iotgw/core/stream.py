@@ -9,7 +9,7 @@ waiting records needs no more memory than a fast one.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -38,14 +38,19 @@ class StreamReader(Generic[R]):
 
     ``read(after, limit)`` returns a Deferred of the durable records after a position. ``ready()`` is called when `take`
     has something again after it had nothing. ``capacity`` bounds the number of records in memory; one offered batch
-    may exceed it. ``weigh(record)`` gives a record's size in bytes. The attribute ``behind`` starts as True, because
+    may exceed it. ``weigh(records)`` gives their size in bytes. The attribute ``behind`` starts as True, because
     the journal's records come first.
     """
 
     _log = Logger()
 
     def __init__(
-        self, read: Read, position: int, capacity: int, ready: Callable[[], None], weigh: Callable[[R], int]
+        self,
+        read: Read,
+        position: int,
+        capacity: int,
+        ready: Callable[[], None],
+        weigh: Callable[[Iterable[R]], int],
     ) -> None:
         self._read = read
         self._weigh = weigh
@@ -80,7 +85,7 @@ class StreamReader(Generic[R]):
         if self._reading:
             if self._live is not None:
                 self._live.extend(records)
-                self._live_weight += sum(map(self._weigh, records))
+                self._live_weight += self._weigh(records)
                 if len(self._live) > self._capacity or self._live_weight > WEIGHT:
                     self._live = None
         elif self.behind:
@@ -112,7 +117,7 @@ class StreamReader(Generic[R]):
     def drop(self, positions: Container[int]) -> None:
         """The anticipated records at these positions did not become durable."""
         self._queue = deque(record for record in self._queue if record.seq not in positions)
-        self._weight = sum(map(self._weigh, self._queue))
+        self._weight = self._weigh(self._queue)
 
     def take(self, limit: int) -> list[R]:
         """The next records, at most ``limit``. Empty when none is in memory yet."""
@@ -125,7 +130,7 @@ class StreamReader(Generic[R]):
             taken = list(islice(queue, limit))
             for _ in taken:
                 queue.popleft()
-            self._weight -= sum(map(self._weigh, taken))
+            self._weight -= self._weigh(taken)
         if self.behind and self._is_half_empty:
             self.fill()
         return taken
@@ -150,7 +155,7 @@ class StreamReader(Generic[R]):
     def unread(self, records: Sequence[R]) -> None:
         """Put back records that `take` gave, in the same order."""
         self._queue.extendleft(reversed(records))
-        self._weight += sum(map(self._weigh, records))
+        self._weight += self._weigh(records)
 
     def seek(self, position: int) -> None:
         """Go on after ``position``, reading from the journal."""
@@ -180,7 +185,7 @@ class StreamReader(Generic[R]):
         if after != self.position:  # `seek` was called meanwhile
             self.fill()
             return
-        is_all = len(records) < self._capacity and sum(map(self._weigh, records)) < WEIGHT
+        is_all = len(records) < self._capacity and self._weigh(records) < WEIGHT
         if is_all and live is not None:
             # The read saw all that was durable when it ran; the rest was offered meanwhile.
             last = records[-1].seq if records else after
@@ -194,7 +199,7 @@ class StreamReader(Generic[R]):
     def _enqueue(self, records: Sequence[R]) -> None:
         was_empty = not self._queue
         self._queue.extend(records)
-        self._weight += sum(map(self._weigh, records))
+        self._weight += self._weigh(records)
         self.position = records[-1].seq
         if was_empty:
             self._ready()

@@ -23,7 +23,11 @@ SIDE_CONNECTIONS = 4
 
 Requests = Annotated[
     int,
-    Meta(ge=1, le=32, description="Requests for messages at once, while messages come; otherwise it is one."),
+    Meta(
+        ge=1,
+        le=32,
+        description="Requests for messages at once, while many messages come; otherwise it is one.",
+    ),
 ]
 
 
@@ -58,7 +62,7 @@ S = TypeVar("S", bound=LentSettings)
 @implementer(IDatasource)
 class LeasedSource(PulledSource[S]):
     """A base. ``reading`` and ``side`` are the connections for asking and for telling, ``address`` is for people, ``seconds`` is how long a
-    message is lent, ``longer`` for how long it is lent again."""
+    message is lent, ``longer`` for how long it is lent again, ``many`` as of `Polling`."""
 
     def __init__(
         self,
@@ -69,13 +73,14 @@ class LeasedSource(PulledSource[S]):
         side: JsonApi,
         seconds: int,
         longer: int,
+        many: int = 1,
     ) -> None:
         super().__init__(settings, context)
         self._address = address
         self._connections = (reading, side)
         self._longer = longer
         self._telling = self.telling()
-        self._polling = Polling(self._clock, self._ask, settings.requests, backoffPolicy(1.0, 60.0))
+        self._polling = Polling(self._clock, self._ask, settings.requests, backoffPolicy(1.0, 60.0), many)
         self._leases = Leases(
             self._intake, self._clock, seconds, settings.window, self._pause, self._polling.resume,
             self._telling.acknowledge, self._extend, self._frames,

@@ -1,4 +1,4 @@
-"""Requests for messages, one after another: one waits at the broker while nothing comes, several run while messages do.
+"""Requests for messages, one after another: one waits at the broker while nothing comes, several run while many messages do.
 
 No I/O here: the owner asks, and says what came.
 """
@@ -18,7 +18,8 @@ Came = Callable[[int], None]
 
 class Polling:
     """Asks from `start` to `stop`. ``ask(came)`` makes one request, and calls ``came`` once, later. ``most`` is how many may run
-    at once; ``backoff(failures)`` are the seconds to wait after so many failures in a row."""
+    at once; ``backoff(failures)`` are the seconds to wait after so many failures in a row. One that brings ``many`` messages is followed by one
+    more than before, one that brings fewer by one less."""
 
     def __init__(
         self,
@@ -26,11 +27,13 @@ class Polling:
         ask: Callable[[Came], None],
         most: int,
         backoff: Callable[[int], float],
+        many: int = 1,
     ) -> None:
         self._clock = clock
         self._ask = ask
         self._most = most
         self._backoff = backoff
+        self._many = many
         self._running = 0
         self._wanted = 1
         self._failures = 0
@@ -76,12 +79,17 @@ class Polling:
                 self._wait(max(self._backoff(self._failures), self.not_before - self._clock.seconds()))
                 return
             self._failures = 0
-            self._wanted = min(self._most, self._wanted + 1) if count else 1
+            self._wanted = self._next_wanted(count)
             if not count and self._clock.seconds() - asked < IDLE:
                 self._wait(IDLE)
             self._fill()
 
         return came
+
+    def _next_wanted(self, count: int) -> int:
+        if count >= self._many:
+            return min(self._most, self._wanted + 1)
+        return max(1, self._wanted - 1) if count else 1
 
     def _wait(self, seconds: float) -> None:
         if self._timer is None:

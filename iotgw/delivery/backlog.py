@@ -6,7 +6,7 @@ million records in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
@@ -19,6 +19,7 @@ from iotgw.core.times import DateMs
 from iotgw.delivery.accounts import EXPIRED, LOST, Accounts
 from iotgw.delivery.ages import IsBefore
 from iotgw.delivery.known import Known
+from iotgw.delivery.route import Match
 
 CAPACITY = 4096
 """How many records may be in memory, ready to take."""
@@ -28,11 +29,9 @@ SWEEP = 20_000
 
 UNREADABLE = Kind.UNREADABLE  # an enum's member is slow to look up
 
-Match = Callable[[TelemetryRecord], bool]
 
-
-def _weight(record: TelemetryRecord) -> int:
-    return len(record.body)
+def _weight(records: Iterable[TelemetryRecord]) -> int:
+    return sum([len(record.body) for record in records])
 
 
 class Backlog:
@@ -101,12 +100,12 @@ class Backlog:
             self._count(records)
         self._reader.offer(records)
 
-    def leaves_out(self, records: Sequence[TelemetryRecord]) -> bool:
+    def leaves_out(self, records: Sequence[TelemetryRecord], may_match: bool) -> bool:
         """Whether none of these records, which have just become durable, is for the integration, which has come to the end of the
-        stream. Then they need not be fed: they are behind it."""
+        stream. Then they need not be fed: they are behind it. They aren't looked at if it is known that they don't match."""
         if self._knows or self._counting or not (self._begun and self._reader.is_at_rest):
             return False
-        if any(map(self._match, records)):
+        if may_match and any(map(self._match, records)):
             return False
         self._fed = self.taken = last = records[-1].seq
         self._accounts.pass_over(last)
@@ -209,6 +208,10 @@ class Backlog:
         self.taken = position
         self._reader.seek(position)
         return self.count()
+
+    def follow(self, match: Match) -> None:
+        """Use ``match`` from now on, which says the same in other words: nothing is counted anew."""
+        self._match = match
 
     def reroute(self, match: Match) -> Deferred[None]:
         """Use ``match`` from now on. Fires when the depth is known again."""

@@ -25,7 +25,7 @@ from iotgw.core.ports.trace import ITrace
 from iotgw.core.specs import IntegrationSpec
 from iotgw.core.times import SteadyMs
 from iotgw.delivery.accounts import Accounts
-from iotgw.delivery.backlog import Backlog, Match
+from iotgw.delivery.backlog import Backlog
 from iotgw.delivery.dead_letters import DeadLetters
 from iotgw.delivery.dead_letters import Match as LetterMatch
 from iotgw.delivery.flight import Flight
@@ -36,6 +36,7 @@ from iotgw.delivery.parking import Parking
 from iotgw.delivery.progress import ProgressWriter
 from iotgw.delivery.pump import Pump
 from iotgw.delivery.retries import Retries
+from iotgw.delivery.route import Match
 from iotgw.delivery.row_changes import RowChanges
 from iotgw.delivery.scheduler import Scheduler
 from iotgw.delivery.seeking import Seeking
@@ -148,6 +149,10 @@ class Outbox:
         """Deliver the records that ``match`` lets through, from now on."""
         self.backlog.reroute(match)
 
+    def follow(self, match: Match) -> None:
+        """Ask ``match``, which lets through the same as the one before, and what becomes of that when datasources have other names."""
+        self.backlog.follow(match)
+
     def use(self, target: IIntegration) -> None:
         """Deliver to this target from now on."""
         self._pump.use(target)
@@ -213,9 +218,9 @@ class Outbox:
 
     # --- in
 
-    def feed(self, records: Sequence[TelemetryRecord]) -> None:
-        """Take in records that have just become durable, in order."""
-        if self.backlog.leaves_out(records):
+    def feed(self, records: Sequence[TelemetryRecord], may_match: bool = True) -> None:
+        """Take in records that have just become durable, in order. ``may_match`` is False where the route leads from none of their datasources."""
+        if self.backlog.leaves_out(records, may_match):
             self._progress.moved()
             return
         self.backlog.feed(records)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import starmap
 
+import msgspec
 from msgspec import Struct
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
@@ -19,11 +21,10 @@ from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.ports.meters import DurableAt
 from iotgw.core.ports.trace import ITrace
 from iotgw.core.recorder import Recorder
-from iotgw.core.specs import IntegrationSpec
+from iotgw.core.specs import IntegrationSpec, RouteSpec
 from iotgw.delivery.accounts import open_of
-from iotgw.delivery.backlog import Match
 from iotgw.delivery.outbox import Outbox
-from iotgw.delivery.route import route
+from iotgw.delivery.route import RecordRoute, route
 from iotgw.delivery.standing import Standing
 from iotgw.delivery.store_room import StoreRoom
 from iotgw.delivery.targets import Targets
@@ -40,6 +41,7 @@ class Running(Struct):
     tenant: str
     spec: IntegrationSpec
     tell: Tell
+    route: RecordRoute
     outbox: Outbox
     target: IIntegration | None = None
     warnings: list[str] = []
@@ -169,8 +171,9 @@ class Outboxes:
 
     def feed(self, records: Sequence[TelemetryRecord]) -> None:
         """Take in records that have just become durable, in order, and make room for more where the journal is short."""
+        origins = {(record.tenant, record.datasource) for record in records}
         for each in self:
-            each.outbox.feed(records)
+            each.outbox.feed(records, any(starmap(each.route.leads_from, origins)))
         short = self._store.short
         if short > self._made_room_to:
             self._allot()
@@ -199,8 +202,9 @@ class Outboxes:
             id_, name, tenant, spec, tell, lambda: self._available(id_), warnings.append
         )
         if running is None:
-            outbox = self._open(id_, tenant, spec, tell)
-            running = self._running[id_] = Running(name, tenant, spec, tell, outbox, None, warnings)
+            route = self._route(id_, tenant, spec)
+            outbox = self._open(id_, spec, tell, route)
+            running = self._running[id_] = Running(name, tenant, spec, tell, route, outbox, None, warnings)
             self._know_the_strict()
             return outbox.load().addCallback(lambda _: self._run(id_, running, target))
         running.warnings = warnings
@@ -231,7 +235,8 @@ class Outboxes:
             running.outbox.configure(spec)
             self._journal.hold(id_, spec.queue.max_age)
             if rerouted:
-                running.outbox.reroute(self._match(id_, tenant, spec))
+                running.route = self._route(id_, tenant, running.spec)
+                running.outbox.reroute(running.route.match)
             return _stopped(old)
 
         def run(_: object) -> None:
@@ -240,6 +245,14 @@ class Outboxes:
 
         return quiet.addBoth(change).addCallback(run)
 
+    def follow(self, id_: str, route: RouteSpec) -> None:
+        """A route says what it said in other words, as a datasource was renamed."""
+        running = self._running.get(id_)
+        if running is not None and running.spec.route != route:
+            running.spec = msgspec.structs.replace(running.spec, route=route)
+            running.route = self._route(id_, running.tenant, running.spec)
+            running.outbox.follow(running.route.match)
+
     def end_at(self, id_: str, position: int) -> None:
         """An integration is being deleted: it gets nothing after this stream position."""
         if id_ in self._ends:
@@ -247,7 +260,8 @@ class Outboxes:
         self._ends[id_] = position
         running = self._running.get(id_)
         if running is not None:
-            running.outbox.reroute(self._match(id_, running.tenant, running.spec))
+            running.route = running.route.until(position)
+            running.outbox.reroute(running.route.match)
             self._know_the_strict()
 
     def is_counted(self, id_: str) -> bool:
@@ -258,9 +272,9 @@ class Outboxes:
         """Whether everything that an integration was to get is settled. Raises as `get`."""
         return self.get(id_).outbox.is_done
 
-    def _match(self, id_: str, tenant: str, spec: IntegrationSpec) -> Match:
-        match, end = route(spec.route, tenant, self._datasource_name), self._ends.get(id_)
-        return match if end is None else lambda record: record.seq <= end and match(record)
+    def _route(self, id_: str, tenant: str, spec: IntegrationSpec) -> RecordRoute:
+        found, end = route(spec.route, tenant, self._datasource_name), self._ends.get(id_)
+        return found if end is None else found.until(end)
 
     def drop_others(self, ids: Collection[str]) -> dict[str, int]:
         """Have the journal forget all stored integrations except these.
@@ -293,13 +307,12 @@ class Outboxes:
 
         return _stopped(target).addCallback(forget)
 
-    def _open(self, id_: str, tenant: str, spec: IntegrationSpec, tell: Tell) -> Outbox:
+    def _open(self, id_: str, spec: IntegrationSpec, tell: Tell, route: RecordRoute) -> Outbox:
         head = self._journal.head
         cursor, counters = self._kept.pop(id_, (head, Counters(counted=head, since=head)))
-        match = self._match(id_, tenant, spec)
         self._journal.hold(id_, spec.queue.max_age)
         return Outbox(
-            id_, self._journal, self._clock, cursor, counters, spec, match, tell, self._trace, self._calendar,
+            id_, self._journal, self._clock, cursor, counters, spec, route.match, tell, self._trace, self._calendar,
             self._durable_at,
         )  # fmt: skip
 
@@ -311,7 +324,8 @@ class Outboxes:
             if self._running.get(id_) is not running:
                 return succeed(None)  # meanwhile it was removed, or the service stopped
             self._kept[id_] = running.outbox.place()
-            running.outbox = self._open(id_, running.tenant, running.spec, running.tell)
+            running.route = self._route(id_, running.tenant, running.spec)
+            running.outbox = self._open(id_, running.spec, running.tell, running.route)
             self._know_the_strict()
             return running.outbox.load()
 

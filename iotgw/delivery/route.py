@@ -18,9 +18,28 @@ class _Wanted(Struct):
     attributes: dict[str, object] = {}
 
 
+Match = Callable[[TelemetryRecord], bool]
 EVENT = Kind.EVENT  # an enum's member is slow to look up
 
 _decode = Decoder(_Wanted).decode
+
+
+class RecordRoute(Struct, frozen=True):
+    """Which records an integration of ``tenant`` gets: those that `match`. ``is_source`` says whether it gets any of a datasource, by its id; None
+    means of each."""
+
+    match: Match
+    tenant: str
+    is_source: Callable[[str], bool] | None = None
+
+    def leads_from(self, tenant: str, datasource: str) -> bool:
+        """Whether it gets anything of a tenant's datasource. With hundreds of integrations, most get nothing of most datasources."""
+        return tenant == self.tenant and (self.is_source is None or self.is_source(datasource))
+
+    def until(self, end: int) -> RecordRoute:
+        """The same up to a position."""
+        match = self.match
+        return RecordRoute(lambda record: record.seq <= end and match(record), self.tenant, self.is_source)
 
 
 def _pattern(patterns: list[str]) -> Callable[[str], object] | None:
@@ -29,14 +48,12 @@ def _pattern(patterns: list[str]) -> Callable[[str], object] | None:
     return re.compile("|".join(translate(pattern) for pattern in patterns)).match
 
 
-def route(
-    spec: RouteSpec, tenant: str, datasource_name: Callable[[str], str]
-) -> Callable[[TelemetryRecord], bool]:
-    """A predicate for the records of ``tenant`` that the route lets through.
+def route(spec: RouteSpec, tenant: str, datasource_name: Callable[[str], str]) -> RecordRoute:
+    """The records of ``tenant`` that the route lets through.
 
     Datasources are given by id or by name, device types and device names by shell-style patterns.
-    ``datasource_name`` maps a datasource's id to its present name. It is asked until a datasource is one of those that are meant. From then on
-    it is, so that what waits isn't passed by when it is renamed or deleted."""
+    ``datasource_name`` maps a datasource's id to its name, also that of one that was deleted. It is asked until a datasource is one of those that
+    are meant. From then on it is: a datasource that is renamed takes routes along, and this one is replaced."""
     sources = frozenset(spec.datasources)
     of_type, of_name = _pattern(spec.device_types), _pattern(spec.device_names)
     telemetry, attributes = "telemetry" in spec.wants, "attributes" in spec.wants
@@ -73,4 +90,4 @@ def route(
         return bool(parts.telemetry if telemetry else parts.attributes)
 
     everything = whole and not sources and of_type is None and of_name is None
-    return match_all if everything else match
+    return RecordRoute(match_all if everything else match, tenant, from_source if sources else None)

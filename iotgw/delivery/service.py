@@ -25,7 +25,7 @@ from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.trace import ITrace
 from iotgw.core.ports.usage import IMetered, Tally
 from iotgw.core.recorder import Recorder
-from iotgw.core.specs import IntegrationSpec
+from iotgw.core.specs import IntegrationSpec, RouteSpec
 from iotgw.core.times import DateMs
 from iotgw.core.types import Types
 from iotgw.delivery.outbox import Outbox, never
@@ -121,6 +121,11 @@ class DeliveryService(UplinkListener):
         for doubt in self._doubts(spec, id_):
             running.tell("settings" if doubt in running.warnings else "limits", doubt, "warning")
         return applied
+
+    def follow(self, id_: str, route: RouteSpec) -> None:
+        """A datasource has another name, and an integration's route means the same by this one. It does from now on, before anything else is
+        delivered; `apply` with the route changes nothing then."""
+        self._outboxes.follow(id_, route)
 
     def end_at(self, id_: str, position: int) -> None:
         """An integration is being deleted: it gets nothing after this stream position."""

@@ -19,6 +19,7 @@ from iotgw.delivery.backlog import Backlog
 from iotgw.delivery.flight import Flight
 from iotgw.delivery.losses import UNSURE, Range
 from iotgw.delivery.parking import Parking
+from iotgw.delivery.route import RecordRoute
 from iotgw.delivery.tries import shown
 
 FAR = ("dead", "dropped", "expired", "retrying", "queued", "inflight", "unknown", "delivered")
@@ -114,6 +115,10 @@ class Named(Protocol):
         """Its name."""
 
     @property
+    def route(self) -> RecordRoute:
+        """What it gets."""
+
+    @property
     def standing(self) -> Standing:
         """What tells of its deliveries."""
 
@@ -133,11 +138,19 @@ class Standings:
         asked: list[tuple[dict[str, Delivery], TelemetryRecord, str]] = []
         wanted: dict[str, list[int]] = {}
         looked = 0
+        by_origin: dict[tuple[str, str], list[tuple[str, Named]]] = {}
         for message in messages:
             found: dict[str, Delivery] = {}
             chosen.append(found)
             for record in message.records:
-                for id, each in integrations.items():
+                origin = record.tenant, record.datasource
+                some = by_origin.get(origin)
+                if some is None:
+                    some = by_origin[origin] = [
+                        (id, each) for id, each in integrations.items() if each.route.leads_from(*origin)
+                    ]
+                    looked += len(integrations)
+                for id, each in some:
                     standing = each.standing
                     if not standing.gets(record):
                         continue
@@ -148,7 +161,7 @@ class Standings:
                         wanted.setdefault(id, []).append(record.seq)
                     else:
                         _choose(found, standing.settled(record.seq, each.name, None))
-                looked += len(integrations)
+                looked += len(some)
                 if looked >= PIECE:
                     looked = 0
                     await deferLater(self._clock, 0)

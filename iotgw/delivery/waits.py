@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from iotgw.core.histogram import Histogram
@@ -33,10 +34,10 @@ class Waits:
         positions = [record.uplink for record in records]
         low, high = min(positions), max(positions)
         if low and (first := durable_at(low)) is not None and (low == high or first == durable_at(high)):
-            self.histogram.add([now_ms - first] * len(records))  # all of one commit, as it mostly is
+            self.histogram.add({now_ms - first: len(records)})  # all of one commit, as it mostly is
             return
         waits: list[int] = []
         for record in records:
             since = durable_at(record.uplink) if record.uplink else None
             waits.append(now_ms - (moment_ms(record.received_ms) if since is None else since))
-        self.histogram.add(waits)
+        self.histogram.add(Counter(waits))

@@ -77,11 +77,13 @@ class Roster:
 
     def load(self, entries: Iterable[tuple[DeviceEntry, str]]) -> None:
         """Take many at once, each with the type of its messages. There are none before."""
+        members, euis, enter = self.members, self._euis, self._enter
         for entry, seen_type in entries:
-            member = self.members[entry.name] = Member(entry, seen_type)
-            if eui := same_eui(entry.name):
-                self._euis.setdefault(eui, entry.name)
-            self._enter(member)
+            name = entry.spec.name
+            member = members[name] = Member(entry, seen_type)
+            if eui := same_eui(name):
+                euis.setdefault(eui, name)
+            enter(member)
         names = sorted(self.members)
         self._blocks = [_Block(names[start : start + BLOCK]) for start in range(0, len(names), BLOCK)]
         self._firsts = [block.names[0] for block in self._blocks]
@@ -230,16 +232,17 @@ class Roster:
 
     def _text(self, block: _Block) -> str:
         members = self.members
-        block.text = text = "\0".join([_searched(members[name]) for name in block.names])
+        block.text = text = "\0".join([_said(members[name]) for name in block.names]).lower()
         return text
 
     # --- indices
 
     def _enter(self, member: Member) -> None:
         spec = member.entry.spec
-        self.own_converters.enter(spec)
+        if spec.converter:
+            self.own_converters.enter(spec)
         name = spec.name
-        _add(self.types, member.type, name)
+        _add(self.types, spec.type or member.seen_type, name)
         for group in spec.groups:
             _add(self.groups, group, name)
         if spec.identity:
@@ -271,9 +274,15 @@ def _drop(index: dict[str, set[str]], key: str, name: str) -> None:
 
 
 def _searched(member: Member) -> str:
+    return _said(member).lower()
+
+
+def _said(member: Member) -> str:
     spec = member.entry.spec
-    tags = "".join([f"\n{key}={text}" for key, text in spec.tags.items()])
-    return f"{spec.name}\n{spec.label}\n{spec.serial}\n{spec.identity}\n{spec.place}{tags}".lower()
+    said = f"{spec.name}\n{spec.label}\n{spec.serial}\n{spec.identity}\n{spec.place}"
+    for key, text in spec.tags.items():
+        said += f"\n{key}={text}"
+    return said
 
 
 def with_types(

@@ -51,6 +51,17 @@ class Rules(Struct, gc=False, frozen=True):
     @classmethod
     def of(cls, specs: Sequence[HealthSpec]) -> Rules | None:
         """From what is said of a device, its type and its groups, the nearest first; None where nothing is."""
+        if len(specs) == 1:
+            only = specs[0]
+            if not only.report_every and only.battery_below is None and only.signal_below is None:
+                return None
+            return _rules(
+                only.report_every or 0.0,
+                only.battery_below,
+                only.battery_key,
+                only.signal_below,
+                only.signal_key,
+            )
         every: float | None = None
         battery: float | None = None
         signal: float | None = None

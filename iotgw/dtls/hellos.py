@@ -74,8 +74,8 @@ class Hellos:
     def take(self, datagram: bytes, address: Address, now: float) -> bytes | tuple[ClientHello, bytes] | None:
         """Take a datagram that starts with a ClientHello or a part of one.
 
-        Returns the HelloVerifyRequest to answer with, or the hello of a proved address with the datagram that it came
-        in (or would have come in, unfragmented), or None when there is nothing to do yet.
+        Returns the HelloVerifyRequest to answer with, or the hello of a proved address with its record (that of its first
+        fragment, as if it were whole), or None when there is nothing to do yet.
         """
         try:
             for fragment in hello_fragments(datagram):
@@ -83,7 +83,7 @@ class Hellos:
                     hello = parse_body(fragment)
                     if self._cookies.holds(hello, address, now):
                         self._assemblies.pop(address, None)
-                        return hello, datagram
+                        return hello, whole_hello(fragment)
                     self._counters["cookies"] += 1
                     return hello_verify_request(hello, self._cookies.make(hello, address, now))
                 taken = self._part(fragment, address, now)

@@ -20,7 +20,7 @@ from iotgw.dtls.profile import Profile
 from iotgw.dtls.session import Address, DtlsSession, Handshake, SessionTable
 from iotgw.dtls.settings import DtlsSettings
 from iotgw.dtls.telling import Telling
-from iotgw.wire.dtls.hello import SMALLEST_LIMIT, ClientHello, is_client_hello
+from iotgw.wire.dtls.hello import SMALLEST_LIMIT, ClientHello, behind_hellos, is_client_hello
 from iotgw.wire.dtls.record import (
     ALERT,
     APPLICATION_DATA,
@@ -100,8 +100,7 @@ class DtlsLayer:
         session = self._sessions.get(address)
         if epoch == 0:
             if kind == HANDSHAKE and is_client_hello(datagram):
-                self._hello(datagram, address, now)
-                return []
+                return self._hello(datagram, address, now)
             return self._in_clear(kind, session, datagram, address, now)
         if session is not None and (plaintexts := self._feed(session, datagram, now)):
             return [(session, plaintext) for plaintext in plaintexts]
@@ -123,23 +122,27 @@ class DtlsLayer:
         self.counters["strays"] += 1
         return []
 
-    def _hello(self, datagram: bytes, address: Address, now: float) -> None:
+    def _hello(self, datagram: bytes, address: Address, now: float) -> Received:
         taken = self._hellos.take(datagram, address, now)
         if taken is None:
-            return
+            return []
         if isinstance(taken, bytes):
             self._transmit(taken, address)
-            return
-        hello, datagram = taken
+            return []
+        hello, record = taken
         handshake = self._handshakes.get(address)
         if handshake is not None and handshake.random == hello.random:
             self._again(handshake, now)
-            return
-        session = self._sessions.get(address)
-        if session is None or session.random != hello.random:  # else a duplicate that came late
-            self._begin(hello, datagram, address, now)
+        else:
+            session = self._sessions.get(address)
+            if session is None or session.random != hello.random:  # else a duplicate that came late
+                self._begin(hello, record, len(datagram), address, now)
+                return []
+        # A client that is late with its hello may send it again together with what comes next.
+        rest = behind_hellos(datagram)
+        return self.datagram_in(rest, address, now) if rest else []
 
-    def _begin(self, hello: ClientHello, datagram: bytes, address: Address, now: float) -> None:
+    def _begin(self, hello: ClientHello, record: bytes, size: int, address: Address, now: float) -> None:
         if hello.version > DTLS_1_2:  # versions count down: 1.0 is feff, 1.2 fefd
             self._refuse(
                 hello, address, _PROTOCOL_VERSION, f"expected DTLS 1.2, got {hello.version:#06x}", now
@@ -164,9 +167,9 @@ class DtlsLayer:
         handshake = Handshake(address, engine, hello.random, now, due)
         self._handshakes.pop(address, None)
         self._handshakes[address] = handshake
-        handshake.received += len(datagram)
+        handshake.received += size
         try:
-            engine.start(datagram)
+            engine.start(record)
         except HandshakeFailed as failure:
             self._fail(handshake, str(failure), now)
             return

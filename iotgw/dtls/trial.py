@@ -19,7 +19,8 @@ from iotgw.core.errors import ProtocolError
 from iotgw.wire.dtls import handshake as wire
 from iotgw.wire.dtls.record import ALERT, CHANGE_CIPHER_SPEC, HANDSHAKE, HEADER_SIZE, split
 
-_HELD = 4  # datagrams; a last flight is at most three
+_HELD = 16  # datagrams; a last flight is at most three, and comes again where some of it was lost
+_HELD_BYTES = 4096
 _FINISHED = b"\x14\x00\x00\x0c"  # type and length
 _TRIED = 8
 
@@ -80,7 +81,7 @@ class KeyTrial:
             decided = self._decide(b"".join(self._held))
         except ProtocolError:
             decided = True
-        if not decided and len(self._held) < _HELD:
+        if not decided and len(self._held) < _HELD and sum(map(len, self._held)) < _HELD_BYTES:
             return []
         self._open = False
         held, self._held = self._held, []

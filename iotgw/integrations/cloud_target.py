@@ -1,7 +1,7 @@
 """Targets whose service takes several messages in a request, and says of each what became of it: the clouds' queues and streams.
 
-A request takes what is queued, and waits for no more. A message that is refused is charged with it; a service that doesn't answer,
-or doesn't let us in, charges none.
+A request that is full goes at once; one that isn't goes when no other is under way, so that what comes meanwhile shares the next one (as RFC 896 has it for
+TCP's segments). A message that is refused is charged with it; a service that doesn't answer, or doesn't let us in, charges none.
 """
 
 from __future__ import annotations
@@ -30,6 +30,14 @@ class CloudMessage(Struct, frozen=True):
 
     entry: dict[str, Any]
     size: int
+
+
+class _Sent(Struct, frozen=True):
+    """A record on its way, and whom to tell what becomes of it."""
+
+    record: TelemetryRecord
+    message: CloudMessage
+    settle: Settle
 
 
 class CloudService(Protocol):
@@ -78,13 +86,18 @@ class CloudTarget:
         self._context = context
         self.max_batch = service.most
         self._inflight = 0
+        self._under_way = 0
+        """Requests that aren't answered."""
+        self._next: list[_Sent] = []
+        """What the next request will have."""
+        self._size = 0
         self._error = ""
 
     # --- IIntegration
 
     @property
     def capacity(self) -> int:
-        """Records in flight, plus a request for each free connection."""
+        """Records that aren't settled, plus a request for each free connection."""
         return self._inflight + self._service.api.spare * self.max_batch
 
     def start(self) -> Deferred[None]:
@@ -97,15 +110,20 @@ class CloudTarget:
 
     def send(self, records: Sequence[TelemetryRecord], settle: Settle) -> None:
         """Send records, in as few requests as the service takes."""
-        made: list[tuple[TelemetryRecord, CloudMessage]] = []
+        service = self._service
         for record in records:
-            message = self._service.message(record)
+            message = service.message(record)
             if isinstance(message, Rejected):
                 settle([record.seq], message)
-            else:
-                made.append((record, message))
-        for some in _groups(made, self._service.most, self._service.largest):
-            self._post(some, settle)
+                continue
+            if self._next and self._size + message.size > service.largest:
+                self._post_next()
+            self._inflight += 1
+            self._next.append(_Sent(record, message, settle))
+            self._size += message.size
+            if len(self._next) == service.most:
+                self._post_next()
+        self._go_on()
 
     def check(self) -> Deferred[dict[str, Any]]:
         """Ask the service whether the place is there and lets us in."""
@@ -132,15 +150,23 @@ class CloudTarget:
 
     # --- requests
 
-    def _post(self, some: Sequence[tuple[TelemetryRecord, CloudMessage]], settle: Settle) -> None:
-        self._inflight += len(some)
-        shown = self._context.shown([record for record, _ in some])
+    def _go_on(self) -> None:
+        if self._next and not self._under_way:
+            self._post_next()
+
+    def _post_next(self) -> None:
+        some, self._next, self._size = self._next, [], 0
+        self._post(some)
+
+    def _post(self, some: Sequence[_Sent]) -> None:
+        self._under_way += 1
+        shown = self._context.shown([each.record for each in some])
 
         def told(document: Any, problem: CallProblem | None) -> None:
-            self._inflight -= len(some)
+            self._under_way -= 1
             if problem is not None and len(some) > 1 and self._service.is_about_messages(problem):
                 for each in some:  # one of them is at fault
-                    self._post([each], settle)
+                    self._post([each])
                 return
             if shown is not None:
                 self._show(shown, some, document, problem)
@@ -148,22 +174,31 @@ class CloudTarget:
                 verdicts = self._verdicts(document, problem, len(some))
             except Exception as error:
                 verdicts = [unforeseen("reading the answer", error)] * len(some)
-            for verdict, seqs in _together(zip(some, verdicts, strict=True)):
-                if not isinstance(verdict, Delivered):
-                    self._error = verdict.reason
-                settle(seqs, verdict)
+            self._settle(some, verdicts)
 
-        self._service.post([message.entry for _, message in some], told)
+        try:
+            self._service.post([each.message.entry for each in some], told)
+        except Exception as error:
+            self._under_way -= 1
+            self._settle(some, [unforeseen("sending", error)] * len(some))
+
+    def _settle(self, some: Sequence[_Sent], verdicts: Sequence[Verdict]) -> None:
+        self._inflight -= len(some)
+        for (verdict, settle), seqs in _together(zip(some, verdicts, strict=True)):
+            if not isinstance(verdict, Delivered):
+                self._error = verdict.reason
+            settle(seqs, verdict)
+        self._go_on()
 
     def _show(
         self,
         shown: TelemetryRecord,
-        some: Sequence[tuple[TelemetryRecord, CloudMessage]],
+        some: Sequence[_Sent],
         document: Any,
         problem: CallProblem | None,
     ) -> None:
         """What was sent for one record, and what the whole request was answered."""
-        entry = next(message.entry for record, message in some if record is shown)
+        entry = next(each.message.entry for each in some if each.record is shown)
         among = f", one of {len(some)} messages" if len(some) > 1 else ""
         request = f"POST to {self._service.address}{among}\n\n{_pretty(entry)}"
         self._context.show(shown, request, _pretty(document) if problem is None else problem.reason)
@@ -181,27 +216,9 @@ def _pretty(document: Any) -> str:
     return msgspec.json.format(msgspec.json.encode(document)).decode()
 
 
-def _groups(
-    made: Sequence[tuple[TelemetryRecord, CloudMessage]], most: int, largest: int
-) -> Iterator[list[tuple[TelemetryRecord, CloudMessage]]]:
-    """As few groups as a request's limits allow, in order."""
-    group: list[tuple[TelemetryRecord, CloudMessage]] = []
-    size = 0
-    for each in made:
-        if group and (len(group) == most or size + each[1].size > largest):
-            yield group
-            group, size = [], 0
-        group.append(each)
-        size += each[1].size
-    if group:
-        yield group
-
-
-def _together(
-    pairs: Iterable[tuple[tuple[TelemetryRecord, CloudMessage], Verdict]],
-) -> Iterator[tuple[Verdict, list[int]]]:
+def _together(pairs: Iterable[tuple[_Sent, Verdict]]) -> Iterator[tuple[tuple[Verdict, Settle], list[int]]]:
     """Records with the same verdict, which are settled together."""
-    found: dict[Verdict, list[int]] = {}
-    for (record, _), verdict in pairs:
-        found.setdefault(verdict, []).append(record.seq)
+    found: dict[tuple[Verdict, Settle], list[int]] = {}
+    for sent, verdict in pairs:
+        found.setdefault((verdict, sent.settle), []).append(sent.record.seq)
     yield from found.items()

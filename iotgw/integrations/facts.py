@@ -41,11 +41,12 @@ class RecordNames:
 
     def datasource_json(self, record: TelemetryRecord) -> bytes:
         """The same as JSON text."""
-        found = self._encoded.get(record.datasource)
+        name = self._datasource_name(record.datasource)
+        found = self._encoded.get(name)
         if found is None:
             if len(self._encoded) > 1000:
                 self._encoded.clear()
-            found = self._encoded[record.datasource] = _encode(self.datasource(record))
+            found = self._encoded[name] = _encode(name)
         return found
 
 

@@ -254,7 +254,8 @@ def _compressor(kind: str) -> Callable[[bytes], bytes] | None:
             import zstandard  # noqa: PLC0415 - an extra
         except ImportError:
             raise SettingsError(
-                "configuration.compress", "expected the extra iotgw[zstd] to be installed"
+                "configuration.compress",
+                "expected the extra iotgw[zstd] to be installed: pip install 'iotgw[zstd]'",
             ) from None
         return zstandard.ZstdCompressor().compress
     return None

@@ -42,7 +42,9 @@ def _encryption(keys: Sequence[str]) -> Callable[[bytes], bytes]:
     try:
         import pysequoia  # noqa: PLC0415 - an extra
     except ImportError:
-        raise SettingsError(PLACE, "expected the extra iotgw[pgp] to be installed") from None
+        raise SettingsError(
+            PLACE, "expected the extra iotgw[pgp] to be installed: pip install 'iotgw[pgp]'"
+        ) from None
     found: list[Any] = []
     for number, key in enumerate(keys):
         place = f"{PLACE}[{number}]"

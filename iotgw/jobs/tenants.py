@@ -26,6 +26,7 @@ WITH_BACKLOG = ("integration", "datasource")
 """Kinds that are marked, and go when their backlog is dropped; in the order in which they go."""
 PLAIN = (
     "converter", "converterVersion", "converterState", "credential", "device-type", "device-group", "decision", "job",
+    "departed",
 )  # fmt: skip
 """Kinds that just go, after those that name them."""
 LOOK = 0.5

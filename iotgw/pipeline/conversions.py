@@ -8,7 +8,7 @@ uplinks, together with the position up to which this datasource is done.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -54,8 +54,8 @@ _DELETED = "Deleted"
 """The error of uplinks that were never converted because their datasource was deleted."""
 
 
-def _weight(uplink: StoredUplink) -> int:
-    return len(uplink.uplink.payload) + len(uplink.uplink.metadata)
+def _weight(uplinks: Iterable[StoredUplink]) -> int:
+    return sum([len(stored.uplink.payload) + len(stored.uplink.metadata) for stored in uplinks])
 
 
 class Conversions:
@@ -220,9 +220,9 @@ class Conversions:
             return
         jobs: list[Job] = []
         ready: dict[int, Outcome] = {}
-        version = self._chooser.only()
+        version, objections = self._chooser.only(), self._objections(batch.uplinks)
         for stored in batch.uplinks:
-            job = self._job(stored, version)
+            job = self._job(stored, version, objections.get(stored.seq))
             if isinstance(job, Outcome):
                 ready[stored.seq] = job
             else:
@@ -248,11 +248,7 @@ class Conversions:
 
     def _keep(self, batch: ConversionBatch) -> None:
         """Settle a batch without a converter: only uplinks that the datasource objected to have an outcome."""
-        batch.outcomes = [
-            _failed(stored.seq, objection)
-            for stored in batch.uplinks
-            if (objection := self._objection(stored)) is not None
-        ]
+        batch.outcomes = [_failed(*each) for each in self._objections(batch.uplinks).items()]
         self._settle()
 
     def _settle(self) -> None:
@@ -309,7 +305,9 @@ class Conversions:
 
     async def convert_again(self, stored: StoredUplink, released: str = "") -> Outcome:
         """Convert one stored uplink outside of the batches; only for the device that is ``released``, if one is."""
-        job = self._job(stored, None, is_again=True)
+        objection = self._objections([stored]).get(stored.seq)
+        is_too_much = objection is not None and objection.name == BEYOND_LIMIT  # it was only kept, for this
+        job = self._job(stored, None, None if is_too_much else objection)
         if isinstance(job, Outcome):
             return job
         done: Deferred[list[Conversion]] = Deferred()
@@ -321,13 +319,12 @@ class Conversions:
         return msgspec.structs.replace(outcome, aside=None)  # its sender was answered long ago
 
     def _job(
-        self, stored: StoredUplink, version: ConverterVersion | None, is_again: bool = False
+        self, stored: StoredUplink, version: ConverterVersion | None, objection: ConversionError | None
     ) -> Job | Outcome:
-        """The job that converts an uplink, or its outcome if it can't be converted. If ``version`` is None, the
-        uplink's metadata names the converter. What was only kept is converted when it comes ``is_again``."""
+        """The job that converts an uplink, or its outcome if it can't be converted because there is an ``objection``, or no
+        converter. If ``version`` is None, the uplink's metadata names the converter."""
         uplink = stored.uplink
-        objection = self._objection(stored)
-        if objection is not None and not (is_again and objection.name == BEYOND_LIMIT):
+        if objection is not None:
             return _failed(stored.seq, objection)
         if version is None:
             try:
@@ -341,11 +338,20 @@ class Conversions:
             received_ms, metadata = dated(self._calendar, received_ms, metadata)
         return Job(version, uplink.payload, metadata, received_ms, stored.seq)
 
+    def _objections(self, uplinks: list[StoredUplink]) -> dict[int, ConversionError]:
+        """Why some of these uplinks can't be converted, by position. Mostly it is none, which one look at the metadata of all
+        tells."""
+        told = b"\n".join([stored.uplink.metadata for stored in uplinks])
+        if told.find(REJECTED) < 0 and not self._check.concerns(told):
+            return {}
+        found = [(stored.seq, self._objection(stored)) for stored in uplinks]
+        return {seq: objection for seq, objection in found if objection is not None}
+
     def _objection(self, stored: StoredUplink) -> ConversionError | None:
         """Why an uplink can't be converted: its datasource rejected it, or the journal can't read it. None if it
         can."""
         uplink = stored.uplink
-        if REJECTED in uplink.metadata and (objection := rejection(uplink)) is not None:
+        if (objection := rejection(uplink)) is not None:
             if objection.stage == "journal":
                 self._unreadable.append(stored.seq)
                 self._reason = objection.message

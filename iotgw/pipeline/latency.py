@@ -6,6 +6,7 @@ The journal doesn't keep the latter: the times of the latest commits are kept he
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
@@ -42,8 +43,8 @@ class Latency(UplinkListener):
     def stored(self, datasource: str, entries: Entries) -> None:
         """These uplinks are durable."""
         now_ms = SteadyMs(int(self._clock.seconds() * 1000))
-        received = [stored.uplink.received_ms for stored, _ in entries]
-        first = received[0]
+        received = Counter([stored.uplink.received_ms for stored, _ in entries])
+        first = entries[0][0].uplink.received_ms
         # one look at the calendar a batch, as dates jump when a clock is set; within a batch they go on evenly
         base = now_ms - self._calendar.moment_ms(first) + first
         tenant = entries[0][0].uplink.tenant
@@ -52,7 +53,7 @@ class Latency(UplinkListener):
             if len(self._waits) >= MOST_TENANTS:
                 tenant = ""
             waits = self._waits.setdefault(tenant, Histogram(BOUNDS))
-        waits.add([base - each for each in received])
+        waits.add({base - each: count for each, count in received.items()})
         last = entries[-1][0].seq
         if not self._ends:
             self._first = entries[0][0].seq

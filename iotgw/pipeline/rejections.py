@@ -26,7 +26,7 @@ _rejection = msgspec.json.Decoder(_Rejection).decode
 
 def rejection(uplink: Uplink) -> ConversionError | None:
     """Why the datasource rejected an uplink; None if it didn't."""
-    if REJECTED not in uplink.metadata:
+    if uplink.metadata.find(REJECTED) < 0:  # cheaper than `in`
         return None
     found = _rejection(uplink.metadata)
     if not found.rejected:

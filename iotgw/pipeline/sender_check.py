@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from iotgw.core.model import ConversionError, Output
 from iotgw.core.ports.speakers import ISpeakers
-from iotgw.core.proof import MARK, proved
+from iotgw.core.proof import is_marked, proved
 from iotgw.pipeline.sources import Source
 
 _IDENTITY = b'"identity":'
@@ -36,11 +36,15 @@ class SenderCheck:
         self._speakers = speakers
         self._refused = refused
 
+    def concerns(self, metadata: bytes) -> bool:
+        """Whether this metadata, or any of several texts in a row, may claim an identity that has to be proved."""
+        return self._speakers.has_credentials(self._source.tenant) and metadata.find(_IDENTITY) >= 0
+
     def claim(self, metadata: bytes) -> ConversionError | None:
         """Why an uplink may not go by the identity in its metadata: it is that of a device with credentials, which the
         sender hasn't proved to be. None if it may."""
         source = self._source
-        if _IDENTITY not in metadata or not self._speakers.has_credentials(source.tenant):
+        if not self.concerns(metadata):
             return None
         identity = _sender(metadata).identity
         if not identity:
@@ -60,7 +64,7 @@ class SenderCheck:
             for output in outputs:
                 if not knows(output.device_name):
                     return False
-            return MARK not in metadata
+            return not is_marked(metadata)
 
         return is_familiar
 

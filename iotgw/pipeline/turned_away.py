@@ -8,27 +8,20 @@ MOST = 10_000
 """Senders of a datasource that are remembered."""
 
 
-class TurnedAway:
+class TurnedAway(OrderedDict[str, None]):
     """The identities of senders that were refused, until a device comes or the datasource changes."""
-
-    def __init__(self) -> None:
-        self._names: OrderedDict[str, None] = OrderedDict()
-
-    def __len__(self) -> int:
-        """How many there are, at most."""
-        return len(self._names)
 
     def add(self, identity: str) -> None:
         """A sender was refused."""
-        self._names[identity] = None
-        self._names.move_to_end(identity)
-        if len(self._names) > MOST:
-            self._names.popitem(last=False)
+        self[identity] = None
+        self.move_to_end(identity)
+        if len(self) > MOST:
+            self.popitem(last=False)
 
     def has(self, identity: object) -> bool:
         """Whether a sender was refused lately."""
-        return isinstance(identity, str) and identity in self._names
+        return isinstance(identity, str) and identity in self
 
     def forget(self) -> None:
         """Devices have come: look at everybody again."""
-        self._names.clear()
+        self.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import force_setattr
 
 from iotgw.core.device_entry import DeviceEntry, DeviceSpec
 
@@ -21,6 +22,7 @@ class _Stored(
 
 
 _stored = msgspec.json.Decoder(_Stored).decode
+_spec = msgspec.json.Decoder(DeviceSpec).decode
 _FIELDS = DeviceSpec.__struct_fields__
 
 
@@ -29,6 +31,7 @@ class EntryBodies:
 
     def __init__(self) -> None:
         self._words: dict[str, str] = {}
+        self._groups: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def encode(self, spec: DeviceSpec) -> bytes:
         """A spec as JSON, without its name."""
@@ -39,11 +42,23 @@ class EntryBodies:
         self, tenant: str, name: str, revision: int, created_ms: int, updated_ms: int, body: bytes | msgspec.Raw
     ) -> DeviceEntry:  # fmt: skip
         """A device's entry. Raises msgspec.MsgspecError where its body can't be read."""
-        said, words = _stored(body), self._words
-        fields = {field: getattr(said, field) for field in _FIELDS}
-        fields["name"] = name
-        fields["type"] = words.setdefault(said.type, said.type)
-        fields["groups"] = tuple([words.setdefault(group, group) for group in said.groups])
-        return DeviceEntry(
-            words.setdefault(tenant, tenant), DeviceSpec(**fields), revision, created_ms, updated_ms
-        )
+        rest, words = bytes(body), self._words
+        try:
+            spec = _spec(b'{"name":%b%b%b' % (_json(name), b"" if rest == b"{}" else b",", rest[1:]))
+        except msgspec.MsgspecError:
+            spec = _lenient(name, rest)
+        # Nobody else has it yet.
+        force_setattr(spec, "type", words.setdefault(spec.type, spec.type))
+        force_setattr(spec, "groups", self._groups.setdefault(spec.groups, spec.groups))
+        return DeviceEntry(words.setdefault(tenant, tenant), spec, revision, created_ms, updated_ms)
+
+
+def _lenient(name: str, body: bytes) -> DeviceSpec:
+    """A spec that a newer release has written: what this one doesn't know is left out."""
+    said = _stored(body)
+    fields = {field: getattr(said, field) for field in _FIELDS}
+    fields["name"] = name
+    try:
+        return DeviceSpec(**fields)
+    except ValueError as error:
+        raise msgspec.ValidationError(str(error)) from error

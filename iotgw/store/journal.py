@@ -143,7 +143,7 @@ class GroupCommitJournal(JournalAnswers):
         self.last_uplink = seq = self.last_uplink + 1
         pending = self._pending
         pending.append(StoredUplink(seq, uplink), token)
-        if not self._woken:
+        if not self._woken and self._writing is None:
             self._wake()
         if pending.size >= self._max_pending or pending.weight >= self._max_pending_bytes:
             self.room = False

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
 import secrets
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -13,7 +14,9 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from iotgw.core.clock import PlainCalendar
+from iotgw.core.departed import KIND as DEPARTED
 from iotgw.core.errors import Conflict, NotFound, Unavailable
+from iotgw.core.named_sources import NAMED, NAMING, following
 from iotgw.core.ports.clock import IDates
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.core.ports.registry import IRegistry, Watcher
@@ -22,6 +25,8 @@ from iotgw.store.secrets import Sealer
 from iotgw.store.worker import StoreThread
 
 T = TypeVar("T")
+Change = tuple[Resource, Resource, bytes]
+"""A resource before and after a change, and its new body as JSON."""
 
 
 @implementer(IRegistry)
@@ -88,8 +93,8 @@ class StoredRegistry:
         """Store a new resource, durably."""
 
     @abstractmethod
-    def _update(self, old: Resource, new: Resource, body: bytes) -> None:
-        """Store what a resource has become, durably."""
+    def _update(self, changes: Sequence[Change]) -> None:
+        """Store what resources have become, durably: all of them, or none."""
 
     @abstractmethod
     def _retire(self, old: Resource, new: Resource, deletion: bytes) -> None:
@@ -189,16 +194,30 @@ class StoredRegistry:
                 raise Conflict(f"{kind} {old.name!r} is being deleted")
             if name is not None and name != old.name:
                 self._check_name(kind, old.tenant, name)
+            now = self._now_ms()
             new = msgspec.structs.replace(
                 old,
                 body=body,
                 name=old.name if name is None else name,
                 revision=old.revision + 1,
-                updated_ms=self._now_ms(),
+                updated_ms=now,
             )
-            return self._store(old, new)
+            return self._store(old, new, self._following(old, new.name, now))
 
         return self._change(change)
+
+    def _following(self, old: Resource, name: str, now: int) -> builtins.list[tuple[Resource, Resource]]:
+        """What names a datasource that is about to be called ``name``, before and after."""
+        if old.kind != NAMED or name == old.name:
+            return []
+        is_kept = any(each.body["name"] == old.name for each in self.list(DEPARTED, old.tenant))
+        return [
+            # what is being deleted counts its age from that decision
+            (each, msgspec.structs.replace(
+                each, body=body, revision=each.revision + 1, updated_ms=now if each.deletion is None else each.updated_ms
+            ))
+            for each, body in following(old, name, self.list(NAMING, old.tenant), is_kept)
+        ]  # fmt: skip
 
     def retire(
         self, kind: str, id: str, deletion: Deletion, revision: int | None = None
@@ -226,7 +245,7 @@ class StoredRegistry:
             old = self._current(kind, id, revision)
             assert self._worker is not None
             done = self._worker.call(self._remove, old)
-            return done.addCallback(lambda _: self._changed(old, None))
+            return done.addCallback(lambda _: self._changed((old, None)))
 
         return self._change(change)
 
@@ -245,24 +264,40 @@ class StoredRegistry:
             return fail(Unavailable("the gateway stops: the registry is closed"))
         return self._changes.run(change)
 
-    def _store(self, old: Resource | None, new: Resource) -> Deferred[Resource]:
-        body = msgspec.json.encode(new.body)
-        # Keep what a restart would read, which shares nothing with the caller's objects.
-        new = msgspec.structs.replace(new, body=msgspec.json.decode(body))
+    def _store(
+        self, old: Resource | None, new: Resource, following: Sequence[tuple[Resource, Resource]] = ()
+    ) -> Deferred[Resource]:
+        """Store a resource, and with it others that exist."""
+        new, body = _as_read(new)
         if old is None:
             return self._written(lambda: self._insert(new, body), old, new)
-        return self._written(lambda: self._update(old, new, body), old, new)
+        changes = [(old, new, body), *((before, *_as_read(after)) for before, after in following)]
+        followed = [(before, after) for before, after, _ in changes[1:]]
+        return self._written(lambda: self._update(changes), old, new, followed)
 
-    def _written(self, write: Callable[[], None], old: Resource | None, new: Resource) -> Deferred[Resource]:
+    def _written(
+        self,
+        write: Callable[[], None],
+        old: Resource | None,
+        new: Resource,
+        following: Sequence[tuple[Resource, Resource]] = (),
+    ) -> Deferred[Resource]:
         assert self._worker is not None
 
         def stored(_: None) -> Resource:
-            self._changed(old, new)
+            self._changed((old, new), *following)
             return new
 
         return self._worker.call(write).addCallback(stored)
 
-    def _changed(self, old: Resource | None, new: Resource | None) -> None:
+    def _changed(self, *changes: tuple[Resource | None, Resource | None]) -> None:
+        """Take in changes: all of them, before anybody hears of one."""
+        for old, new in changes:
+            self._take(old, new)
+        for old, new in changes:
+            self._tell(old, new)
+
+    def _take(self, old: Resource | None, new: Resource | None) -> None:
         if old is not None:
             del self._by_id[old.kind][old.id]
             named = self._by_name[old.kind, old.name]
@@ -272,8 +307,10 @@ class StoredRegistry:
                 del self._by_name[old.kind, old.name]
         if new is not None:
             self._remember(new)
-        kind = new.kind if new is not None else old.kind if old is not None else ""
-        self._sorted.pop(kind, None)
+        self._sorted.pop(_kind(old, new), None)
+
+    def _tell(self, old: Resource | None, new: Resource | None) -> None:
+        kind = _kind(old, new)
         for watcher in list(self._watchers.get(kind, ())):
             try:
                 watcher(old, new)
@@ -300,3 +337,14 @@ class StoredRegistry:
 
     def _now_ms(self) -> int:
         return int(self._dates.seconds() * 1000)
+
+
+def _as_read(new: Resource) -> tuple[Resource, bytes]:
+    """A resource as a restart would read it, which shares nothing with the caller's objects; and its body as JSON."""
+    body = msgspec.json.encode(new.body)
+    return msgspec.structs.replace(new, body=msgspec.json.decode(body)), body
+
+
+def _kind(old: Resource | None, new: Resource | None) -> str:
+    one = new or old
+    return one.kind if one is not None else ""

@@ -12,7 +12,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from iotgw.core.departed import KIND as DEPARTED
 from iotgw.core.errors import Conflict, IotgwError, NotFound
+from iotgw.core.named_sources import NAMED, NAMING, following
 from iotgw.core.ports.registry import IRegistry, Watcher
 from iotgw.core.specs import Deletion, Resource
 from iotgw.testing.reactor import clock as new_clock
@@ -75,7 +77,18 @@ class MemoryRegistry:
         if name != old.name and self._is_taken(kind, old.tenant, name):
             return fail(Conflict(f"there is already a {kind} {name!r}"))
         changed = {"body": body, "name": name, "revision": old.revision + 1, "updated_ms": self._now_ms()}
-        return succeed(self._put(old, msgspec.structs.replace(old, **changed)))
+        followed = []
+        if kind == NAMED and name != old.name:
+            is_kept = any(each.body["name"] == old.name for each in self.list(DEPARTED, old.tenant))
+            followed = [*following(old, name, self.list(NAMING, old.tenant), is_kept)]
+        new = self._kept(msgspec.structs.replace(old, **changed))
+        naming = [
+            (each, self._kept(msgspec.structs.replace(each, body=after, revision=each.revision + 1)))
+            for each, after in followed
+        ]
+        for before, after in [(old, new), *naming]:
+            self._tell(before, after)
+        return succeed(new)
 
     def retire(
         self, kind: str, id: str, deletion: Deletion, revision: int | None = None
@@ -121,10 +134,14 @@ class MemoryRegistry:
         return sealed.removeprefix(_SEAL)[::-1]
 
     def _put(self, old: Resource | None, new: Resource) -> Resource:
+        new = self._kept(new)
+        self._tell(old, new)
+        return new
+
+    def _kept(self, new: Resource) -> Resource:
         """Keep what shares nothing with the caller."""
         new = msgspec.structs.replace(new, body=msgspec.json.decode(msgspec.json.encode(new.body)))
         self._all[new.kind, new.id] = new
-        self._tell(old, new)
         return new
 
     def _tell(self, old: Resource | None, new: Resource | None) -> None:

@@ -85,12 +85,25 @@ function isBody(text) {
   try { new vm.Script(text); return false; } catch (error) { return /Illegal return/.test(error.message); }
 }
 
+// Node-RED's function node: a message in, a message or lists of them out, or sent meanwhile
+function nodeRed(text, one) {
+  const bytes = Buffer.from(one.payload, 'hex'), sent = [], silent = () => {};
+  let payload = bytes;
+  try { const told = JSON.parse(bytes.toString()); if (told && typeof told === 'object') payload = told; } catch (none) { /* bytes, then */ }
+  const kept = {}, memory = {get: (key) => kept[key], set: (key, value) => { kept[key] = value; }, keys: () => Object.keys(kept)};
+  const node = {log: silent, warn: silent, error: silent, debug: silent, trace: silent, status: silent, done: silent, send: (msg) => sent.push(msg)};
+  const fn = vm.runInContext('(function (msg, node, context, flow, global, env) {' + text + '\n})', vm.createContext(globals({})), {timeout: 2000});
+  sent.push(fn({payload, metadata: one.metadata}, node, {...memory, flow: memory, global: memory}, memory, memory, {get: silent}));
+  return sent.flat(Infinity).filter((msg) => msg && msg.payload !== undefined && msg.payload !== null).map((msg) => [msg.payload, null]);
+}
+
 function run(one) {
   const payload = [...Buffer.from(one.payload, 'hex')], port = one.metadata.fPort, hex = one.payload, text = plain(one.script);
   const input = {bytes: payload, fPort: port, recvTime: new Date(one.received), variables: {}}, meta = one.metadata;
   const body = isBody(text);
   const call = (names, values) => vm.runInContext('(function (' + names + ') {' + text + '\n})', vm.createContext(globals({})), {timeout: 2000})(...values);
   if (body && one.direction === 'UPLINK') {
+    if (/(?<![\w$.])msg\s*\.\s*payload\b/.test(text) && !/(?<![\w$.])(?:msgType|metadata)(?![\w$]|\s*:)/.test(text)) return ['node-red', nodeRed(text, one)];
     const reads = (name) => new RegExp('(?<![\\w$.])' + name + '(?![\\w$]|\\s*:)').test(text);
     if (reads('payload')) return ['thingsboard-body', call('payload, metadata', [payload, meta])];
     if (reads('msg')) {

@@ -38,19 +38,37 @@ def deleted(gateway):
     wait_until(lambda: gateway.api("GET", "/datasources/here").status == 404)
 
 
+@pytest.mark.parametrize("is_killed", [False, True])
 @pytest.mark.parametrize("change", [renamed, deleted])
-def test_what_waits_is_delivered_although_its_datasource_is(tmp_path, change):
+def test_what_waits_is_delivered_although_its_datasource_is(tmp_path, change, is_killed):
     sink = HttpSink(tmp_path / "sink", persistent=True)
     with Gateway(tmp_path / "gateway").start() as gateway:
         gateway.create("datasources", name="here", type="http", converter="json", routingKey="here")
-        gateway.create(
-            "integrations", name="out", type="http", configuration={"url": sink.url}, route={"datasources": ["here"]},
-            retry={"initial": 0.1, "cap": 0.1},
-        )  # fmt: skip
+        for name in ("out", "more"):
+            gateway.create(
+                "integrations", name=name, type="http", configuration={"url": sink.url}, route={"datasources": ["here"]},
+                retry={"initial": 0.1, "cap": 0.1},
+            )  # fmt: skip
         for n in range(200):
             assert gateway.post("here", {"deviceName": f"d{n}", "n": n}).status < 300
-        wait_until(lambda: gateway.api("GET", "/integrations/out/stats").json["queued"] == 200)
+        for name in ("out", "more"):
+            wait_until(
+                lambda name=name: gateway.api("GET", f"/integrations/{name}/stats").json["queued"] == 200
+            )
         change(gateway)
+        if is_killed:
+            gateway.kill()
+            gateway.start()
+        if change is renamed:  # and so is what its devices go on to send
+            assert gateway.post("here", {"deviceName": "d200", "n": 200}).status < 300
+            assert gateway.api("GET", "/configuration").json["integration"][0]["route"] == {
+                "datasources": ["there"]
+            }
+        wanted = set(range(201 if change is renamed else 200))
         with sink:
-            wait_until(lambda: len(sink.documents) >= 200)
-            assert gateway.api("GET", "/integrations/out/stats").json["dropped"] == {}
+            for name in ("out", "more"):
+                stats = f"/integrations/{name}/stats"
+                wait_until(lambda stats=stats: gateway.api("GET", stats).json["delivered"] >= len(wanted))
+                assert gateway.api("GET", stats).json["dropped"] == {}
+            sent = [each["telemetry"][0]["values"]["n"] for each in sink.documents]
+            assert set(sent) == wanted and all(sent.count(n) >= 2 for n in wanted)

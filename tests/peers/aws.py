@@ -1,4 +1,4 @@
-"""AWS's services as its users test them, each in a process of its own: moto, and kinesalite, which keeps its streams on disk."""
+"""AWS's services as its users test them, each in a process of its own: moto, and ElasticMQ and kinesalite, which keep what they have on disk."""
 
 import base64
 import json
@@ -8,6 +8,7 @@ from .gateway import request
 from .process import Process, accepts, find, free_port, missing, wait_until
 
 MOTO = Path(__file__).parent / "motoserver" / "venv"
+ELASTICMQ = Path(__file__).parent / "elasticmq"
 KINESALITE = Path(__file__).parent / "kinesalite" / "node_modules"
 REGION = "eu-central-1"
 KEYS = {"accessKeyId": "AKIDEXAMPLE", "secretAccessKey": "not so secret"}
@@ -121,6 +122,34 @@ class Moto(AwsPeer):
         self.port = free_port()
         command = [MOTO / "bin" / "python", "-m", "moto.server", "-H", host, "-p", self.port]
         super().__init__(command, folder / "moto.log")
+
+
+class ElasticMq(AwsPeer):
+    """Queues, on disk or in memory. It listens before it has found them again."""
+
+    def __init__(self, folder, host="127.0.0.1", on_disk=True):
+        self.host = host
+        self._queues = set()
+        libraries = ELASTICMQ / "target" / "lib"
+        if not libraries.is_dir():
+            missing("ElasticMQ isn't there; tests/install-peers large fetches it")
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        place = {"host": host, "port": self.port, "folder": folder, "disk": str(on_disk).lower()}
+        command = [
+            find("java"), "-Xmx192m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
+            f"-Dconfig.file={ELASTICMQ / 'src' / 'elasticmq.conf'}",
+            *(f"-Dat.{name}={value}" for name, value in place.items()), "-cp", f"{libraries}/*",
+        ]  # fmt: skip
+        super().__init__([*command, "org.elasticmq.server.Main"], folder / "elasticmq.log")
+
+    def ready(self):
+        return super().ready() and self._queues <= set(self.sqs("ListQueues").get("QueueUrls", ()))
+
+    def queue(self, name, **attributes):
+        url = super().queue(name, **attributes)
+        self._queues.add(url)
+        return url
 
 
 class Kinesalite(AwsPeer):

@@ -14,8 +14,8 @@ USER, PASSWORD = "gateway", "open sesame"
 
 
 class Kafka(Process):
-    """``port`` is plain, at ``host``; the others are on loopback. ``mutual`` asks for a certificate of ``authority``, ``sasl`` for a user (PLAIN, SCRAM, and
-    OAUTHBEARER with unsigned tokens)."""
+    """``port`` is plain, and ``sasl`` asks for a user (PLAIN, SCRAM, and OAUTHBEARER with unsigned tokens), both at ``host``; the others are on loopback.
+    ``mutual`` asks for a certificate of ``authority``."""
 
     def __init__(self, folder, host="127.0.0.1"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -26,7 +26,7 @@ class Kafka(Process):
         self._host = host
         self.port, self.mutual, self.sasl, self.emulator, controller = (free_port() for _ in range(5))
         # as Event Hubs have it, and their emulator
-        self.hub = f"Endpoint=sb://127.0.0.1:{self.sasl}/;SharedAccessKeyName=name;SharedAccessKey=a2V5="
+        self.hub = f"Endpoint=sb://{host}:{self.sasl}/;SharedAccessKeyName=name;SharedAccessKey=a2V5="
         self.emulated = (
             f"Endpoint=sb://127.0.0.1:{self.emulator};SharedAccessKeyName=RootManageSharedAccessKey;"
             "SharedAccessKey=SAS_KEY_VALUE;UseDevelopmentEmulator=true;"
@@ -59,7 +59,7 @@ class Kafka(Process):
         return super().launch()
 
     def ready(self):
-        return accepts(self.port, self._host) and accepts(self.sasl)
+        return accepts(self.port, self._host) and accepts(self.sasl, self._host)
 
     @property
     def address(self):

@@ -23,10 +23,15 @@ class JavaDevice(Process):
         )
 
     def launch(self):
-        """See `Process.launch`: its input stays open."""
+        """See `Process.launch`: its input stays open. It writes its settings to where it runs."""
         with self.log.open("ab") as out:
             self.child = subprocess.Popen(
-                self.args, stdin=subprocess.PIPE, stdout=out, stderr=out, env={**self._env, **whose()}
+                self.args,
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=out,
+                env={**self._env, **whose()},
+                cwd=self.log.parent,
             )
         return self
 

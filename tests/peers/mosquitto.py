@@ -12,12 +12,13 @@ from .process import Process, accepts, find, free_port, wait_until
 class Mosquitto(Process):
     """A broker on a port of its own; it keeps its port (and its state, when ``persistent``) over restarts."""
 
-    def __init__(self, folder, port=None, config="", persistent=False):
+    def __init__(self, folder, port=None, config="", persistent=False, host="127.0.0.1"):
         folder.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
+        self.host = host
         path = folder / f"mosquitto-{self.port}.conf"
         path.write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nuser root\nmax_queued_messages 0\n"
+            f"listener {self.port} {host}\nallow_anonymous true\nuser root\nmax_queued_messages 0\n"
             + (
                 f"persistence true\npersistence_location {folder}/\nautosave_interval 1\n"
                 if persistent
@@ -28,7 +29,7 @@ class Mosquitto(Process):
         super().__init__([find("mosquitto"), "-c", path], folder / "mosquitto.log")
 
     def ready(self):
-        return accepts(self.port)
+        return accepts(self.port, self.host)
 
     def subscribe(self, topic="#", qos=1, client_id=None):
         return Subscriber(self.port, topic, qos, client_id)

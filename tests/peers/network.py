@@ -1,9 +1,11 @@
 """A network of its own for a program: a namespace with two cables to this machine. One is for looking after the program, the other can be
 cut: then what either side sends is lost on the way, as behind a dead switch, and nobody is told."""
 
+import contextlib
 import itertools
 import os
 import subprocess
+from pathlib import Path
 
 from .process import find, missing
 
@@ -27,6 +29,7 @@ class Network:
         self.command = [find("ip"), "netns", "exec", self._name]
 
     def __enter__(self):
+        self._clear()
         try:
             self._ip("netns", "add", self._name)
         except subprocess.CalledProcessError as error:
@@ -48,6 +51,13 @@ class Network:
 
     def __exit__(self, *exc):
         self._ip("netns", "del", self._name)  # the cables go with their ends
+
+    def _clear(self):
+        """Remove what sessions left that were killed: one of theirs may have our addresses."""
+        for place in Path("/run/netns").glob("iotgw-*-*"):
+            if not Path("/proc", place.name.split("-")[1]).exists():
+                with contextlib.suppress(subprocess.CalledProcessError):  # another one removes it, too
+                    self._ip("netns", "del", place.name)
 
     def cut(self):
         """From now on nothing arrives, in either direction."""

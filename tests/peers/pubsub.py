@@ -1,4 +1,4 @@
-"""Google's own fake of Pub/Sub, with the paths of its REST API, in a process of its own. What it holds is in memory."""
+"""Google's own fake of Pub/Sub, with the paths of its REST API, in a process of its own. What it holds outlives it."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ class Pubsub(Process):
             missing("the Pub/Sub server isn't built; tests/install-peers large builds it")
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
-        super().__init__([HOME, f"{host}:{self.port}"], folder / "pubsub.log")
+        super().__init__([HOME, f"{host}:{self.port}", folder / "pubsub.jsonl"], folder / "pubsub.log")
 
     def ready(self):
         return accepts(self.port, self._host)

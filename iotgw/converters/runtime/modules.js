@@ -38,7 +38,7 @@ function resolved(from, name) {
   }
   return parts.join('/');
 }
-var ENDINGS = ['', '.js', '.ts', '.mjs', '.cjs', '.json', '/index.js', '/index.ts'];
+var ENDINGS = ['', '.js', '.ts', '.mjs', '.cjs', '.mts', '.cts', '.json', '/index.js', '/index.ts'];
 
 function missing(name, files) {
   var known = keys(files).concat(keys(hostModules));
@@ -71,8 +71,9 @@ function librarian(spec) {
           throw missing(name, files);
         }
         var path = hasOwn(files, name) ? name : resolved(from, name);
-        for (var i = 0; i < ENDINGS.length; i++) {
-          var place = path + ENDINGS[i];
+        for (var i = 0; i <= ENDINGS.length; i++) {
+          // TypeScript names what a file will be: './bits.js' for bits.ts
+          var place = i < ENDINGS.length ? path + ENDINGS[i] : path.replace(/\.([cm]?)js$/, '.$1ts');
           if (hasOwn(loaded, place)) return loaded[place].exports;
           if (!hasOwn(files, place)) continue;
           var file = files[place], module = loaded[place] = {exports: {}, id: place, filename: place, loaded: false};

@@ -1,6 +1,7 @@
 """ECMAScript modules as CommonJS (ECMA-262 §16.2): ``import`` becomes ``require``, and what is exported is set at the end.
 
-Lines stay where they are. A name that is imported and never used is not asked for: in TypeScript it stands for a type.
+Lines stay where they are. A name that is imported and never used is not asked for, and one that is exported and isn't declared is
+not set: in TypeScript it stands for a type.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import re
 
 from iotgw.converters.source.blanks import Blanks, Untranslatable
 from iotgw.converters.source.scopes import declared_by
-from iotgw.converters.source.tokens import NAME, TEXT
+from iotgw.converters.source.tokens import KEYWORDS, NAME, TEXT
 
 _SIGNS = re.compile(r"(?:^|[;}])\s*(?:import\b\s*(?!\()|export\b)", re.MULTILINE)
 _DEFAULT = "(function(m){return m&&m.__esModule?m['default']:m})"
@@ -154,6 +155,13 @@ class _Module(Blanks):
                 self.exports[before:] = [f"exports['default']={name};"]
                 self.blank(begin, self.at - 1)
                 return
+        word = self.look()
+        is_alone = self.look(1) in (";", "") or self.found[self.at + 1].is_first
+        if self.kind() == NAME and is_alone and word not in KEYWORDS and not self._is_used(word):
+            self.skip(word)
+            self.skip(";")
+            self.blank(begin, self.at - 1, ";")
+            return
         self.blank(begin, self.at - 1, "exports['default']=")
 
     def _export_list(self, begin: int) -> None:
@@ -163,7 +171,7 @@ class _Module(Blanks):
             made = "".join(f"exports[{name!r}]={source}.{what};" for what, name in names)
             self._replaced(begin, made)
             return
-        self.exports += [f"exports[{name!r}]={what};" for what, name in names]
+        self.exports += [f"exports[{name!r}]={what};" for what, name in names if self._is_used(what)]
         self.skip(";")
         self.blank(begin, self.at - 1, ";")
 

@@ -1,13 +1,15 @@
 """Whether a script is meant to be TBEL.
 
 What is JavaScript stays JavaScript, unless it calls something that only TBEL has, that it doesn't define itself, and that would
-therefore fail in JavaScript whenever it is reached.
+therefore fail in JavaScript whenever it is reached; or gives a text for a pattern, as Java does, where JavaScript would look for the
+text as it stands.
 """
 
 from __future__ import annotations
 
 import re
 
+from iotgw.converters.bodies import given
 from iotgw.converters.tbel import TbelError, translated
 
 _FUNCTIONS = (
@@ -21,8 +23,19 @@ _OWN = re.compile(
     r"(?=\s*\()"
 )
 _JAVA = re.compile(
-    r"(?<![\w$.])java\.(?:util|lang)\.[A-Z]|(?<![\w$.])(?:String\.(?:format|valueOf)|Integer\.\w+)\s*\("
+    r"(?<![\w$.])java\.(?:util|lang)\.[A-Z]|(?<![\w$.])(?:String\.(?:format|valueOf)|Boolean\.parseBoolean"
+    r"|(?:Integer|Long|Double|Float|Short|Byte|Character|Arrays|Collections|Objects)\.\w+)\s*\("
 )
+_METHODS = re.compile(
+    r"\.\s*(size|isEmpty|equals|equalsIgnoreCase|contains|containsKey|containsValue|keySet|entrySet|putAll|putIfAbsent|getOrDefault|addAll|subList"
+    r"|toCharArray|getBytes|compareTo|matches|replaceFirst|(?:int|long|float|double|byte)Value)\s*\("
+)
+"""Methods of Java's texts, lists and maps that JavaScript's have not."""
+_PATTERN = re.compile(
+    r"\.\s*(?:split|replaceAll|replaceFirst|matches)\s*\(\s*([\"'])(?:(?!\1)[^\\\n]|\\.){0,400}?(?:\\\\[.|+*?(){}\[\]^$sSdDwWbB]|\[(?:(?!\1)[^\]\\\n]|\\.){1,200}\])"
+)
+"""A text that is a pattern of Java's: it has an escaped sign, or a class of characters."""
+_NOT_JAVA = re.compile(r"(?<![\w$.])(?:Buffer|require|console|module|exports)(?![\w$])")
 _NOT_CODE = re.compile(r"//[^\n]*|/\*.*?\*/|'(?:\\.|[^'\\\n])*'|\"(?:\\.|[^\"\\\n])*\"", re.DOTALL)
 _LOOKS = re.compile(
     r"\bforeach\s*\(|\bfor\s*\(\s*(?:var\s+)?\w+\s*:|\bjava\.util\.|\.\?\w|\b(?:parseBytesToInt|parseBytesToFloat|bytesToHex|hexToBytes)\s*\("
@@ -34,7 +47,8 @@ def is_tbel_in_javascript(script: str, direction: str) -> bool:
     """Whether a script that is JavaScript, too, is meant to be TBEL."""
     code = _NOT_CODE.sub("''", script)
     names = {match[0] for match in _OWN.finditer(code)}
-    if not any(_is_called_only(name, code) for name in names) and not _is_java(code):
+    is_own = any(_is_called_only(name, code) for name in names) or _is_java(code)
+    if not is_own and not (_speaks_java(script, code) and given(script) & {"payload", "msg"}):
         return False
     try:
         translated(script, direction)
@@ -60,6 +74,23 @@ def _is_called_only(name: str, code: str) -> bool:
         if not re.match(r"\s*\(", after) or re.match(r"\s*\([^()]*\)\s*\{", after):
             return False
     return True
+
+
+def _speaks_java(script: str, code: str) -> bool:
+    """Whether a script calls methods that only Java's values have, or gives them patterns as texts."""
+    if _NOT_JAVA.search(code):
+        return False
+    methods = {match[1] for match in _METHODS.finditer(code)}
+    return any(not _defines(name, code) for name in methods) or _PATTERN.search(script) is not None
+
+
+def _defines(method: str, code: str) -> bool:
+    return (
+        re.search(
+            rf"(?<![\w$]){method}\s*[:=]|\bfunction\s+{method}\b|(?<![\w$.]){method}\s*\([^()]*\)\s*\{{", code
+        )
+        is not None
+    )
 
 
 def _is_java(code: str) -> bool:

@@ -34,7 +34,8 @@ class IRegistry(Interface):
         kind: str, id: str, body: dict[str, Any], name: str | None = None, revision: int | None = None
     ) -> Deferred[Resource]:
         """The changed resource; fails with NotFound, or Conflict when ``revision`` moved on or it is being
-        deleted."""
+        deleted. Integrations whose routes name a datasource by its name name it by its new one, from the same moment on: they get a
+        further revision, too."""
 
     def retire(kind: str, id: str, deletion: Deletion, revision: int | None = None) -> Deferred[Resource]:
         """Mark a resource as one that is being deleted, for good: it is listed until somebody deletes it. A second

@@ -107,7 +107,10 @@ def configuration_of(about: dict[str, Any], questions: Questions) -> tuple[dict[
         if questions.text("tls", "TLS (yes or no)", "yes").lower().startswith("y"):
             made["tls"] = {}
         return made, told
-    if about["proof"] == "signature":
+    is_signed = about["proof"] == "signature"
+    if is_signed and questions.text("signs", "It signs its requests (yes or no)", "yes").lower().startswith(
+        "y"
+    ):
         made["secret"] = questions.needed("secret", "The key with which the platform signs")
     elif about["proof"] == "basic":
         username = questions.text("username", "User name that the platform sends", "platform")

@@ -58,12 +58,12 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
         Meta(description="A reply that takes longer is sent as a separate response after an empty ACK."),
     ] = 0.5
     block_timeout: Annotated[
-        Seconds,
+        Seconds | None,
         Meta(
-            description="A block-wise transfer that is silent for this long is dropped. "
-            "A device that repeats after 20 s needs 65 s to survive two losses."
+            description="A block-wise transfer that is silent for this long is dropped; MAX_TRANSMIT_WAIT of `timing` if not given "
+            "(93 s with the default timing), so that a block may come as late as a device repeats it."
         ),
-    ] = 30.0
+    ] = None
     block_size: Annotated[
         Literal[16, 32, 64, 128, 256, 512, 1024], Meta(description="Largest block that is sent.")
     ] = 1024
@@ -190,7 +190,7 @@ class CoapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
             timing=self.transmission,
             empty_ack_delay=self.empty_ack_delay,
             max_body=self.max_body,
-            block_timeout=self.block_timeout,
+            block_timeout=self.block_timeout or self.transmission.max_transmit_wait,
             block_size=self.block_size,
             rate=self.rate_limit,
             burst=self.rate_burst,

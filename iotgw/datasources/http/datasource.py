@@ -64,9 +64,10 @@ class HttpSourceType:
             raise SettingsError("configuration.security.username", "expected a name for basic authentication")
         if settings.security.mode == "bearer" and not settings.security.token:
             raise SettingsError("configuration.security.token", "expected the bearer token")
-        if settings.envelope().needs_secret and not settings.secret:
+        if not settings.is_proved and settings.envelope().needs_secret:
             raise SettingsError(
-                "configuration.secret", "expected the key with which the platform signs its requests"
+                "configuration.secret",
+                "expected the key with which the platform signs its requests; of one that doesn't sign, `security` or `headersFilter`",
             )
         return HttpDatasource(settings, context, self._api(settings, context))
 
@@ -78,14 +79,7 @@ class HttpSourceType:
 
     def open_to_all(self, settings: HttpSourceSettings, context: DatasourceContext) -> str:
         """See `IListens.open_to_all`."""
-        is_signed = settings.envelope().needs_secret
-        is_proved = (
-            settings.security.mode != "none"
-            or settings.headers_filter
-            or settings.parameters_filter
-            or is_signed
-        )
-        return "" if is_proved else keyed(context.routing_key)
+        return "" if settings.is_proved else keyed(context.routing_key)
 
     def vouches(self, settings: HttpSourceSettings) -> bool:
         """See `IVouches.vouches`: a platform knows its devices, and a profile is a platform's."""

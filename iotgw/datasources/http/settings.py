@@ -185,9 +185,16 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
         parts = self.path.split("/")
         if parts[0] or len(parts) < 3 or not all(_SEGMENT.fullmatch(part) for part in parts[1:]):
             raise ValueError(f"path: expected two or more segments such as /api/ttn/data, got {self.path!r}")
-        is_proved = self.security.mode != "none" or self.headers_filter or self.envelope().needs_secret
-        if not is_proved:
+        if not self.is_proved:
             raise ValueError("path: expected `security` or `headersFilter`, since anybody can guess a path")
+
+    @property
+    def is_proved(self) -> bool:
+        """Whether a request must prove who sends it: by the platform's signature, or by what only the platform was told."""
+        is_signed = bool(self.secret) and self.envelope().needs_secret
+        return (
+            is_signed or self.security.mode != "none" or bool(self.headers_filter or self.parameters_filter)
+        )
 
     @property
     def served_at(self) -> tuple[str, ...]:

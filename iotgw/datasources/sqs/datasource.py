@@ -29,6 +29,8 @@ from iotgw.datasources.sqs.telling import SqsTelling
 
 SLACK = 10.0
 """Seconds that an answer may take longer than a request waits at the queue."""
+MANY = MOST // 2
+"""Messages in an answer that call for more requests at once. Where there are fewer, more requests would only share them."""
 FACTS = {
     "SentTimestamp": "timestamp", "ApproximateReceiveCount": "receiveCount",
     "ApproximateFirstReceiveTimestamp": "firstReceived",
@@ -72,7 +74,7 @@ class SqsDatasource(LeasedSource[SqsSourceSettings]):
             context.reactor, connector, settings, date, connections=SIDE_CONNECTIONS, timeout=SLACK
         )
         lent = settings.visibility
-        super().__init__(settings, context, settings.queue_url, self._reading, self._side, lent, lent)
+        super().__init__(settings, context, settings.queue_url, self._reading, self._side, lent, lent, MANY)
 
     def telling(self) -> SqsTelling:
         """See `LeasedSource.telling`."""

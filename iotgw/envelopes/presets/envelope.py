@@ -95,11 +95,11 @@ class PresetEnvelope(Envelope):
         except Spent:
             return (Malformed(data, f"expected at most {MOST} messages in one body"),)
         size = len(data)
-        if bodies:
-            return (
-                self._event({**occasion, "body": body}, msgspec.json.encode(body), size) for body in bodies
-            )
-        return (self._event(occasion, data, size),)
+        if bodies is None:
+            return (self._event(occasion, data, size),)
+        if not bodies:
+            return (Ignored("ignored"),)
+        return (self._event({**occasion, "body": body}, msgspec.json.encode(body), size) for body in bodies)
 
     def _parts_of(self, occasion: dict[str, Any]) -> list[Any] | None:
         """The messages in one body; None if it is one message. Raises Spent for more than `MOST`.
@@ -131,7 +131,7 @@ class PresetEnvelope(Envelope):
 
     def object_to(self, proof: Proof, secret: str) -> str:
         """See `Envelope.object_to`: by the preset's hook."""
-        return self._verify(proof, secret) if self._verify is not None else ""
+        return self._verify(proof, secret) if self._verify is not None and secret else ""
 
     def _event(self, occasion: dict[str, Any], data: bytes, size: int) -> Event:
         """What a message says that came in a body of ``size`` bytes."""

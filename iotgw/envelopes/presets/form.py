@@ -269,6 +269,13 @@ class PresetForm(Form, frozen=True, kw_only=True):
     payload: Annotated[
         list[PayloadForm], Meta(description="The first that is there counts; none is the whole body.")
     ] = []
+    encrypted: Annotated[
+        str,
+        Meta(
+            description="Condition: the payload is encrypted with a key that the platform doesn't have. Converters of bytes get none then, "
+            "and the metadata says `encrypted`."
+        ),
+    ] = ""
     metadata: Annotated[
         dict[str, str], Meta(description="Expressions, by the names that converters know.")
     ] = {}

@@ -23,8 +23,8 @@ DOWNLINK = frozenset(
     ("identity", "topic", "id", "uuid", "hex64", "base64", "hex", "text", "json", "fPort", "confirmed", "metadata")
 )  # fmt: skip
 """What an expression on a downlink may name at its root."""
-SPLITTING = 4 * STEPS
-"""List items that splitting a body may look at: ``body[]`` looks at each twice."""
+SPLITTING = 8 * STEPS
+"""List items that splitting a body may look at: ``body[]`` looks at each twice, IoT Creators' six times."""
 LONGEST = 16 << 10
 """Characters of a preset's text; the longest that comes with the gateway has a third."""
 MOST_RULES = 64
@@ -81,6 +81,7 @@ class Preset:
             (_compiled(f"payload[{n}].at", each.at), each.encoding)
             for n, each in _few("payload", form.payload)
         ]
+        self.encrypted = _optional("encrypted", form.encrypted)
         self.metadata = _table("metadata", form.metadata)
         self.gateways = [
             Gateways(
@@ -105,6 +106,7 @@ class Preset:
             self.time,
             self.key,
             self.payload,
+            self.encrypted,
         )
         self.carries = _optional("answer.carries", form.answer.carries)
         self.receipts = [_rule(n, each, self.words) for n, each in _few("receipts", form.receipts)]
@@ -146,7 +148,7 @@ class Preset:
             raise ValueError("answer.reply: expected the hook that writes a downlink into the answer")
 
     def _on_uplinks(self) -> Iterable[Expression]:
-        single = (self.split, self.kind_at, self.identity, self.name, self.type, self.carries)
+        single = (self.split, self.kind_at, self.identity, self.name, self.type, self.encrypted, self.carries)
         yield from (each for each in single if each is not None)
         yield from (at for at, _ in self.payload)
         yield from (each for _, each in self.metadata)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from iotgw.core.expressions.language import Expression
+from iotgw.core.expressions.nodes import is_false
 from iotgw.core.expressions.table import ExpressionTable
 from iotgw.core.model import Metadata
 from iotgw.envelopes.presets import values
@@ -32,6 +33,7 @@ class UplinkReader:
         time: Sequence[tuple[Expression, Unit]],
         key: Sequence[Expression],
         payload: Sequence[tuple[Expression, Encoding]],
+        encrypted: Expression | None = None,
     ) -> None:
         all_: list[Expression] = []
 
@@ -49,6 +51,7 @@ class UplinkReader:
         self._times = numbered([(unit, at) for at, unit in time])
         self._payloads = numbered([(encoding, at) for at, encoding in payload])
         self._key = list(numbers(key))
+        self._encrypted = numbers([encrypted])[0] if encrypted is not None else None
         self.takes_parts = all(each.is_part for each in (*(at for _, at in metadata), *key))
         """Whether its metadata and its key are parts of a message, so that those of a small message are small."""
         self._table = ExpressionTable(all_)
@@ -77,6 +80,8 @@ class UplinkReader:
             if (date := values.date_ms(said[number], unit)) is not None:
                 facts["time"] = date
                 break
+        if self._is_encrypted(said):
+            facts["encrypted"] = True
         return facts
 
     def key(self, said: list[Any]) -> str:
@@ -95,12 +100,17 @@ class UplinkReader:
         return key if len(key) <= LONGEST_KEY else hashlib.sha256(key.encode("utf-8", "replace")).hexdigest()
 
     def frame(self, said: list[Any], facts: Metadata) -> bytes | None:
-        """The device's bytes: none for a frame without, and for one that has only commands of the network. None for what
-        can't be decoded."""
+        """The device's bytes: none for a frame without, for one that has only commands of the network, and for one that the platform
+        couldn't decrypt. None for what can't be decoded."""
         if (port := facts.get("fPort")) == MAC and port is not False:
+            return b""
+        if self._is_encrypted(said):
             return b""
         for encoding, number in self._payloads:
             value = said[number]
             if value is not None and value is not False:
                 return values.frame(value, encoding)
         return b""
+
+    def _is_encrypted(self, said: list[Any]) -> bool:
+        return self._encrypted is not None and not is_false(said[self._encrypted])

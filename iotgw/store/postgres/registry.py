@@ -3,7 +3,7 @@ nodes change is taken in when the listener says so (`PostgresRegistry.follow`)."
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,13 +14,14 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.python.failure import Failure
 
 from iotgw.core.errors import Conflict, Unavailable
+from iotgw.core.named_sources import NAMED, NAMING
 from iotgw.core.ports.clock import IDates
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.core.specs import Deletion, Resource
 from iotgw.store.postgres import changes
-from iotgw.store.postgres.connection import Address, Connection, sql
+from iotgw.store.postgres.connection import Address, Connection
 from iotgw.store.postgres.session import DatabaseSession
-from iotgw.store.registry import StoredRegistry
+from iotgw.store.registry import Change, StoredRegistry
 from iotgw.store.secrets import Sealer
 
 T = TypeVar("T")
@@ -37,6 +38,10 @@ _RETIRE = """UPDATE resource SET changed = %s, revision = %s, updated_ms = %s, d
 WHERE id = %s AND (revision = %s OR revision = %s AND updated_ms = %s AND deletion = %s)"""
 _LEFT = """SELECT count(*) FROM partition WHERE owner_epoch > 0
     AND NOT EXISTS (SELECT 1 FROM parted WHERE parted.id = %s AND part = partition.id)"""
+_NAMING = (
+    "SELECT 1 FROM resource WHERE kind = %s AND tenant = %s AND changed > %s AND NOT id = ANY(%s) LIMIT 1"
+)
+"""What may name a datasource that gets another name, and was changed by somebody else."""
 _READ = (
     "SELECT changed, kind, id, tenant, name, revision, created_ms, updated_ms, body, deletion FROM resource"
 )
@@ -114,10 +119,12 @@ class PostgresRegistry(StoredRegistry):
         return news.addCallback(self._take_in)
 
     def _take_in(self, news: _News) -> None:
+        found = []
         for _, id, new in sorted(news.found, key=lambda each: each[0]):
-            old = next((found[id] for found in self._by_id.values() if id in found), None)
-            if (old is not None or new is not None) and (old is None or new is None or old != new):
-                self._changed(old, new)
+            old = next((known[id] for known in self._by_id.values() if id in known), None)
+            if old != new:
+                found.append((old, new))
+        self._changed(*found)
         self._known = max(self._known, news.count)
 
     def _change(self, change: Callable[[], Deferred[T]]) -> Deferred[T]:
@@ -156,18 +163,34 @@ class PostgresRegistry(StoredRegistry):
     def _insert(self, new: Resource, body: bytes) -> None:
         values = (new.id, new.kind, new.tenant, new.name, new.revision, new.created_ms, new.updated_ms, body)
 
-        def change(db: Connection) -> int:
-            return db.execute(_INSERT, (*values, changes.count_up(db, WHAT))).rowcount
+        def change(db: Connection) -> None:
+            _expect_one(db.execute(_INSERT, (*values, changes.count_up(db, WHAT))).rowcount, new)
 
-        self._changes_one(change, new)
+        self._run(change, new)
 
-    def _update(self, old: Resource, new: Resource, body: bytes) -> None:
-        what = (new.revision, new.updated_ms, body)
-        self._changes_row(_UPDATE, (new.name, *what, new.id, old.revision, *what), new)
+    def _update(self, changed: Sequence[Change]) -> None:
+        first, named, _ = changed[0]
+        is_renamed = first.kind == NAMED and first.name != named.name
+        known, ids = self._known, [new.id for _, new, _ in changed]
+
+        def change(db: Connection) -> None:
+            for old, new, body in changed:
+                what = (new.revision, new.updated_ms, body)
+                values = (changes.count_up(db, WHAT), new.name, *what, new.id, old.revision, *what)
+                _expect_one(db.execute(_UPDATE, values).rowcount, new)
+            if is_renamed and db.execute(_NAMING, (NAMING, first.tenant, known, ids)).fetchone() is not None:
+                raise Overtaken(f"what names {first.kind} {first.name!r} was changed by somebody else")
+
+        self._run(change, named)
 
     def _retire(self, old: Resource, new: Resource, deletion: bytes) -> None:
         what = (new.revision, new.updated_ms, deletion)
-        self._changes_row(_RETIRE, (*what, new.id, old.revision, *what), new)
+
+        def change(db: Connection) -> None:
+            values = (changes.count_up(db, WHAT), *what, new.id, old.revision, *what)
+            _expect_one(db.execute(_RETIRE, values).rowcount, new)
+
+        self._run(change, new)
 
     def _remove(self, old: Resource) -> None:
         def change(db: Connection) -> None:
@@ -180,19 +203,16 @@ class PostgresRegistry(StoredRegistry):
 
         self.session.run(change)
 
-    def _changes_row(self, statement: str, values: tuple[object, ...], new: Resource) -> None:
-        def change(db: Connection) -> int:
-            return db.execute(sql(statement), (changes.count_up(db, WHAT), *values)).rowcount
-
-        self._changes_one(change, new)
-
-    def _changes_one(self, change: Callable[[Connection], int], new: Resource) -> None:
+    def _run(self, change: Callable[[Connection], None], new: Resource) -> None:
         try:
-            count = self.session.run(change)
+            self.session.run(change)
         except psycopg.errors.UniqueViolation as error:
             raise Overtaken(f"there is already a {new.kind} {new.name!r}") from error
-        if count != 1:
-            raise Overtaken(f"{new.kind} {new.name!r} was changed by somebody else")
+
+
+def _expect_one(count: int, new: Resource) -> None:
+    if count != 1:
+        raise Overtaken(f"{new.kind} {new.name!r} was changed by somebody else")
 
 
 def _news(db: Connection, known: int) -> _News:

@@ -26,6 +26,10 @@ WAL_KEEP_BYTES = 32 << 20
 """The WAL file is cut back to this size after a long read made it grow."""
 
 
+sqlite3.register_adapter(bytes, bytes.__bytes__)
+"""Python's sqlite3 looks how to adapt each blob. Where it finds nothing, that costs more than to bind it."""
+
+
 class SchemaError(IotgwError):
     """A database is newer than this program."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ from iotgw.core.errors import Unavailable
 from iotgw.core.ports.clock import IDates
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.core.specs import Deletion, Resource
-from iotgw.store.registry import StoredRegistry
+from iotgw.store.registry import Change, StoredRegistry
 from iotgw.store.secrets import Sealer
 from iotgw.store.sqlite import damage
 from iotgw.store.sqlite import database as sqlite
@@ -84,8 +84,12 @@ class Registry(StoredRegistry):
     def _insert(self, new: Resource, body: bytes) -> None:
         self._write(_INSERT, _values(new, body))
 
-    def _update(self, old: Resource, new: Resource, body: bytes) -> None:
-        self._write(_UPDATE, _values(new, body))
+    def _update(self, changes: Sequence[Change]) -> None:
+        def update(connection: sqlite3.Connection) -> None:
+            for _, new, body in changes:
+                connection.execute(_UPDATE, _values(new, body))
+
+        self._transact(update)
 
     def _retire(self, old: Resource, new: Resource, deletion: bytes) -> None:
         self._write(_RETIRE, (new.revision, new.updated_ms, deletion, new.id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Any
 
 from iotgw.core.errors import Conflict, IotgwError, NotFound
@@ -11,7 +12,10 @@ from iotgw.testing.contracts.base import Contract
 
 
 class RegistryContract(Contract[IRegistry]):
-    """For `IRegistry`."""
+    """For `IRegistry`.
+
+    Many methods: one for each test.
+    """
 
     def create(
         self,
@@ -44,6 +48,54 @@ class RegistryContract(Contract[IRegistry]):
         assert self.reopen().name_of("datasource", made.id) == "a"
         self.wait(self.part.delete("datasource", made.id))
         assert self.part.name_of("datasource", made.id) == made.id
+
+    def test_a_datasource_that_gets_another_name_is_called_so_by_the_routes_that_name_it(self) -> None:
+        made = self.create("here")
+        naming = {"route": {"datasources": ["here", "other"], "deviceNames": ["here"]}, "format": "values"}
+        followers = [self.create(each, naming, "integration") for each in ("out", "more")]
+        by_id = self.create("by-id", {"route": {"datasources": [made.id]}}, "integration")
+        of_all = self.create("all", {"route": {}}, "integration")
+        acme = self.create("out", naming, "integration", "acme")
+        heard: list[tuple[str, builtins.list[str]]] = []
+
+        def hear(old: Resource | None, new: Resource | None) -> None:
+            assert new is not None
+            routes = [each.body["route"] for each in self.part.list("integration", "default")]
+            heard.append((new.name, [route["datasources"][0] for route in routes if "datasources" in route]))
+
+        self.part.watch("datasource", hear)
+        self.part.watch("integration", hear)
+        self.replace(made, made.body, name="there")
+        found = [made.id, "there", "there"]  # whoever hears of one change finds all of them
+        assert heard == [("there", found), ("more", found), ("out", found)]
+        part = self.reopen()
+        for each in followers:
+            followed = part.get("integration", each.id)
+            route = {"datasources": ["there", "other"], "deviceNames": ["here"]}
+            assert (followed.body, followed.revision) == ({"route": route, "format": "values"}, 2)
+        assert [part.get("integration", each.id) for each in (by_id, of_all, acme)] == [by_id, of_all, acme]
+
+    def test_a_route_goes_on_to_name_what_was_deleted_under_the_same_name(self) -> None:
+        self.create("1f", {"name": "here"}, "departed")
+        out = self.create("out", {"route": {"datasources": ["here"]}}, "integration")
+        self.replace(self.create("here"), {}, name="there")
+        assert self.reopen().get("integration", out.id).body == {"route": {"datasources": ["here", "there"]}}
+
+    def test_the_route_of_an_integration_that_is_being_deleted_follows_too(self) -> None:
+        made = self.create("here")
+        out = self.create("out", {"route": {"datasources": ["here"]}}, "integration")
+        marked = self.wait(self.part.retire("integration", out.id, Deletion("drain", 7)))
+        self.clock.advance(5)
+        self.replace(made, {}, name="there")
+        found = self.reopen().get("integration", out.id)
+        assert found.body == {"route": {"datasources": ["there"]}}
+        assert (found.deletion, found.updated_ms) == (Deletion("drain", 7), marked.updated_ms)
+
+    def test_a_name_that_is_taken_changes_no_route(self) -> None:
+        made, _ = self.create("here"), self.create("there")
+        out = self.create("out", {"route": {"datasources": ["here"]}}, "integration")
+        self.raises(Conflict, lambda: self.replace(made, {}, name="there"))
+        assert self.part.get("integration", "out") == out
 
     def test_resources_outlast_a_restart(self) -> None:
         made = self.create("a")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from msgspec.structs import replace
@@ -123,8 +124,8 @@ class TelemetryStreamContract(JournalWorld):
         def take(limit: int) -> None:
             got.extend(record.seq for record in reader.take(limit))
 
-        def weigh(record: TelemetryRecord) -> int:
-            return len(record.body)
+        def weigh(records: Iterable[TelemetryRecord]) -> int:
+            return sum(len(record.body) for record in records)
 
         reader = StreamReader[TelemetryRecord](self.part.read_telemetry, 0, 8, lambda: None, weigh)
         self.listener.at_records = reader.offer

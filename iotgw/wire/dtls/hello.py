@@ -70,6 +70,14 @@ def is_client_hello(datagram: bytes) -> bool:
     return len(datagram) > HEADER_SIZE and datagram[HEADER_SIZE] == CLIENT_HELLO
 
 
+def behind_hellos(datagram: bytes) -> bytes:
+    """What follows the ClientHellos, or parts of them, that a datagram starts with."""
+    at = 0
+    while datagram[at : at + 1] == bytes((HANDSHAKE,)) and is_client_hello(datagram[at : at + BODY]):
+        at += HEADER_SIZE + int.from_bytes(datagram[at + 11 : at + HEADER_SIZE], "big")
+    return datagram[at:]
+
+
 def hello_fragments(datagram: bytes) -> Iterator[HelloFragment]:
     """The parts of ClientHellos that a datagram starts with, one per record. Raises ProtocolError."""
     at = 0

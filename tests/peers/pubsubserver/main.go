@@ -1,15 +1,21 @@
-// Google's own fake of Pub/Sub (pstest, gRPC only) behind the paths of the REST API: pubsubserver HOST:PORT
+// Google's own fake of Pub/Sub (pstest, gRPC only) behind the paths of the REST API: pubsubserver HOST:PORT [FILE]
 // What a request says goes to the fake as it is, and its errors come back as Google's REST API writes them.
+// The fake is in memory. With a file, what was created, published and acknowledged is written there, and done again at the next start: the fake numbers its
+// messages in the order in which they are published, so each has its name again, and what wasn't acknowledged is handed out again.
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
+	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"cloud.google.com/go/pubsub/v2/apiv1/pubsubpb"
@@ -112,8 +118,64 @@ func main() {
 		written, _ := protojson.Marshal(said)
 		w.Write(written)
 	}
+	handler := http.HandlerFunc(answer)
+	if len(os.Args) > 2 {
+		handler = kept(os.Args[2], handler)
+	}
 	fmt.Println("ready")
-	if err := http.ListenAndServe(os.Args[1], http.HandlerFunc(answer)); err != nil {
+	if err := http.ListenAndServe(os.Args[1], handler); err != nil {
 		panic(err)
+	}
+}
+
+// A request that changes what there is, as it stands in the file.
+type change struct {
+	Method, Path string
+	Body         []byte
+}
+
+// Before a message was handed out, it is acknowledged by its name alone.
+var handedOut = regexp.MustCompile(`(m[0-9]+):[0-9]+`)
+
+// kept does what the file says, and then writes there what changes anything and was answered with success.
+func kept(path string, handler http.HandlerFunc) http.HandlerFunc {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		panic(err)
+	}
+	lines := json.NewDecoder(file)
+	end := int64(0)
+	for {
+		var it change
+		if lines.Decode(&it) != nil { // the last line may be half of one
+			break
+		}
+		end = lines.InputOffset()
+		request := httptest.NewRequest(it.Method, it.Path, bytes.NewReader(handedOut.ReplaceAll(it.Body, []byte("$1"))))
+		handler(httptest.NewRecorder(), request)
+	}
+	file.Truncate(end)
+	file.Seek(end, io.SeekStart)
+	var one sync.Mutex
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != "PUT" && !strings.HasSuffix(r.URL.Path, ":publish") && !strings.HasSuffix(r.URL.Path, ":acknowledge") {
+			handler(w, r)
+			return
+		}
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		answer := httptest.NewRecorder()
+		one.Lock()
+		defer one.Unlock()
+		handler(answer, r)
+		if answer.Code == 200 {
+			line, _ := json.Marshal(change{r.Method, r.URL.Path, body})
+			file.Write(append(line, '\n'))
+		}
+		for name, values := range answer.Header() {
+			w.Header()[name] = values
+		}
+		w.WriteHeader(answer.Code)
+		w.Write(answer.Body.Bytes())
 	}
 }

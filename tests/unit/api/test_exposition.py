@@ -47,7 +47,7 @@ def test_labels_are_escaped_and_missing_values_left_out() -> None:
 
 def test_a_histogram_s_buckets_hold_all_below_them() -> None:
     histogram = Histogram((0.01, 0.1))
-    histogram.add([5, 10, 11, 7000])
+    histogram.add({5: 1, 10: 1, 11: 1, 7000: 1})
     exposition = Exposition()
     for _ in range(2):
         exposition.histogram("iotgw_durable_seconds", histogram, "t")

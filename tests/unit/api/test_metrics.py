@@ -57,7 +57,7 @@ async def test_counters_are_what_the_rooms_counted_and_not_the_accounts(bench: A
     out = {"name": "out", "type": "http", "configuration": {"url": "http://x"}}
     target = (await client.ok("POST", "/integrations", out))["id"]
     waits = Histogram((0.1, 1.0))
-    waits.add([50, 700, 3000])
+    waits.add({50: 1, 700: 1, 3000: 1})
     rooms.counted[source] = Meter({"received": 9, "converted": 5, "filtered": 1, "failed": 3, "refused": 2})
     rooms.counted[target] = Meter({"delivered": 3, "dead": 1, "expired": 0, "dropped": 0}, waits)
     rooms.of["default"] = waits

@@ -1,5 +1,7 @@
 """An integration that is deleted with a backlog, on the real journal and registry."""
 
+from functools import partial
+
 import msgspec
 import pytest
 import pytest_twisted
@@ -9,7 +11,8 @@ from twisted.internet.task import deferLater
 
 from iotgw import testing
 from iotgw.app.integrations import RegisteredIntegrations
-from iotgw.core.departures import Departures
+from iotgw.core.departed import datasource_name
+from iotgw.core.departures import Departures, Left
 from iotgw.core.errors import NotFound
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.ports.pipeline import UplinkListener
@@ -23,7 +26,7 @@ from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.registry import Registry
 from tests.peers.patience import Patience
 
-BODY = msgspec.json.encode({"deviceName": "d", "telemetry": []})
+BODY = msgspec.json.encode({"deviceName": "d", "telemetry": [{"ts": 1, "values": {"n": 1}}]})
 
 
 class World:
@@ -40,7 +43,9 @@ class World:
         self.types = Types("none", reactor, [lambda _: testing.FakeIntegrationType()])
         recorder = Recorder(self.events, reactor)
         self.departures = Departures(self.registry, recorder, reactor)
-        self.delivery = DeliveryService(self.journal, self.types, reactor, self.events, str)
+        self.delivery = DeliveryService(
+            self.journal, self.types, reactor, self.events, partial(datasource_name, self.registry)
+        )
         self.integrations = RegisteredIntegrations(
             self.registry,
             self.journal,
@@ -78,9 +83,9 @@ class World:
     def target(self):
         return self.types.get("fake").targets[-1]
 
-    async def emit(self, count):
+    async def emit(self, count, source="ds"):
         for _ in range(count):
-            self.journal.emit(TelemetryRecord(0, 0, "default", "ds", 1 << 42, "d", "", BODY))
+            self.journal.emit(TelemetryRecord(0, 0, "default", source, 1 << 42, "d", "", BODY))
         await self.journal.durable()
 
     async def until(self, condition):
@@ -184,6 +189,54 @@ async def test_dead_letters_go_with_their_integration_and_are_counted(world):
     await world.until(lambda: world.delivery.stats(id)["dead"] == 3)
     await world.retire(id)
     assert (await world.gone(id)).dead_letters == 3
+
+
+async def rename(world, source):
+    await world.registry.replace("datasource", source.id, source.body, "there")
+
+
+async def delete(world, source):
+    await world.registry.retire("datasource", source.id, Deletion("drain"))
+    await world.departures.finish(world.registry.get("datasource", source.id), Left())
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+@pytest.mark.parametrize("change", [rename, delete])
+@asynchronous
+async def test_what_waits_of_a_datasource_is_delivered_to_who_named_it(world, change, is_restarted):
+    other = await world.registry.create("datasource", "default", "other", {"type": "http"})
+    source = await world.registry.create("datasource", "default", "here", {"type": "http"})
+    id = await world.integration(route={"datasources": ["here"]})
+    await world.emit(3, source.id)
+    await world.emit(2, other.id)
+    await change(world, source)
+    if change is rename:
+        await world.emit(4, source.id)  # its devices go on
+    await world.registry.create("datasource", "default", "here", {"type": "http"})
+    if is_restarted:
+        await world.again()
+    wanted = 7 if change is rename else 3
+    await world.until(lambda: world.delivery.stats(id)["queued"] == wanted)
+    await world.until(lambda: world.target.open)
+    world.let_go()
+    await world.until(lambda: len(set(world.target.got)) == wanted)
+
+
+@asynchronous
+async def test_a_freed_name_means_the_next_datasource_where_the_first_was_deleted_and_not_where_it_was_renamed(
+    world,
+):
+    renamed = await world.registry.create("datasource", "default", "here", {"type": "http"})
+    deleted = await world.registry.create("datasource", "default", "gone", {"type": "http"})
+    id = await world.integration(route={"datasources": ["here", "gone"]})
+    await rename(world, renamed)
+    await delete(world, deleted)
+    for name, count in (("here", 10), ("gone", 1)):
+        await world.emit(
+            count, (await world.registry.create("datasource", "default", name, {"type": "http"})).id
+        )
+    await world.until(lambda: world.delivery.stats(id)["queued"] == 1)
+    world.let_go()
 
 
 @asynchronous

@@ -340,6 +340,8 @@ import { Input } from './types';
 import scale, { int16 } from './bits';
 export function decodeUplink(input: Input) { return {data: {t: int16(input.bytes) / scale}}; }"""
     assert await values(service, "ts013", script, files=files) == {"t": 23.1}
+    as_it_will_be = script.replace("'./bits'", "'./bits.js'")
+    assert await values(service, "ts013", as_it_will_be, files=files) == {"t": 23.1}
 
 
 @ensureDeferred

@@ -9,8 +9,11 @@ from iotgw.core.specs import ConverterSpec
 from iotgw.core.times import DateMs
 
 UNDECIDED = "function Decoder(a, b) { return JSON.parse(String.fromCharCode.apply(null, a)); }"
+LONE = UNDECIDED.replace("a, b", "a")
+SCRIPTS = pytest.mark.parametrize("script", [UNDECIDED, LONE], ids=["two parameters", "one parameter"])
 
 
+@SCRIPTS
 @pytest.mark.parametrize(
     ("tests", "expected"),
     [
@@ -19,8 +22,8 @@ UNDECIDED = "function Decoder(a, b) { return JSON.parse(String.fromCharCode.appl
     ],
 )  # fmt: skip
 @ensureDeferred
-async def test_a_script_that_says_nothing_is_tried_on_its_vectors(service, tests, expected):
-    found, _ = await service.compile(ConverterSpec(name="x", script=UNDECIDED, tests=tests))
+async def test_a_script_that_says_nothing_is_tried_on_its_vectors(service, script, tests, expected):
+    found, _ = await service.compile(ConverterSpec(name="x", script=script, tests=tests))
     assert found == expected
 
 
@@ -32,13 +35,14 @@ def stored(*payloads):
     return [Uplink("default", "ds", DateMs(1000), payload, b'{"devEui": "e"}') for payload in payloads]
 
 
+@SCRIPTS
 @pytest.mark.parametrize(
     ("payloads", "expected"),
     [([BYTES, BYTES], "ttn-v2"), ([THINGSBOARDS], "thingsboard"), ([THINGSBOARDS, BYTES], "ttn-v2")],
 )
 @ensureDeferred
-async def test_then_on_stored_messages(service, payloads, expected):
-    spec = ConverterSpec(name="x", script=UNDECIDED)
+async def test_then_on_stored_messages(service, script, payloads, expected):
+    spec = ConverterSpec(name="x", script=script)
     found, _ = await service.compile(spec, "default", stored(*payloads))
     assert found == expected
 
@@ -51,10 +55,18 @@ async def test_a_message_that_fails_in_every_dialect_decides_nothing(service, pa
     assert caught.value.choices == ("thingsboard", "ttn-v2")
 
 
+@ensureDeferred
+async def test_what_another_file_names_decides_too(service):
+    files = {"named.js": "module.exports = function (d) { return {deviceName: d.id, telemetry: d}; };"}
+    script = "var named = require('./named'); function Decoder(a) { return named(JSON.parse(String.fromCharCode.apply(null, a))); }"
+    assert (await service.compile(ConverterSpec(name="x", script=script, files=files)))[0] == "thingsboard"
+
+
+@SCRIPTS
 @pytest.mark.parametrize(
     "tests", [[], [{"text": "{", "output": {}}, {"hex": "x", "output": 1}, {"payload": "?", "output": 1}]]
 )
 @ensureDeferred
-async def test_somebody_is_asked_where_nothing_decides(service, tests):
+async def test_somebody_is_asked_where_nothing_decides(service, script, tests):
     with pytest.raises(SettingsError, match=r"can be ThingsBoard's .* or The Things Network's"):
-        await service.compile(ConverterSpec(name="x", script=UNDECIDED, tests=tests))
+        await service.compile(ConverterSpec(name="x", script=script, tests=tests))

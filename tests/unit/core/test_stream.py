@@ -15,8 +15,8 @@ def records(first, last):
     return [Record(n) for n in range(first, last + 1)]
 
 
-def weigh(record):
-    return record.weight
+def weigh(records):
+    return sum(record.weight for record in records)
 
 
 class Journal:

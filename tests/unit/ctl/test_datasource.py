@@ -144,6 +144,13 @@ def test_over_mqtt_the_broker_is_asked_for(monkeypatch: Any) -> None:
     }  # fmt: skip
 
 
+def test_a_platform_that_signs_elsewhere_but_not_here_gets_a_token(monkeypatch: Any) -> None:
+    api = Api()
+    add(api, monkeypatch, preset="thingpark", name="tp", converter="", set=["signs=no"])
+    configuration = api.saved[0]["configuration"]
+    assert configuration["security"]["mode"] == "bearer" and "secret" not in configuration
+
+
 @pytest.mark.parametrize(
     ("options", "reason"),
     [

@@ -9,10 +9,12 @@ from iotgw.datasources.polling import Polling
 
 
 class Asked:
-    def __init__(self, most=3):
+    def __init__(self, most=3, **more):
         self.clock = testing.MemoryReactor()
         self.running = []
-        self.polling = Polling(self.clock, self.running.append, most, lambda failures: 10.0 * failures)
+        self.polling = Polling(
+            self.clock, self.running.append, most, lambda failures: 10.0 * failures, **more
+        )
         self.polling.start()
 
     def answer(self, count, after=5.0):
@@ -41,6 +43,18 @@ def test_more_run_while_messages_come_and_one_when_they_end(asked):
     asked.answer(0)
     assert len(asked.running) == 2
     asked.answer(0)
+    assert len(asked.running) == 1
+
+
+def test_answers_with_few_messages_take_the_requests_back_one_by_one():
+    asked = Asked(many=5)
+    for _ in range(3):
+        asked.answer(5)
+    assert len(asked.running) == 3
+    asked.answer(4)
+    assert len(asked.running) == 2
+    for _ in range(3):
+        asked.answer(1)
     assert len(asked.running) == 1
 
 

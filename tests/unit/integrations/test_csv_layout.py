@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import sys
 import zipfile
 
 import msgspec
@@ -158,3 +159,9 @@ def test_what_nobody_can_encrypt_to_is_refused(text):
         Packing("none", [text])
     assert caught.value.path == "configuration.encryptTo[0]"
     assert "\n" not in str(caught.value)
+
+
+def test_without_the_extra_it_is_said_what_installs_openpgp(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pysequoia", None)
+    with pytest.raises(SettingsError, match=r"pip install 'iotgw\[pgp\]'"):
+        Packing("none", ["key"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 from io import BytesIO
 from urllib.parse import parse_qsl, urlsplit
 
@@ -129,6 +130,12 @@ def test_bodies_are_compressed(setting, name, opened):
     got = sent(**setting)
     assert got.headers["content-encoding"] == name
     assert json.loads(opened(got.body))["t"] == 21.5
+
+
+def test_without_the_extra_it_is_said_what_installs_zstd(monkeypatch):
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(SettingsError, match=r"pip install 'iotgw\[zstd\]'"):
+        maker(compress="zstd")
 
 
 def test_what_has_no_body_is_not_compressed():

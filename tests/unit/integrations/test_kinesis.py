@@ -77,5 +77,5 @@ def test_a_record_that_is_larger_than_the_stream_takes_is_a_dead_letter():
 
 def test_a_request_has_no_more_records_than_is_said():
     stream = Stream(batchSize=2)
-    stream.send(1, 2, 3)
-    assert [len(each) for each in stream.requests()] == [2, 1]
+    stream.send(1, 2, 3, 4)
+    assert [len(each) for each in stream.requests()] == [2, 2]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sys
+
 import pytest
 
 from iotgw import testing
@@ -82,3 +85,10 @@ def test_an_ordering_key_that_is_too_long_is_a_dead_letter(topic):
 def test_what_is_no_topic_s_name_is_refused(topic):
     with pytest.raises(SettingsError, match="topic"):
         Topic(topic=topic)
+
+
+def test_without_the_extra_the_type_says_what_installs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "google.auth", None)
+    key = {"type": "service_account", "client_email": "a@b.example", "private_key": "k"}
+    with pytest.raises(SettingsError, match=r"pip install 'iotgw\[google\]'"):
+        Topic(credentials=json.dumps(key))

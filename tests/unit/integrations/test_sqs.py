@@ -64,13 +64,40 @@ def test_of_a_request_that_failed_in_part_each_message_has_its_own_verdict(queue
 
 
 def test_more_than_ten_messages_are_several_requests(queue):
-    queue.send(*range(1, 26))
-    assert [len(each) for each in queue.requests()] == [10, 10, 5]
+    queue.send(*range(1, 21))
+    assert [len(each) for each in queue.requests()] == [10, 10]
+
+
+def test_fewer_messages_go_together_once_no_request_is_under_way(queue):
+    verdicts = [queue.send(number) for number in range(1, 13)]
+    assert [len(each) for each in queue.requests()] == [1, 10]
+    assert queue.target.capacity >= 12
+    queue.answer(good=[0])
+    assert [len(each) for each in queue.requests()] == [10]
+    queue.answer(good=range(10))
+    assert [len(each) for each in queue.requests()] == [1]
+    queue.answer(good=[0])
+    assert queue.requests() == []
+    assert [each.of for each in verdicts] == [{number: Delivered()} for number in range(1, 13)]
+
+
+def test_messages_that_wait_for_an_answer_go_also_when_none_comes(queue):
+    lost, waiting = queue.send(1), queue.send(2)
+    queue.server.lose()
+    queue.answer(good=[0])
+    assert isinstance(lost.of[1], Unavailable)
+    assert waiting.of == {2: Delivered()}
+
+
+def test_what_was_not_answered_when_the_target_stops_is_settled(queue):
+    verdicts = [queue.send(1), queue.send(2)]
+    queue.target.stop()
+    assert [type(each.of[number]) for number, each in enumerate(verdicts, 1)] == [Unavailable] * 2
 
 
 def test_a_request_is_no_larger_than_the_queue_takes():
     queue = Queue(largest=1024)
-    queue.send(1, 2, 3, 4)
+    queue.send(1, 2, 3, 4, 5)
     assert [len(each) for each in queue.requests()] == [2, 2]
 
 

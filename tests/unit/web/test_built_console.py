@@ -1,6 +1,7 @@
 """What a browser loads of the console: little at once, the editor and the curves when they are wanted."""
 
 import json
+import re
 
 import pytest
 
@@ -28,3 +29,15 @@ def test_the_page_has_nothing_inline_and_names_no_other_place(sizes):
     page = (STATIC / "index.html").read_text()
     assert "<style" not in page and "style=" not in page and "://" not in page
     assert page.count("<script") == page.count('<script type="module" src="app-') == 1
+
+
+def test_the_page_names_every_script_that_is_needed_first(sizes):
+    page = (STATIC / "index.html").read_text()
+    named = set(re.findall(r'(?:href|src)="([\w-]+\.js)"', page))
+    assert len(named) > 2
+    needed = {
+        found
+        for name in named
+        for found in re.findall(r'(?:from|import)"\./([\w-]+\.js)"', (STATIC / name).read_text())
+    }
+    assert needed <= named

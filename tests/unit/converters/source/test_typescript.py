@@ -105,6 +105,26 @@ def test_imports_are_required_and_exports_set_at_the_end():
     assert len(made) == 9
 
 
+@pytest.mark.parametrize(
+    ("script", "made"),
+    [
+        ("interface A { b: C } type C = A;\nfunction d() {}\nexport { A, C, d };", "exports['d']=d;"),
+        ("interface A { b: number }\nexport default A;", ""),
+        ("interface A { b: number }\nexport default A", ""),
+        ("const a: number = 1;\nexport default a;", "exports['default']= a;"),
+        ("export default true;", "exports['default']= true;"),
+    ],
+)
+def test_what_is_exported_and_is_only_a_type_is_not_set(script, made):
+    exports = as_commonjs(without_types(script))
+    assert (
+        "".join(line for line in exports.splitlines() if "exports['" in line).removeprefix(
+            ";exports.__esModule=true;"
+        )
+        == made
+    )
+
+
 def test_no_text_is_too_odd():
     dice = random.Random(1)
     texts = [

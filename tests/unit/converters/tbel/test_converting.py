@@ -20,6 +20,11 @@ TBEL = [
     "var l = new java.util.ArrayList(); l.add(1); return {deviceName: 'd', telemetry: {a: l.size()}};",
     "function Decoder(payload, metadata) { return {deviceName: 'd', telemetry: {a: bytesToHex(payload)}}; }",
     "return {deviceName: 'd', telemetry: {a: toFixed(1.234, 2)}};",
+    "var d = decodeToJson(payload); return {deviceName: 'd', telemetry: {a: d.list.size()}};",
+    "var d = decodeToJson(payload); return {deviceName: 'd', telemetry: {a: d.state.equalsIgnoreCase('on')}};",
+    r"var parts = decodeToString(payload).split('\\|'); return {deviceName: parts[0], telemetry: {a: 1}};",
+    "var text = decodeToString(payload).replaceAll('[\"]', ''); return {deviceName: text, telemetry: {a: 1}};",
+    "return {deviceName: 'd', telemetry: {a: Double.parseDouble(decodeToString(payload))}};",
 ]
 JAVASCRIPT = [
     "return {deviceName: 'd', deviceType: 't', telemetry: {a: payload[0]}};",
@@ -33,6 +38,11 @@ JAVASCRIPT = [
     "String.format = function (x) { return x; }; return {deviceName: String.format('d'), telemetry: {a: 1}};",
     "let a = payload.map(b => b + 1); return {deviceName: 'd', telemetry: {a: parseBytesToInt(a)}};",
     "function Decoder(payload, metadata) { return {deviceName: 'd', telemetry: {n: payload.length}}; }",
+    "var list = {size: function () { return 1; }}; return {deviceName: 'd', telemetry: {a: payload[0], n: list.size()}};",
+    "class A { contains(x) { return x; } } return {deviceName: 'd', telemetry: {a: new A().contains(payload[0])}};",
+    "return {deviceName: 'd', telemetry: {a: Buffer.from(payload).equals(Buffer.from([1]))}};",
+    r"return {deviceName: decodeToString(payload).split('|')[0].replaceAll('[', '').split('\\n')[0].split(/\|/)[0], telemetry: {a: 1}};",
+    "return {deviceName: decodeToString(payload).split(',')[0], telemetry: {a: 'a pattern: \\\\d'}};",
 ]
 
 
@@ -40,6 +50,18 @@ JAVASCRIPT = [
 @ensureDeferred
 async def test_tbel_is_found(service, script):
     assert await service.compile(ConverterSpec(name="x", script=script)) == ("thingsboard-tbel", "quickjs")
+
+
+@ensureDeferred
+async def test_a_text_that_is_a_pattern_in_java_is_one(service):
+    script = r"var p = decodeToString(payload).split('\\|'); return {deviceName: p[0], telemetry: {t: parseDouble(p[1].replaceAll('[^0-9.]', ''))}};"
+    spec = ConverterSpec(name="x", script=script.replace("parseDouble", "parseFloat"))
+    dialect, engine = await service.compile(spec)
+    (made,) = await convert(
+        service, job(version(spec.script, dialect=dialect, engine=engine), b"A|21.5 C", b"{}")
+    )
+    told = json.loads(made.outputs[0].body)
+    assert (told["deviceName"], told["telemetry"][0]["values"]) == ("A", {"t": 21.5})
 
 
 @pytest.mark.parametrize("script", JAVASCRIPT)

@@ -146,6 +146,23 @@ def test_a_datasource_answers_under_a_path_of_another_server_s_too(monkeypatch, 
     assert status(field.post({}, path=url, headers=b"X-Key: hush\r\n")) == 404
 
 
+@pytest.mark.parametrize("preset", ["thingpark", "kpn-things"])
+def test_a_platform_that_doesn_t_sign_proves_itself_by_a_header_and_one_without_any_proof_is_refused(
+    monkeypatch, preset
+):
+    with pytest.raises(SettingsError, match="expected the key with which the platform signs"):
+        network(monkeypatch, preset=preset)
+    for proof, header in (
+        ({"headersFilter": {"X-Key": "hush"}}, b"X-Key: hush\r\n"),
+        ({"security": {"mode": "bearer", "token": "hush"}}, b"Authorization: Bearer hush\r\n"),
+    ):
+        field = network(monkeypatch, preset=preset, **proof)
+        assert status(field.post({})) == 401
+        assert status(field.post({}, headers=header)) == 204
+        both = network(monkeypatch, preset=preset, secret="key", **proof)
+        assert status(both.post({}, headers=header)) == 401  # it has no signature
+
+
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [

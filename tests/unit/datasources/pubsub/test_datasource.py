@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 
 import pytest
 
@@ -120,3 +121,10 @@ def test_an_answer_of_any_kind_is_no_traceback(subscription, answer):
 def test_what_is_no_subscription_is_refused(more, words):
     with pytest.raises(SettingsError, match=words):
         convert({**PLACE, **more}, PubsubSourceSettings)
+
+
+def test_without_the_extra_the_type_says_what_installs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "google.auth", None)
+    key = {"type": "service_account", "client_email": "a@b.example", "private_key": "k"}
+    with pytest.raises(SettingsError, match=r"pip install 'iotgw\[google\]'"):
+        Subscription(credentials=json.dumps(key))

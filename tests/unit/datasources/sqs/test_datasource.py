@@ -75,7 +75,34 @@ def test_durable_messages_are_deleted_in_tens(queue):
     for number in range(12):
         queue.intake.answer(number)
     queue.clock.advance(0)
-    assert [len(each) for each in queue.handles(DELETE)] == [10, 2]
+    assert [len(each) for each in queue.handles(DELETE)] == [10]
+    queue.server.answer({}, DELETE)
+    assert [len(each) for each in queue.handles(DELETE)] == [2]
+
+
+def test_deletes_that_are_few_go_together_when_the_one_before_is_answered_or_lost(queue):
+    for name in "abc":
+        queue.bring(name)
+    assert queue.handles(DELETE) == [["handle-a"]]
+    queue.server.lose(DELETE)
+    queue.clock.advance(0)
+    assert queue.handles(DELETE) == [["handle-b", "handle-c"]]
+    assert queue.status["failedDeletes"] == 1
+    stopped = []
+    queue.source.stop().addCallback(stopped.append)
+    assert stopped == []
+    queue.server.answer({}, DELETE)
+    queue.clock.advance(5)
+    assert stopped == [None]
+
+
+def test_few_messages_in_an_answer_call_for_no_more_requests(queue):
+    queue.bring(*(f"a{n}" for n in range(5)))
+    assert len(queue.asked(RECEIVE)) == 2
+    queue.bring("b")
+    assert len(queue.asked(RECEIVE)) == 1
+    queue.bring("c")
+    assert len(queue.asked(RECEIVE)) == 1
 
 
 def test_what_the_queue_could_not_delete_is_counted_and_known_when_it_comes_again(queue):

@@ -79,6 +79,26 @@ class TestPostgresRegistry(Database, Threaded, Contract):
         listener.stop()
         self.wait(other.stop())
 
+    def test_routes_follow_a_datasource_that_another_node_renames_whoever_has_changed_them_meanwhile(self):
+        named, other = self.create("here"), self.registry()
+        route = {"route": {"datasources": ["here"]}}
+        mine = self.wait(self.part.create("integration", "default", "mine", route))
+        self.wait(other.follow())
+        self.wait(self.part.replace("integration", mine.id, {**route, "format": "values"}))
+        theirs = self.wait(self.part.create("integration", "default", "theirs", route))
+        heard = []
+        self.part.watch(
+            "datasource", lambda old, new: heard.append(self.part.get("integration", "theirs").body)
+        )
+        self.wait(other.replace("datasource", named.id, named.body, name="there", revision=1))
+        self.wait(self.part.follow())
+        assert heard == [{"route": {"datasources": ["there"]}}]
+        for registry in (self.part, other):
+            found = registry.get("integration", mine.id)
+            assert found.body == {"route": {"datasources": ["there"]}, "format": "values"}
+            assert (found.revision, registry.get("integration", theirs.id).revision) == (3, 2)
+        self.wait(other.stop())
+
     def test_changes_of_several_nodes_at_once_are_all_seen(self):
         others = [self.registry() for _ in range(3)]
         made = [self.wait(each.create("datasource", "default", f"d{n}", {})) for n, each in enumerate(others)]

@@ -203,7 +203,13 @@ def test_who_waits_for_a_further_try_is_told_when_the_journal_closes(damaged, mo
 def test_a_tail_goes_on_behind_a_damaged_page(damaged):
     world = damaged(convert, "telemetry")
     got = []
-    reader = StreamReader(world.journal.read_telemetry, 0, 50, lambda: None, lambda record: len(record.body))
+    reader = StreamReader(
+        world.journal.read_telemetry,
+        0,
+        50,
+        lambda: None,
+        lambda records: sum(len(each.body) for each in records),
+    )
     reader.fill()
 
     def took_all():
