@@ -25,7 +25,7 @@ from iotgw.core.ports.registry import IRegistry
 from iotgw.core.quotas import Quotas
 from iotgw.core.recorder import Recorder
 from iotgw.core.specs import Deletion, Resource
-from iotgw.core.validate import convert
+from iotgw.core.validate import check_sizes, convert
 
 
 class ResourceFields(Struct, frozen=True, rename="camel"):
@@ -230,6 +230,7 @@ class Catalogue:
         """The spec of a JSON value, read-only fields ignored; raises SettingsError."""
         if isinstance(value, dict):
             value = {key: item for key, item in value.items() if key not in self.read_only}
+        check_sizes(value)
         return convert(value, self.spec)
 
     async def _change(self, call: Call, resource: Resource, value: Any) -> Reply:

@@ -6,7 +6,7 @@ through some rows at a time, so that devices are answered meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -38,6 +38,10 @@ LINES = 10 * ROWS
 """Lines of one request in CSV: rows may have several, and empty ones are none."""
 PIECE = 100
 """Rows that are worked on between two breaths."""
+CREDENTIALS = 8
+"""Credentials of one row."""
+CREDENTIAL = 5
+"""How many rows the work on a credential is worth: its secrets are sealed."""
 TOO_LONG = "expected at most {} {}; `iotgwctl device import` sends more in parts"
 CSV = "text/csv"
 DRY = Query("dryRun", bool, False, "say what would happen, and change nothing")
@@ -134,9 +138,14 @@ class FleetRoutes:
             if start:
                 await deferLater(self._clock, 0)
             ready: list[_Ready] = []
+            work = 0
             for row in rows[start : start + PIECE]:
+                if work >= PIECE:
+                    work = 0
+                    await deferLater(self._clock, 0)
                 try:
                     ready.append(await self._checked(call.tenant, row, names, identities))
+                    work += CREDENTIAL * len(ready[-1].credentials)
                 except (SettingsError, ValueError) as error:
                     refused.append(RefusedRow(row.line, _name(row), " ".join(str(error).split())))
             saved = await self._fleet.save_all(call.tenant, [each.spec for each in ready], is_dry)
@@ -197,6 +206,8 @@ class FleetRoutes:
         spec = convert(merged(msgspec.to_builtins(old.spec) if old is not None else {}, said), DeviceSpec)
         if not isinstance(keys, list):
             raise SettingsError("credentials", "expected a list")
+        if len(keys) > CREDENTIALS:
+            raise SettingsError("credentials", f"expected at most {CREDENTIALS}, got {len(keys)}")
         held = [await self._credentials.checked(tenant, name, key) for key in keys]
         for key, _ in held:
             if (other := identities.setdefault((key.type, key.identity), row.line)) != row.line:
@@ -216,7 +227,7 @@ class FleetRoutes:
 
     async def hand_out(self, call: Call) -> Page | Reply:
         """Without keys."""
-        return self._out(call, with_keys=False)
+        return await self._out(call, with_keys=False)
 
     async def hand_out_keys(self, call: Call) -> Page | Reply:
         """With keys."""
@@ -224,23 +235,40 @@ class FleetRoutes:
         self._recorder.note(
             "exported", "gateway", "devices", text, call.tenant, "warning", by=call.token.name
         )
-        return self._out(call, with_keys=True)
+        return await self._out(call, with_keys=True)
 
-    def _out(self, call: Call, with_keys: bool) -> Page | Reply:
+    async def _out(self, call: Call, with_keys: bool) -> Page | Reply:
         limit = call.query("limit")
         names = self._fleet.names(
             call.tenant, wanted(call, self._registry), call.query("after") or "", limit + 1
         )
         next_ = names[limit - 1] if len(names) > limit else None
         held = self._credentials.held_by(call.tenant) if with_keys else {}
-        devices = [self._one(call.tenant, name, held.get(name, ())) for name in names[:limit]]
+        devices: list[dict[str, Any]] = []
+        for name in names[:limit]:
+            if devices and len(devices) % PIECE == 0:
+                await deferLater(self._clock, 0)
+            if self._fleet.get(call.tenant, name) is not None:  # it may be gone meanwhile
+                devices.append(self._one(call.tenant, name, held.get(name, ())))
         if call.query("format") == "json":
             return Page(devices, next_)
-        text = device_table.write(devices, tags=device_table.tags_of(devices), with_keys=with_keys)
+        text = "".join([each async for each in self._table(devices, with_keys)])
         headers = {"Content-Disposition": 'attachment; filename="devices.csv"'}
         if next_ is not None:
             headers["X-Next"] = next_.encode("unicode_escape").decode()
         return Reply(headers=headers, content=text.encode(), content_type=f"{CSV}; charset=utf-8")
+
+    async def _table(self, devices: Sequence[dict[str, Any]], with_keys: bool) -> AsyncIterator[str]:
+        """A list as CSV, some rows at a time. Raises Problem 413 for one that has too many columns."""
+        tags = device_table.tags_of(devices)
+        most = device_table.MOST_COLUMNS - len((*device_table.COLUMNS, *device_table.KEYS))
+        if len(tags) > most:
+            text = f"expected at most {most} different tags for CSV, there are {len(tags)}: take format=json, or fewer devices"
+            raise Problem(413, text)
+        for start in range(0, max(1, len(devices)), PIECE):
+            if start:
+                await deferLater(self._clock, 0)
+            yield device_table.write(devices[start : start + PIECE], tags, with_keys, with_header=not start)
 
     def _one(self, tenant: str, name: str, held: Iterable[Resource]) -> dict[str, Any]:
         entry = self._fleet.get(tenant, name)

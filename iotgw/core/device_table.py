@@ -31,7 +31,8 @@ _DELIMITERS = ",;\t"
 _FORMULA = re.compile(r"'*[=+\-@\t\r]")
 LONGEST_CELL = 8192
 """Characters."""
-_MOST_COLUMNS = 200
+MOST_COLUMNS = 200
+"""Of a list that is read; one with more can't be written for that."""
 
 
 class NoTable(ValueError):
@@ -146,8 +147,8 @@ def _columns(header: Sequence[str]) -> list[str]:
     if len(set(columns)) < len(columns):
         twice = next(name for name in columns if columns.count(name) > 1)
         raise NoTable(f"expected each column once, got {shown(twice)} again")
-    if len(columns) > _MOST_COLUMNS:
-        raise NoTable(f"expected at most {_MOST_COLUMNS} columns, got {len(columns)}")
+    if len(columns) > MOST_COLUMNS:
+        raise NoTable(f"expected at most {MOST_COLUMNS} columns, got {len(columns)}")
     return columns
 
 

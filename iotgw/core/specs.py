@@ -108,7 +108,8 @@ class DatasourceSpec(Spec, frozen=True, kw_only=True):
     converters: Annotated[
         dict[str, str],
         Meta(
-            description="Converters by what a device is: a type, an identity or a pattern, with the converter's name."
+            max_length=1000,
+            description="Converters by what a device is: a type, an identity or a pattern, with the converter's name.",
         ),
     ] = {}
     downlink_converter: Annotated[
@@ -136,8 +137,9 @@ class DatasourceSpec(Spec, frozen=True, kw_only=True):
     allow: Annotated[
         list[str],
         Meta(
+            max_length=1000,
             description="Addresses and networks, of IPv4 and IPv6, that peers may have; what others send is dropped before it "
-            "is looked at. None is all."
+            "is looked at. None is all.",
         ),
     ] = []
     unknown_devices: Annotated[
@@ -228,12 +230,12 @@ class ConverterSpec(Spec, frozen=True, kw_only=True):
 class RouteSpec(Spec, frozen=True, kw_only=True):
     """Which messages an integration gets; an empty list means all. Patterns are shell-style."""
 
-    datasources: Annotated[list[str], Meta(description="By name or id.")] = []
-    device_types: Annotated[list[str], Meta(description="Patterns, such as `meter-*`.")] = []
-    device_names: Annotated[list[str], Meta(description="Patterns.")] = []
+    datasources: Annotated[list[str], Meta(max_length=1000, description="By name or id.")] = []
+    device_types: Annotated[list[str], Meta(max_length=1000, description="Patterns, such as `meter-*`.")] = []
+    device_names: Annotated[list[str], Meta(max_length=1000, description="Patterns.")] = []
     wants: Annotated[
         list[Literal["telemetry", "attributes", "events"]],
-        Meta(description="Events are, for example, a downlink's progress."),
+        Meta(max_length=3, description="Events are, for example, a downlink's progress."),
     ] = field(default_factory=lambda: ["telemetry", "attributes"])
 
 

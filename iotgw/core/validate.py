@@ -11,6 +11,9 @@ from iotgw.core.secrets import is_secret
 
 T = TypeVar("T")
 
+MOST = 10_000
+"""Entries of a list or an object in what is saved, unless its type says less: each is looked at, and a secret is sealed, before anybody else has a turn."""
+
 
 def convert(value: Any, type_: type[T], path: str = "") -> T:
     """Validate a JSON value as a Struct; raises SettingsError with the path of the wrong field.
@@ -24,3 +27,20 @@ def convert(value: Any, type_: type[T], path: str = "") -> T:
         place = place.rstrip("`").removeprefix("$").removeprefix(".")
         where = ".".join(part for part in (path, place) if part)
         raise SettingsError(where, problem[:1].lower() + problem[1:], is_secret(type_, place)) from error
+
+
+def check_sizes(value: Any) -> None:
+    """Raise SettingsError where a list or an object of a JSON value has more than `MOST` entries."""
+    waiting = [("", value)]
+    while waiting:
+        place, each = waiting.pop()
+        if not isinstance(each, dict | list):
+            continue
+        if len(each) > MOST:
+            raise SettingsError(place, f"expected at most {MOST} entries, got {len(each)}")
+        pairs = each.items() if isinstance(each, dict) else enumerate(each)
+        waiting += [
+            (f"{place}[{key}]" if isinstance(key, int) else f"{place}.{key}" if place else key, item)
+            for key, item in pairs
+            if isinstance(item, dict | list)
+        ]

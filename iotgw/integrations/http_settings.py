@@ -50,11 +50,14 @@ class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     query: Annotated[
         dict[str, SecretTemplate],
         Meta(
+            max_length=100,
             description="Parameters that are added to the URL's. Their values are templates, stored encrypted, and shown where they only "
-            "insert what a message says. One that turns out empty is left out."
+            "insert what a message says. One that turns out empty is left out.",
         ),
     ] = {}
-    headers: Annotated[dict[str, Secret], Meta(description="Values are templates, and secret.")] = {}
+    headers: Annotated[
+        dict[str, Secret], Meta(max_length=100, description="Values are templates, and secret.")
+    ] = {}
     body: Annotated[
         Literal["document", "form", "multipart", "none"] | None,
         Meta(
@@ -64,7 +67,7 @@ class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     ] = None
     fields: Annotated[
         dict[str, SecretTemplate],
-        Meta(description="Fields of a `form` or `multipart` body, as those of `query`."),
+        Meta(max_length=100, description="Fields of a `form` or `multipart` body, as those of `query`."),
     ] = {}
     file: Annotated[
         FilePart | None,

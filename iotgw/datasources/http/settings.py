@@ -85,12 +85,14 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
     ] = ""
     security: Annotated[UploadSecurity, Meta(description="none, basic or bearer.")] = UploadSecurity()
     headers_filter: Annotated[
-        dict[str, Secret], Meta(description="Every header must be there and equal, or the answer is 401.")
+        dict[str, Secret],
+        Meta(max_length=100, description="Every header must be there and equal, or the answer is 401."),
     ] = {}
     parameters_filter: Annotated[
         dict[str, Secret],
         Meta(
-            description="Every parameter, of the query or of a form, must be there and equal, or the answer is 401. They aren't in the message."
+            max_length=100,
+            description="Every parameter, of the query or of a form, must be there and equal, or the answer is 401. They aren't in the message.",
         ),
     ] = {}
     methods: Annotated[

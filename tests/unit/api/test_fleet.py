@@ -127,6 +127,47 @@ async def test_a_list_is_exported_a_page_at_a_time(connect: Any) -> None:
 
 
 @inline
+async def test_a_table_has_no_more_columns_than_one_that_can_be_read_again(bench: Any, connect: Any) -> None:
+    bench.parts = msgspec.structs.replace(bench.parts, clock=reactor, calendar=bench.parts.dates)
+    client = connect()
+    rows = [
+        {"name": f"x{number:02}", "tags": {f"t{number}-{tag}": "v" for tag in range(30)}}
+        for number in range(7)
+    ]
+    await client.ok("POST", "/fleet/import", {"devices": rows})
+    answer = await client("GET", "/fleet/export?format=csv&text=x")
+    assert answer.status == 413 and "there are 210: take format=json" in answer.text
+    assert len((await client.ok("GET", "/fleet/export?text=x"))["items"]) == 7
+    table = (await client("GET", "/fleet/export?format=csv&limit=6&text=x")).text
+    assert table.splitlines()[0].count(",") == 16 + 180 - 1
+    assert (await send(client, table))["unchanged"] == 6
+
+
+@inline
+async def test_a_large_table_is_written_some_rows_at_a_time(bench: Any, connect: Any) -> None:
+    bench.parts = msgspec.structs.replace(bench.parts, clock=reactor, calendar=bench.parts.dates)
+    client = connect()
+    await send(client, "name,tag.a\n" + "".join(f"x{number},{number}\n" for number in range(250)))
+    table = (await client("GET", "/fleet/export?format=csv&text=x")).text
+    assert sorted(line.partition(",")[0] for line in table.splitlines()) == sorted(
+        ["name", *(f"x{n}" for n in range(250))]
+    )
+    assert (await send(client, table))["unchanged"] == 250
+
+
+@inline
+async def test_a_row_has_a_few_credentials(bench: Any, connect: Any) -> None:
+    bench.parts = msgspec.structs.replace(bench.parts, clock=reactor, calendar=bench.parts.dates)
+    rows = [
+        {"name": name, "credentials": [{"name": f"{name}-{number}", "identity": f"{name}-{number}", "secrets": [{"value": "x" * 16}]} for number in range(count)]}
+        for name, count in (("few", 8), ("many", 9), *((f"x{number}", 2) for number in range(30)))
+    ]  # fmt: skip
+    answer = await connect().ok("POST", "/fleet/import", {"devices": rows})
+    assert (answer["created"], [each["name"] for each in answer["refused"]]) == (31, ["many"])
+    assert answer["refused"][0]["error"] == "credentials: expected at most 8, got 9"
+
+
+@inline
 async def test_many_rows_are_worked_on_some_at_a_time(bench: Any, connect: Any) -> None:
     bench.parts = msgspec.structs.replace(bench.parts, clock=reactor, calendar=bench.parts.dates)
     client = connect()

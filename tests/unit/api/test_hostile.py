@@ -174,3 +174,24 @@ async def test_a_version_that_is_no_number_is_not_found(calm: Any, connect: Any,
     answer = await client("POST", f"/converters/c/versions/{quote(digits)}/activate")
     assert answer.status == 404
     assert "has versions 1 to 1" in answer.json["detail"]
+
+
+WEB = {"name": "web", "type": "http", "routingKey": "key"}
+OUT = {"name": "out", "type": "http", "configuration": {"url": "http://127.0.0.1:9/"}, "enabled": False}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "place"),
+    [
+        ("/datasources", {**WEB, "allow": ["10.0.0.0/8"] * 1001}, "allow"),
+        ("/datasources", {**WEB, "metadata": {"a": [{}, {"b": [1] * 10_001}]}}, "metadata.a[1].b"),
+        ("/integrations", {**OUT, "route": {"deviceNames": ["a*"] * 1001}}, "route.deviceNames"),
+    ],
+)  # fmt: skip
+@inline
+async def test_no_list_of_a_setting_holds_up_everybody(
+    connect: Any, path: str, body: Any, place: str
+) -> None:
+    answer = await connect()("POST", path, body)
+    assert answer.status == 422, answer.text
+    assert [each["path"] for each in answer.json["errors"]] == [place]
