@@ -53,7 +53,7 @@ def test_every_command_of_the_readme_runs(newcomer):
         )
         assert ran.returncode == 0, (block, ran.stdout, ran.stderr)
         outputs.append(ran.stdout + ran.stderr)
-    assert "204" in outputs[1]
+    assert "204" in outputs[0]
     assert "SN-001" in outputs[2]
     assert "SN-002" in outputs[3]
     assert '"broker"' in outputs[4]

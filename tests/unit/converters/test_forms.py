@@ -278,12 +278,9 @@ export const decodeUplink = (input: Input): any => {
 
 @ensureDeferred
 async def test_what_typescript_alone_can_say_is_named(service):
-    for script, what in (
-        ("namespace A { export const b: number = 1 }", "namespaces are not supported"),
-        ("class A { constructor(private a: string) {} }", "parameter properties"),
-    ):
-        with pytest.raises(SettingsError, match=what):
-            await service.compile(ConverterSpec(name="x", script=script))
+    script = "namespace A { export const b: number = 1 }"
+    with pytest.raises(SettingsError, match="namespaces are not supported"):
+        await service.compile(ConverterSpec(name="x", script=script))
 
 
 @ensureDeferred
