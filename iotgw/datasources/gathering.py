@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
+from twisted.internet.defer import Deferred
 
 from iotgw.core.model import Answer, DeviceReply, Downlink, Status
 
@@ -33,6 +34,11 @@ class Gathering:
         """Expect one more message, from this device; returns the function to call with its answer."""
         self._open += 1
         return lambda answer: self._answered(identity, answer)
+
+    def wait_for(self, taken: Deferred[bool]) -> None:
+        """Wait until something else of the request is durable, or couldn't be written (False)."""
+        answered = self.expect("")
+        taken.addCallback(lambda is_taken: answered(Answer(Status.STORED if is_taken else Status.BUSY)))
 
     def close(self) -> None:
         """No further messages will be expected."""

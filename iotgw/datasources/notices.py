@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from iotgw.core.allowance import Allowance
@@ -31,31 +32,39 @@ class Notices:
         self._events = Allowance(clock, EVENTS)
         self._unknown = SampledEvents(clock, intake, "downlink.unknown")
 
-    def take(self, notice: Receipt | Happened | Ignored | Asked, proved: Proved = "") -> None:
-        """Handle a receipt, record what happened, or count a notice, of a sender that has proved to be a device or not."""
+    def take(
+        self, notice: Receipt | Happened | Ignored | Asked, proved: Proved = ""
+    ) -> Deferred[bool] | None:
+        """Handle a receipt, record what happened, or count a notice, of a sender that has proved to be a device or not.
+
+        Of a receipt it returns what fires when that is durable, with False if it couldn't be written."""
+        if not isinstance(notice, Receipt):
+            self._note(notice)
+            return None
+        taken = self._intake.downlink_confirmed(
+            notice.device, notice.became, notice.reason, notice.item, notice.network, proved
+        )
+        if notice.item or notice.network:
+            taken.addCallback(self._found, notice)
+        return taken.addCallbacks(lambda _: True, lambda _: False)
+
+    def _note(self, notice: Happened | Ignored | Asked) -> None:
         if isinstance(notice, Ignored):
             self._counts[notice.why] += 1
             return
         if isinstance(notice, Asked):  # over a transport whose answer carries nothing
             self._counts["unanswered"] += 1
             return
-        if isinstance(notice, Happened):
-            self._counts["networkEvents"] += 1
-            if (hidden := self._events.take("")) is None:
-                return
-            whose, more = notice.device or "a device", f" ({hidden} more before)" if hidden else ""
-            self._intake.event(
-                f"network.{notice.kind}",
-                f"the network reports {notice.kind} of {whose}{more}",
-                device=notice.device,
-                report=notice.detail,
-            )
+        self._counts["networkEvents"] += 1
+        if (hidden := self._events.take("")) is None:
             return
-        found = self._intake.downlink_confirmed(
-            notice.device, notice.became, notice.reason, notice.item, notice.network, proved
+        whose, more = notice.device or "a device", f" ({hidden} more before)" if hidden else ""
+        self._intake.event(
+            f"network.{notice.kind}",
+            f"the network reports {notice.kind} of {whose}{more}",
+            device=notice.device,
+            report=notice.detail,
         )
-        if notice.item or notice.network:
-            found.addCallback(self._found, notice)
 
     def _found(self, is_known: bool, receipt: Receipt) -> None:
         if not is_known and not receipt.item:

@@ -148,6 +148,7 @@ class Outcomes:
             return False
         now = items.get(item.id, item)
         self._receipt(now, became, reason)
+        await self._store.flushed()
         return True
 
     def _receipt(self, now: Item, became: Became, reason: str) -> None:

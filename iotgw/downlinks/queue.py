@@ -239,9 +239,9 @@ class DownlinkQueue:
         )
         return found.addErrback(self._not_taken)
 
-    def _not_taken(self, failure: Failure) -> bool:
+    def _not_taken(self, failure: Failure) -> Failure:
         self._log.failure("a downlink's confirmation was not taken", failure)
-        return True  # its outcome is unknown
+        return failure
 
     def acknowledged(
         self,

@@ -72,8 +72,8 @@ class IDownlinks(Interface):
     ) -> Deferred[bool]:
         """A network's receipt, from a datasource that may speak for the device, for the item with the id ``item``, and no
         other, or for the one that the network calls ``network``; without either, for the latest SENT item of a device (by
-        name or identity). Fires with whether there is such an item. A duplicate or late receipt changes nothing. One that
-        names what no answer of the network has named yet is kept for a minute: answers may be slower than receipts."""
+        name or identity). Fires with whether there is such an item, once what it says of it is durable; fails if that can't be
+        written. A duplicate or late receipt changes nothing. One that names what no answer of the network has named yet is kept for a minute: answers may be slower than receipts."""
 
     def acknowledged(
         tenant: str, device: str, datasource: str, identity: str, ack: dict[str, Any], proved: Proved = ""

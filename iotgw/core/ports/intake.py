@@ -139,7 +139,8 @@ class IIntake(Interface):
     ) -> Deferred[bool]:
         """A network's receipt for a downlink: for the one with the id ``item``, and no other, or for the one that the
         network calls ``network``; without either, for the latest of a device (by name or identity). ``proved`` is the
-        device that its sender has proved to be. Fires with whether there is such a downlink."""
+        device that its sender has proved to be. Fires with whether there is such a downlink, once what it says of it is durable;
+        fails if that can't be written."""
 
     def downlink_waits(downlink: Downlink) -> bool:
         """Whether a downlink that was taken is still to be sent. A datasource that keeps one for a while asks before it

@@ -158,13 +158,16 @@ class UplinkResource(Resource):
             if objection := self._objection(metadata):
                 self._keep_refused(uplinks, exchange, objection)
                 return
-        for notice in notices:
-            self._notices.take(notice, proved_in(known))
-        if len(uplinks) == 1:
+        receipts = [
+            taken for notice in notices if (taken := self._notices.take(notice, proved_in(known))) is not None
+        ]
+        if len(uplinks) == 1 and not receipts:
             ((reading, metadata),) = uplinks
             self._take(reading.payload, metadata, exchange, reading.listens)
             return
         gathering = Gathering(partial(self._answer, exchange))
+        for taken in receipts:
+            gathering.wait_for(taken)
         for reading, metadata in uplinks:
             answered = gathering.expect(metadata.get("identity", ""))
             self._intake.receive(reading.payload, metadata, answered, 0, reading.listens)

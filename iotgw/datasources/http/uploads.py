@@ -258,8 +258,8 @@ class UploadRequest:
                 listens = self._listens(event)
                 into = self._intake if self._frames is None else self._frames
                 into.receive(event.payload, metadata, answered, listens=listens, key=key)
-            else:
-                self._notices.take(event)
+            elif (taken := self._notices.take(event)) is not None:
+                gathering.wait_for(taken)
 
         in_pieces(self._clock, iter(events), hand_on, lambda _: gathering.close())
 

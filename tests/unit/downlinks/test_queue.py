@@ -355,3 +355,33 @@ async def test_who_asks_during_a_pass_has_another(world):
     world.queue._leaving._find = world.find
     seen.callback(LastSeen("ds", world.push, ""))
     assert len(sent) == 1
+
+
+@asynchronous
+async def test_a_networks_receipt_is_taken_once_it_is_on_disk_however_the_process_ends(world):
+    item = await world.push_text("hello")
+    await world.take()
+    world.queue.outcome(item.id, "offered")
+    assert await world.queue.confirmed("default", "dev", "ds", "delivered", "", item.id)
+    beside = DownlinkStore(world.path, world.reactor)  # of another process, as it were
+    await beside.start()
+    try:
+        assert (await beside.get(item.id)).state is ItemState.DELIVERED
+    finally:
+        await beside.stop()
+
+
+@asynchronous
+async def test_a_networks_receipt_that_cannot_be_written_is_not_taken(world, monkeypatch):
+    item = await world.push_text("hello")
+    await world.take()
+    world.queue.outcome(item.id, "offered")
+    await world.store.flushed()
+    monkeypatch.setattr(world.store, "_commit", _full)
+    with pytest.raises(OSError):
+        await world.queue.confirmed("default", "dev", "ds", "delivered", "", item.id)
+    monkeypatch.undo()
+
+
+def _full(rows):
+    raise OSError("the disk is full")

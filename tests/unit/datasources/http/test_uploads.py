@@ -7,6 +7,7 @@ import json
 import msgspec
 import pytest
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
@@ -56,6 +57,10 @@ def status(transport: StringTransport) -> int:
 def body(transport: StringTransport) -> bytes:
     """What follows the head, and the only chunk's size."""
     return transport.value().partition(b"\r\n\r\n")[2]
+
+
+def fails(said: Deferred) -> None:
+    said.errback(OSError("the disk is full"))
 
 
 @pytest.fixture
@@ -113,6 +118,18 @@ def test_receipts_name_items_and_a_request_may_have_nothing_else(field):
     assert field.intake.received == []
     counts = field.source.status()
     assert (counts["unknownReceipts"], counts["joins"]) == (1, 1)
+
+
+@pytest.mark.parametrize(("write", "wanted"), [(lambda said: said.callback(True), 204), (fails, 503)])
+def test_a_receipt_is_answered_when_it_is_durable_and_refused_where_it_cannot_be(
+    field, monkeypatch, write, wanted
+):
+    said = Deferred()
+    monkeypatch.setattr(field.intake, "downlink_confirmed", lambda *_: said)
+    answer = field.post([{"receipt": "item-1", "ok": True}])
+    assert answer.value() == b""
+    write(said)
+    assert status(answer) == wanted
 
 
 def test_a_body_of_which_a_part_is_no_message_is_kept_whole_and_nothing_of_it_is_done(monkeypatch):
