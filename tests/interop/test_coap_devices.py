@@ -15,7 +15,7 @@ from iotgw.datasources.coap.port import CoapPort
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.message import Message, options, uri_options
 from iotgw.wire.coap.timing import Policy
-from tests.peers.process import HOME, Process, find, free_udp_port, node_module
+from tests.peers.process import HOME, Process, find, free_udp_port, missing, node_module
 
 HERE = Path(__file__).parent
 BODY = bytes(number % 251 for number in range(5000))
@@ -40,7 +40,7 @@ def npm(port):
 def californium(port, *more):
     folder = HOME / "californium" / "target"
     if not (folder / "classes" / "Observed.class").exists():
-        pytest.skip("tests/peers/californium is not built: that takes Java and Maven")
+        missing("tests/peers/californium is not built: that takes Java and Maven")
     classes = f"{folder / 'classes'}{os.pathsep}{folder / 'lib'}/*"
     return [find("java"), "-cp", classes, "Observed", port, *more]
 

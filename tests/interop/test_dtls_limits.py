@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 
 from tests.certificates import Authority
 from tests.coaps_house import House, run
-from tests.peers.process import HOME
+from tests.peers.process import HOME, missing
 
 PSK = ["-dtls1_2", "-psk_identity", "meter-7", "-psk", "736563726574"]
 CCM8 = "TLS_PSK_WITH_AES_128_CCM_8"
@@ -38,7 +38,7 @@ def certificates(tmp_path):
 async def californium(house, *options, suite=CCM8, size=40):
     folder = HOME / "californium" / "target"
     if not (folder / "lib").exists():
-        pytest.skip("tests/peers/californium is not built: that takes Java and Maven")
+        missing("tests/peers/californium is not built: that takes Java and Maven")
     classes = f"{folder / 'californium-device-1.jar'}:{folder / 'lib'}/*"
     text, _ = await run(
         "java", "-cp", classes, "Device", house.uri(), "meter-7", "secret", suite, size, *options

@@ -7,7 +7,7 @@ from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.message import decode, encode, options, uri_options
 from tests.certificates import Authority
 from tests.coaps_house import House, run
-from tests.peers.process import HOME, find, node_module
+from tests.peers.process import HOME, find, missing, node_module
 
 REQUEST = encode(n.CON, n.POST, 7, b"t", options(*uri_options("i/k")), b"hello")
 
@@ -58,7 +58,7 @@ class TestPion:
     async def post(self, house, *arguments):
         program = HOME / "pion" / "pion"
         if not program.exists():
-            pytest.skip("tests/peers/pion is not built: that takes Go")
+            missing("tests/peers/pion is not built: that takes Go")
         text, _ = await run(program, f"127.0.0.1:{house.port().address[1]}", REQUEST.hex(), *arguments)
         return text.strip()
 
@@ -105,7 +105,7 @@ class TestCalifornium:
     ):
         folder = HOME / "californium" / "target"
         if not (folder / "lib").exists():
-            pytest.skip("tests/peers/californium is not built: that takes Java and Maven")
+            missing("tests/peers/californium is not built: that takes Java and Maven")
         house.registry.put("meter-7", secrets=[{"value": "secret"}])
         classes = f"{folder / 'californium-device-1.jar'}:{folder / 'lib'}/*"
         text, _ = await run("java", "-cp", classes, "Device", house.uri(), identity, key, suite, size)
