@@ -12,6 +12,7 @@ from msgspec import Struct
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Page, merged
 from iotgw.api.credentials import CredentialRoutes
+from iotgw.api.known_devices import KnownDevices
 from iotgw.api.problems import Problem
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Reply, Route
@@ -76,6 +77,7 @@ class DeviceRoutes:
     def __init__(
         self,
         fleet: IFleet,
+        known: KnownDevices,
         devices: IDevices,
         owners: IOwners,
         registry: IRegistry,
@@ -84,6 +86,7 @@ class DeviceRoutes:
         recorder: Recorder,
     ) -> None:
         self._fleet = fleet
+        self._known = known
         self._devices = devices
         self._owners = owners
         self._registry = registry
@@ -129,8 +132,10 @@ class DeviceRoutes:
 
     async def read(self, call: Call, name: str) -> Reply:
         """One device."""
-        entry = self._fleet.get(call.tenant, name)
         state = await self._devices.get(call.tenant, name)
+        if state is None and await self._known.is_known(call.tenant, name):
+            state = await self._devices.get(call.tenant, name)
+        entry = self._fleet.get(call.tenant, name)
         if entry is None and state is None:
             raise NotFound(f"there is no device {name!r}")
         view = {**self._view(call.tenant, name, state), **await self._beside(call, name, state)}
@@ -146,7 +151,8 @@ class DeviceRoutes:
 
     async def patch(self, call: Call, name: str) -> Reply:
         """One with some fields changed."""
-        old = self._fleet.get(call.tenant, name)
+        is_known = await self._known.is_known(call.tenant, name)
+        old = self._fleet.get(call.tenant, name) if is_known else None
         if old is None:
             raise NotFound(f"there is no device {name!r}")
         return await self._change(call, name, merged(msgspec.to_builtins(old.spec), call.json()), old)

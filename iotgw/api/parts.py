@@ -32,7 +32,7 @@ from iotgw.core.ports.live import ILive
 from iotgw.core.ports.meters import ILatency, IMeters
 from iotgw.core.ports.nodes import INodes
 from iotgw.core.ports.pause import IPause
-from iotgw.core.ports.pipeline import IPipeline
+from iotgw.core.ports.pipeline import IArrivals, IPipeline
 from iotgw.core.ports.rates import IRates
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.ports.speakers import IOwners
@@ -49,6 +49,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     registry: IRegistry
     journal: IMessages
     pipeline: IPipeline
+    arrivals: IArrivals
     converters: IConverters
     trials: IConverters
     versions: IConverterVersions
