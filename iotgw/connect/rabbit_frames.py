@@ -24,7 +24,8 @@ _TYPE, _ENCODING, _HEADERS, _MORE = 1 << 15, 1 << 14, 1 << 13, 1
 def read(buffer: bytes) -> tuple[int, Any]:
     """How many bytes the first frame takes, and the frame; 0 and None while it isn't complete. Raises as pika does."""
     if len(buffer) < _HEAD.size or buffer[0] != spec.FRAME_HEADER:
-        return frame.decode_frame(buffer)
+        found: tuple[int, Any] = frame.decode_frame(buffer)
+        return found
     _, channel, size = _HEAD.unpack_from(buffer)
     end = _HEAD.size + size + spec.FRAME_END_SIZE
     if end > len(buffer):
