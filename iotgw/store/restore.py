@@ -189,9 +189,9 @@ def _key_aside(data_dir: Path, manifest: Manifest) -> bytes | None:
 def _content(data_dir: Path, backup: Path) -> Iterator[Path]:
     """What a gateway left in its data directory: not the lock, and no directories of the operator's, as those of certificates and backups."""
     for path in sorted(data_dir.iterdir()):
-        if path.name not in _KEEP and path not in (backup, *backup.parents):
-            if not path.is_dir() or path.name in _OURS:
-                yield path
+        is_theirs = path.is_dir() and path.name not in _OURS
+        if path.name not in _KEEP and path not in (backup, *backup.parents) and not is_theirs:
+            yield path
 
 
 def _move_aside(there: list[Path], data_dir: Path) -> Path:
