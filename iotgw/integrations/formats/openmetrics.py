@@ -51,7 +51,7 @@ def together(bodies: Sequence[bytes]) -> bytes:
                 series.setdefault(line.rsplit(b" ", 2)[0], []).append(line + b"\n")
     return _text(
         {
-            metric: b"".join(b"".join(sorted(samples, key=_time)) for samples in series.values())
+            metric: b"".join(sample for samples in series.values() for sample in sorted(samples, key=_time))
             for metric, series in families.items()
         }
     )
