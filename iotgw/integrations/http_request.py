@@ -166,12 +166,12 @@ class RequestMaker:
 
     def on_wire(self, head: bytes, body: bytes) -> bytes:
         """The bytes of a request: its body compressed, signed and measured."""
-        if self._body == "none":
-            return b"%b%b%b\r\n" % (head, self._auth.sign(head, b""), self._length_of_nothing)
-        if self._compress is not None:
+        if self._compress is not None and self._body != "none":
             body = self._compress(body)
         if self._sign is not None:
             head += self._sign(body)
+        if self._body == "none":
+            return b"%b%b%b\r\n" % (head, self._auth.sign(head, b""), self._length_of_nothing)
         return b"%b%bContent-Length: %d\r\n\r\n%b" % (head, self._auth.sign(head, body), len(body), body)
 
     @property

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
+import hmac
 import json
 import sys
 from io import BytesIO
@@ -164,11 +166,14 @@ def test_a_body_is_signed_as_github_does_or_by_another_header(setting, header, e
 
 
 def test_what_is_signed_is_the_body_as_it_is_sent():
-    import hashlib
-    import hmac
-
     got = sent(spec=HELLO, compress="gzip", signature={"secret": "hush"})
     mac = hmac.new(b"hush", got.body, hashlib.sha256).hexdigest()
+    assert got.headers["x-hub-signature-256"] == f"sha256={mac}"
+
+
+def test_a_request_without_a_body_is_signed_as_one_with_an_empty_one():
+    got = sent(method="GET", signature={"secret": "hush"})
+    mac = hmac.new(b"hush", b"", hashlib.sha256).hexdigest()
     assert got.headers["x-hub-signature-256"] == f"sha256={mac}"
 
 
