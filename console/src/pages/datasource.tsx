@@ -1,6 +1,7 @@
 // One datasource: its counts, its settings, and the wait for its first message.
 import { useState } from "preact/hooks";
 import { del, get, part, patch, post, type Problem, put } from "../core/api";
+import { number, time } from "../core/format";
 import { useLoad } from "../core/load";
 import { go, href, place } from "../core/router";
 import { mayWrite } from "../core/session";
@@ -16,9 +17,10 @@ import { Act, Box, Copy, Empty, Failed, Field, Notice, Page, Panel, State, Tabs 
 import { Chart } from "../ui/chart";
 import { Form } from "../ui/form";
 import { Icon } from "../ui/icons";
+import { LinkState } from "../ui/link";
 import { List } from "../ui/list";
 import { located, NAMES } from "./gallery";
-import { COLUMNS, LinkState } from "./messages";
+import { COLUMNS } from "./messages";
 
 export function DatasourcePage({ name }: { name: string }) {
   const { query } = place.value;
@@ -52,7 +54,7 @@ export function DatasourcePage({ name }: { name: string }) {
               <div class="figures">
                 {(["received", "converted", "filtered", "failed", "refused"] as const).map((key) => (
                   <a class={`figure ${key === "failed" && found.status.counts.failed ? "bad" : ""}`} key={key} href={key === "refused" ? href(["events"], { type: "refused", name }) : href(["messages"], { datasource: name, state: key === "received" ? undefined : key })}>
-                    <b class="number">{found.status.counts[key].toLocaleString()}</b>
+                    <b class="number">{number(found.status.counts[key])}</b>
                     <span>{t(`overview.${key}`)}</span>
                   </a>
                 ))}
@@ -97,7 +99,7 @@ function Newest({ name }: { name: string }) {
 // Where devices send to, a command to try it, and the first message as it comes.
 function Listen({ source }: { source: Datasource }) {
   const [rows, setRows] = useState<Row[]>([]);
-  const [since] = useState(new Date().toLocaleTimeString());
+  const [since] = useState(time(Date.now()).slice(0, 8));
   const [problem, setProblem] = useState<Problem>();
   const [said, say] = useState(sample(source));
   const link = useStream({ topics: "messages", datasource: source.name }, (events) => setRows((was) => [...events.filter((each) => each.event === "message").map((each) => each.data as Row).reverse(), ...was].slice(0, 20)));

@@ -1,7 +1,7 @@
 // One integration: its accounts, its backlog, what was given up, and its settings.
 import { useState } from "preact/hooks";
 import { del, get, part, post, type Problem } from "../core/api";
-import { duration, size } from "../core/format";
+import { duration, number, size } from "../core/format";
 import { useLoad } from "../core/load";
 import { go, href, place } from "../core/router";
 import { mayWrite } from "../core/session";
@@ -109,8 +109,8 @@ function Queue({ name, stats }: { name: string; stats: Stats }) {
         items={[
           [t("target.next"), stats.retryIn !== null ? <Countdown key="n" seconds={stats.retryIn} /> : stats.state === "paused" ? t("target.notwhile") : <span key="n" class="dim">{t("target.nothing")}</span>],
           [t("overview.oldest"), stats.oldestAge !== null ? duration(stats.oldestAge) : "–"],
-          [t("target.waiting"), `${stats.waiting.toLocaleString()} · ${size(stats.waitingBytes)}`],
-          [t("target.retrying"), stats.retrying.toLocaleString()],
+          [t("target.waiting"), `${number(stats.waiting)} · ${size(stats.waitingBytes)}`],
+          [t("target.retrying"), number(stats.retrying)],
           [t("target.last"), <Ago key="l" ms={stats.lastDeliveredAt} />],
           [t("target.connection"), <span key="c"><State value={stats.target.state} /> {stats.target.connections > 0 && t("target.connections", { n: stats.target.connections })}</span>],
           ...(Object.keys(stats.dropped).length ? [[t("target.dropped"), Object.entries(stats.dropped).map(([why, n]) => `${n} ${why}`).join(", ")] as [string, any]] : []),

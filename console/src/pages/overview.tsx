@@ -10,9 +10,9 @@ import type { Datasource, Group, List as Items, Series, Status } from "../core/t
 import { t } from "../texts";
 import { Box, Copy, Empty, Notice, Page, Panel, State } from "../ui/basic";
 import { Spark } from "../ui/data";
+import { GroupRow, merged } from "../ui/groups";
 import { Icon } from "../ui/icons";
-import { GroupRow, merged } from "./failures";
-import { LinkState } from "./messages";
+import { LinkState } from "../ui/link";
 import { Rates } from "../core/rates";
 
 export function Overview() {

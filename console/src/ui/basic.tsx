@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Problem } from "../core/api";
-import { duration, time, utc } from "../core/format";
+import { duration, number, time, utc } from "../core/format";
 import type { Loaded } from "../core/load";
 import { tenant } from "../core/session";
 import { quoted } from "../core/shell";
@@ -270,7 +270,7 @@ export function Tabs({ label, now, items }: { label: string; now: string; items:
       {items.map((item) => (
         <a key={item.key} href={item.href} aria-current={item.key === now ? "page" : undefined}>
           {item.text}
-          {item.count ? <span class="count">{item.count.toLocaleString()}</span> : null}
+          {item.count ? <span class="count">{number(item.count)}</span> : null}
         </a>
       ))}
     </nav>
