@@ -33,7 +33,12 @@ export function IntegrationPage({ name }: { name: string }) {
       .then((answer) => say({ what, answer }), setProblem)
       .finally(() => (setBusy(""), load.reload()));
   };
-  const remove = (backlog: string) => del(`/integrations/${part(name)}`, { query: { backlog } }).then(() => go(["integrations"]), setProblem);
+  // what waits for a target that doesn't take it can't be worked off
+  const leave = ({ state, waiting }: Stats) => {
+    const backlog = state === "running" ? "drain" : "drop";
+    const sure = confirm(backlog === "drain" ? t("delete.drain", { name }) : waiting ? t("delete.drop", { name, n: waiting }) : t("delete.sure", { name }));
+    if (sure) del(`/integrations/${part(name)}`, { query: { backlog } }).then(() => go(["integrations"]), setProblem);
+  };
   return (
     <Page
       title={name} wide back={{ href: "#/integrations", text: t("nav.integrations") }} command={command(["integration", name, tab === "dead" ? "dead-letters" : "stats"])}
@@ -50,7 +55,7 @@ export function IntegrationPage({ name }: { name: string }) {
             <Act may={mayWrite.value} onClick={() => act(is.status.state === "paused" ? "resume" : "pause")} disabled={busy !== ""}>
               <Icon name={is.status.state === "paused" ? "play" : "pause"} /> {is.status.state === "paused" ? t("target.resume") : t("target.pause")}
             </Act>
-            <Act may={mayWrite.value} kind="danger" onClick={() => confirm(t("delete.drain", { name })) && void remove(is.status.state === "running" ? "drain" : "drop")}>
+            <Act may={mayWrite.value} kind="danger" onClick={() => leave(is.status)}>
               {t("delete")}
             </Act>
           </>
@@ -67,6 +72,7 @@ export function IntegrationPage({ name }: { name: string }) {
         ]}
       />
       {problem && <Failed error={problem} />}
+      {tab !== "queue" && !is && load.error && <Failed error={load.error} retry={load.reload} />}
       {said && <Said what={said.what} answer={said.answer} />}
       {tab === "queue" && (
         <>
@@ -76,8 +82,8 @@ export function IntegrationPage({ name }: { name: string }) {
           <Backlog name={name} stats={is?.status} />
         </>
       )}
-      {tab === "dead" && <DeadLetters name={name} stats={is?.status} />}
-      {tab === "try" && <Try name={name} />}
+      {tab === "dead" && is && <DeadLetters name={name} stats={is.status} />}
+      {tab === "try" && is && <Try name={name} />}
       {tab === "settings" && is && <IntegrationSettings target={is} saved={load.set} />}
     </Page>
   );
