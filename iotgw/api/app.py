@@ -86,7 +86,8 @@ def routes(
     tokens = tokens or Tokens(parts.registry, sessions)
     registry, journal, pipeline, delivery = parts.registry, parts.journal, parts.pipeline, parts.delivery
     trials, versions, dates = parts.trials, parts.versions, parts.dates
-    messages = MessageRoutes(registry, journal, pipeline, delivery, parts.events, dates)
+    history = parts.history or journal
+    messages = MessageRoutes(registry, history, pipeline, delivery, parts.events, dates, parts.nodes)
     candidates = Candidates(registry, versions, trials)
     saved = catalogues(parts)
     recorder = Recorder(parts.events, dates)
@@ -115,10 +116,10 @@ def routes(
         messages,
         JobRoutes(parts.jobs, registry, messages.searches, parts.files, parts.updates, known),
         FileRoutes(parts.files, parts.jobs, recorder),
-        FailureRoutes(registry, journal, pipeline, dates, messages.searches),
-        SeriesRoutes(journal, dates),
-        RateRoutes(parts.rates, journal, registry, dates),
-        FindingRoutes(registry, parts.fleet, journal),
+        FailureRoutes(registry, history, pipeline, dates, messages.searches),
+        SeriesRoutes(history, dates),
+        RateRoutes(parts.rates, history, registry, dates),
+        FindingRoutes(registry, parts.fleet, history),
         DeviceRoutes(
             parts.fleet, known, parts.devices, parts.owners, registry, parts.downlinks, credentials, recorder
         ),
@@ -129,7 +130,7 @@ def routes(
         EventRoutes(parts.events),
         TokenRoutes(registry, recorder, dates),
         LoginRoutes(sessions, registry, dates),
-        StreamRoutes(streams_of(parts.live, journal, pipeline, parts.clock, dates), tokens, registry, dates),
+        StreamRoutes(streams_of(parts.live, history, pipeline, parts.clock, dates), tokens, registry, dates),
         apply_routes(parts, saved),
         ConfigurationRoutes(keepers(parts, saved), registry, recorder, parts.clock),
         PresetRoutes(parts.datasource_types),

@@ -44,7 +44,8 @@ from iotgw.core.types import Types
 
 
 class Parts(Struct, frozen=True, kw_only=True):
-    """The parts, by their ports. ``clock`` is gateway time. ``trials`` runs what people try out."""
+    """The parts, by their ports. ``clock`` is gateway time. ``trials`` runs what people try out. ``history`` has the messages of all
+    nodes, where there are several."""
 
     registry: IRegistry
     journal: IMessages
@@ -84,6 +85,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     meters: tuple[IMeters, ...] = ()
     certificate_ends: ICertificateEnds | None = None
     nodes: INodes = field(default_factory=OneNode)
+    history: IMessages | None = None
 
     @property
     def dates(self) -> ICalendar:

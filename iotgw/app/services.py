@@ -41,6 +41,7 @@ from iotgw.core.ports.reactor import IReactor
 from iotgw.core.private import keep_to_ourselves
 from iotgw.core.types import Types
 from iotgw.observe.clock_watch import ClockWatch
+from iotgw.observe.elsewhere import LookElsewhere
 from iotgw.observe.logs import Logs
 from iotgw.store.lock import DataDirectoryLock
 from iotgw.store.privacy import FoundOpen
@@ -128,6 +129,10 @@ def as_node(gateway: Gateway, settings: Settings, data_dir: Path, reactor: IReac
         yield PartService("pipeline", pipeline.start, stop)
         return
     yield PartService("node-ends", stop=partitions.leave)
+    if (history := gateway.storage.history) is not None:
+        yield PartService("history", stop=history.stop)
+        elsewhere = LookElsewhere(history, gateway.live, reactor)
+        yield PartService("elsewhere", elsewhere.start, elsewhere.stop)
     yield PartService("pipeline", pipeline.start, stop)
     maker = FlowMaker(gateway, partitions, settings, data_dir, reactor)
     work = NodeWork(pipeline, gateway.delivery, maker.make, gateway.recorder, partitions.lost)
