@@ -79,18 +79,23 @@ class Placing:
     async def try_out(self, files: Files, folder: str, content: bytes) -> None:
         """Put a file, add to it where files are added to, read it back and remove it; raises SftpRefused, also if what is read differs."""
         path = posixpath.join(folder, f"{_probe()}.txt")
-        await self.put(files, path, content)
-        if self._appends:
-            await files.append(path, {}, lambda _: content)
-            content += content
-        found = await files.read(path, len(content) + 1)
-        if found != content:
-            raise SftpRefused(
-                "read back", path, 4, f"expected {len(content)} bytes as written, got {len(found)}"
-            )
-        await files.remove(path)
-        for suffix in ("done", "sha256"):
-            await self._discard(files, f"{path}.{suffix}")
+        try:
+            await self.put(files, path, content)
+            if self._appends:
+                await files.append(path, {}, lambda _: content)
+                content += content
+            found = await files.read(path, len(content) + 1)
+            if found != content:
+                raise SftpRefused(
+                    "read back", path, 4, f"expected {len(content)} bytes as written, got {len(found)}"
+                )
+            await files.remove(path)
+        except SftpRefused:
+            await self._discard(files, path)
+            raise
+        finally:
+            for suffix in ("done", "sha256"):
+                await self._discard(files, f"{path}.{suffix}")
 
     async def takes(self, files: Files, folder: str, content: bytes) -> bool:
         """Whether a folder takes a file of this content, and an addition where files are added to. It is removed again."""

@@ -169,6 +169,7 @@ async def test_a_server_that_files_cannot_be_added_to_is_waited_for_and_keeps_wh
             checked = await world.service.check("i1")
             assert not checked["ok"]
             assert "fstat" in checked["detail"], checked
+            assert server.files() == [there]
             world.store("a", received_ms=TODAY)
             await until(lambda: world.stats()["state"] == "unavailable", what="the target to be down")
             stats = world.stats()
