@@ -12,7 +12,11 @@ from msgspec import Struct
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Page, merged
 from iotgw.api.credentials import CredentialRoutes
+<<<<<<< HEAD
 from iotgw.api.known_devices import KnownDevices
+=======
+from iotgw.api.paging import PageItems
+>>>>>>> 41826f8c
 from iotgw.api.problems import Problem
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Reply, Route
@@ -35,6 +39,8 @@ FILTERS = (
     Query("datasource", str, None, "that belong to this datasource, by name or id"),
     Query("trouble", str, None, "silent, with a low battery, or with a weak signal", choices=TROUBLES),
 )
+PIECE = 500
+"""Devices whose last states are read at a time."""
 DEVICES = (
     *FILTERS,
     Query("limit", int, 100, "how many at most", range=(1, 10000)),
@@ -119,10 +125,15 @@ class DeviceRoutes:
         names = self._fleet.names(
             call.tenant, wanted(call, self._registry), call.query("after") or "", limit + 1
         )
-        shown = names[:limit]
-        states = await self._devices.states(call.tenant, shown)
-        items = [self._view(call.tenant, name, states.get(name)) for name in shown]
-        return Page(items, shown[-1] if len(names) > limit else None)
+        found = PageItems()
+        for start in range(0, min(len(names), limit), PIECE):
+            shown = names[start : min(start + PIECE, limit)]
+            states = await self._devices.states(call.tenant, shown)
+            found.take(self._view(call.tenant, name, states.get(name)) for name in shown)
+            if found.is_full:
+                break
+        count = len(found.items)
+        return Page(found.items, names[count - 1] if len(names) > count else None)
 
     async def create(self, call: Call) -> Reply:
         """A new one."""
