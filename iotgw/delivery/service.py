@@ -115,12 +115,14 @@ class DeliveryService(UplinkListener):
         """Deliver."""
         self._outboxes.release()
 
-    def apply(self, id_: str, name: str, tenant: str, spec: IntegrationSpec) -> Deferred[None]:
+    def apply(
+        self, id_: str, name: str, tenant: str, spec: IntegrationSpec, is_saved: bool = False
+    ) -> Deferred[None]:
         """Create or change an integration. What waits for it stays. Fires when the change is done.
 
-        Raises SettingsError, and changes nothing, if the spec is invalid.
+        Raises SettingsError, and changes nothing, if the spec is invalid; unless it ``is_saved`` already: then its target is one that can't start.
         """
-        applied = self._outboxes.apply(id_, name, tenant, spec)
+        applied = self._outboxes.apply(id_, name, tenant, spec, is_saved)
         running = self._outboxes.get(id_)
         for doubt in self._doubts(spec, id_):
             running.tell("settings" if doubt in running.warnings else "limits", doubt, "warning")
