@@ -45,6 +45,7 @@ from iotgw.observe.elsewhere import LookElsewhere
 from iotgw.observe.logs import Logs
 from iotgw.store.lock import DataDirectoryLock
 from iotgw.store.privacy import FoundOpen
+from iotgw.store.sqlite.spill import SPILL
 
 OBJECTS_PER_LOOK = 10_000
 """New containers between two looks of the garbage collector. With Python's 700, 100,000 new devices make it walk through
@@ -92,6 +93,7 @@ def children(
     yield PartService("devices", gateway.devices.start, gateway.devices.stop)
     yield PartService("new-devices", stop=gateway.fleet.stop)  # those of the journal's last commits, too
     yield PartService("journal", lambda: journal.start(pipeline.journal_listener), journal.stop)
+    yield PartService("spilled", lambda: _tell_damage(gateway, SPILL, gateway.storage.lost_spill()))
     watch = ClockWatch(clock, journal.keep_clock, gateway.recorder, reactor)
     yield PartService("clock", watch.start, watch.stop)
     yield PartService("speakers", gateway.speakers.start)

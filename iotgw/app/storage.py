@@ -96,7 +96,7 @@ class IWork(Protocol):
 
 
 class StoredParts(Struct, frozen=True, kw_only=True):
-    """The parts that store. ``begin`` and ``end`` are for what comes before them and after them. ``writers`` can stand still for a backup;
+    """The parts that store. ``lost_spill`` says what became of a damaged file of spilled messages. ``begin`` and ``end`` are for what comes before them and after them. ``writers`` can stand still for a backup;
     ``elsewhere`` says why there is none of these. ``states`` is what scripts keep of their devices, where the registry doesn't have it, and ``of_tenants`` further stores that keep something of tenants. ``nodes`` are those that work on the same data, ``leases`` what one of them runs, and ``partitions``
     and ``history``, the messages of all of them, None where there is one process alone."""
 
@@ -116,6 +116,7 @@ class StoredParts(Struct, frozen=True, kw_only=True):
     leases: ILeases
     partitions: IPartitions | None = None
     history: IHistory | None = None
+    lost_spill: Callable[[], str] = lambda: ""
     begin: Callable[[], Awaitable[object] | None] = lambda: None
     end: Callable[[], Awaitable[object] | None] = lambda: None
 
@@ -218,6 +219,7 @@ def _in_postgres(
         history=EveryPartition(
             reactor, address, journal, lambda: node.part, lambda: partitions.nodes.is_alone, calendar
         ),
+        lost_spill=lambda: journal.put_aside,
         begin=node.start,
         end=node.stop,
     )
