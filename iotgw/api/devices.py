@@ -12,11 +12,8 @@ from msgspec import Struct
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Page, merged
 from iotgw.api.credentials import CredentialRoutes
-<<<<<<< HEAD
 from iotgw.api.known_devices import KnownDevices
-=======
 from iotgw.api.paging import PageItems
->>>>>>> 41826f8c
 from iotgw.api.problems import Problem
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Reply, Route
