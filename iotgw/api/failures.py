@@ -9,7 +9,7 @@ from iotgw.api.message_search import EVENTS, WINDOW, Searches, Window
 from iotgw.api.message_views import EVENT
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Route
-from iotgw.api.stored import LONGEST_PLACE, place
+from iotgw.api.stored import LONGEST_PLACE, PLACES, place
 from iotgw.core.errors import NotFound
 from iotgw.core.failures import FailureGroup, group_id, merged, pattern
 from iotgw.core.message_query import MessageQuery
@@ -34,6 +34,7 @@ FAILURES = (
         None,
         "`next` of the page before; the groups go on with older failures",
         longest=LONGEST_PLACE,
+        pattern=PLACES,
     ),
 )
 

@@ -6,6 +6,7 @@ as declared is 422. Either names the parameter, and says what was expected and w
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl
@@ -34,6 +35,8 @@ class Query(Struct, frozen=True):
     range: tuple[int, int] = (0, MOST)
     choices: tuple[str, ...] = ()
     longest: int = 255
+    pattern: str = ""
+    """What a text must match, whole; anything if it is empty."""
 
     def read(self, text: str) -> Any:
         """The value that a text stands for; raises SettingsError."""
@@ -49,6 +52,8 @@ class Query(Struct, frozen=True):
             return self._one_of(text, self.choices)
         if not 0 < len(text) <= self.longest:
             raise self._wrong(f"1 to {self.longest} characters", text)
+        if self.pattern and re.fullmatch(self.pattern, text, re.ASCII) is None:
+            raise self._wrong(f"a text like {self.pattern}", text)
         return text
 
     @property
@@ -62,6 +67,8 @@ class Query(Struct, frozen=True):
             found = {"type": "string", "enum": list(self.choices)}
         else:
             found = {"type": "string", "minLength": 1, "maxLength": self.longest}
+            if self.pattern:
+                found["pattern"] = f"^{self.pattern}$"
         if self.default is not None:
             found["default"] = self.default
         return found

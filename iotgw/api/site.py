@@ -11,10 +11,11 @@ from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
-from twisted.web.http import HTTPChannel, _GenericHTTPChannelProtocol
+from twisted.web.http import _GenericHTTPChannelProtocol
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
+from iotgw.api.channel import DRAIN, ApiChannel
 from iotgw.api.problems import Problem
 from iotgw.api.spare_places import SparePlaces
 from iotgw.api.visits import OF_ADDRESS, Tell, Visits, origin_of
@@ -39,10 +40,6 @@ _CROWDED = Problem(
 _MANY_OF_ONE = Problem(
     503, "too many requests of this address are under way; come back later", {"Retry-After": "10"}
 )
-LONGEST_LENGTH = 64
-"""Bytes of a header's line that says a body's length."""
-_DRAIN = 16 << 20
-"""How many bytes beyond the cap are read and dropped, so that a client reads its 413 instead of a reset."""
 
 
 def _nothing() -> None:
@@ -111,7 +108,7 @@ class ApiRequest(Request):
     def handleContentChunk(self, data: bytes) -> None:
         """Take a chunk of the body; a peer that goes on and on is cut off."""
         super().handleContentChunk(data)
-        if self.content.excess > _DRAIN:
+        if self.content.excess > DRAIN:
             self.channel.loseConnection()
 
     def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
@@ -192,17 +189,6 @@ class ApiRequest(Request):
         super().connectionLost(reason)
 
 
-class _Channel(HTTPChannel):
-    """Refuses a length of more digits than `int` takes, where Twisted raises."""
-
-    def headerReceived(self, line: bytes) -> bool:
-        """See `HTTPChannel.headerReceived`."""
-        if len(line) > LONGEST_LENGTH and line.partition(b":")[0].lower() == b"content-length":
-            self._respondToBadRequestAndDisconnect()
-            return False
-        return bool(super().headerReceived(line))
-
-
 class ApiSite(Site):
     """A site over a resource.
 
@@ -214,7 +200,7 @@ class ApiSite(Site):
     """
 
     requestFactory = ApiRequest
-    protocol = staticmethod(lambda: _GenericHTTPChannelProtocol(_Channel()))
+    protocol = staticmethod(lambda: _GenericHTTPChannelProtocol(ApiChannel()))
     noisy = False
     displayTracebacks = False
 

@@ -8,6 +8,8 @@ from iotgw.core.ports.journal import IMessages
 
 LONGEST_PLACE = 2048
 """Characters of what says where a list goes on: where there are many nodes, it has a place in the messages of each."""
+PLACES = "[0-9A-Za-z_-]+"
+"""What it looks like, as a message's id does."""
 
 
 async def position(journal: IMessages, id: str) -> int:

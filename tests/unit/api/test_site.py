@@ -87,7 +87,38 @@ def test_a_length_that_is_none_is_refused(site: ApiSite, length: str) -> None:
     channel = connect(site)
     channel.dataReceived(f"POST / HTTP/1.1\r\nhost: x\r\ncontent-Length: {length}\r\n\r\n".encode("latin-1"))
     assert status(channel) == b"400"
+    assert b"Connection: close" in channel.sent_to.value()
+
+
+@pytest.mark.parametrize(
+    ("sent", "wanted"),
+    [
+        (b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"414"),
+        (b"GET /" + b"x" * 20_000, b"414"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"x" * 20_000 + b"\r\n\r\n", b"431"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: x\r\n" * 10_000, b"431"),
+        (b"GET / HTTP/1.1\r\nHost x\r\n\r\n", b"400"),
+        (b"rubbish\r\n\r\n", b"400"),
+    ],
+    ids=lambda sent: sent[:30].decode(),
+)  # fmt: skip
+def test_a_head_that_is_none_or_too_long_is_answered_and_the_rest_is_dropped_until_its_sender_has_read_that(
+    site: ApiSite, sent: bytes, wanted: bytes
+) -> None:
+    channel = connect(site)
+    channel.dataReceived(head(900) + b"x" * 900)
+    assert status(channel) == b"200"
+    channel.sent_to.clear()
+    for at in range(0, len(sent), 5000):
+        channel.dataReceived(sent[at : at + 5000])
+    channel.dataReceived(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 10)
+    assert (status(channel), channel.sent_to.value().count(b"HTTP/1.1 ")) == (wanted, 1)
+    assert b"application/problem+json" in channel.sent_to.value() and not channel.sent_to.disconnecting
+    for _ in range(20):
+        channel.dataReceived(b"x" * 0x100000)
     assert channel.sent_to.disconnecting
+    channel.connectionLost(Failure(ConnectionLost()))
+    assert site.buffered == 0
 
 
 def test_a_body_that_never_ends_is_cut_off(site: ApiSite) -> None:
