@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import secrets
-import sys
 from typing import Annotated, Any
 
 import msgspec
@@ -169,7 +168,9 @@ class DatasourceRoutes(WithBacklog):
 
     def status(self, resource: Resource) -> dict[str, Any]:
         """See `Catalogue.status`."""
-        return self._pipeline.status(resource.id)
+        status = self._pipeline.status(resource.id)
+        held = self._quarantine.came_by(resource.tenant, resource.id) if resource.deletion is not None else {}
+        return {**status, "quarantined": sum(held.values())} if held else status
 
     async def save_new(self, tenant: str, spec: DatasourceSpec) -> Resource:
         """Save it; what can't be opened is not kept."""
@@ -197,12 +198,11 @@ class DatasourceRoutes(WithBacklog):
 
     def check_drains(self, resource: Resource) -> None:
         """See `WithBacklog.check_drains`: what waits in quarantine can be converted only while its datasource is there."""
-        held = self._quarantine.list(resource.tenant, "", sys.maxsize)
-        ours = [each for each in held if each.datasource == resource.id]
-        if ours:
-            devices = ", ".join(each.name for each in ours[:3]) + (", …" if len(ours) > 3 else "")
+        held = self._quarantine.came_by(resource.tenant, resource.id)
+        if held:
+            devices = ", ".join(list(held)[:3]) + (", …" if len(held) > 3 else "")
             raise Conflict(
-                f"{sum(each.messages for each in ours)} messages that came by datasource {resource.name!r} wait in quarantine ({devices}): "
+                f"{sum(held.values())} messages that came by datasource {resource.name!r} wait in quarantine ({devices}): "
                 "release or drop these devices, or delete the datasource with backlog=drop"
             )
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Page, merged
 from iotgw.api.credentials import CredentialRoutes
+from iotgw.api.known_devices import KnownDevices
 from iotgw.api.paging import PageItems
 from iotgw.api.problems import Problem
 from iotgw.api.queries import Query
@@ -79,6 +80,7 @@ class DeviceRoutes:
     def __init__(
         self,
         fleet: IFleet,
+        known: KnownDevices,
         devices: IDevices,
         owners: IOwners,
         registry: IRegistry,
@@ -87,6 +89,7 @@ class DeviceRoutes:
         recorder: Recorder,
     ) -> None:
         self._fleet = fleet
+        self._known = known
         self._devices = devices
         self._owners = owners
         self._registry = registry
@@ -137,8 +140,10 @@ class DeviceRoutes:
 
     async def read(self, call: Call, name: str) -> Reply:
         """One device."""
-        entry = self._fleet.get(call.tenant, name)
         state = await self._devices.get(call.tenant, name)
+        if state is None and await self._known.is_known(call.tenant, name):
+            state = await self._devices.get(call.tenant, name)
+        entry = self._fleet.get(call.tenant, name)
         if entry is None and state is None:
             raise NotFound(f"there is no device {name!r}")
         view = {**self._view(call.tenant, name, state), **await self._beside(call, name, state)}
@@ -154,7 +159,8 @@ class DeviceRoutes:
 
     async def patch(self, call: Call, name: str) -> Reply:
         """One with some fields changed."""
-        old = self._fleet.get(call.tenant, name)
+        is_known = await self._known.is_known(call.tenant, name)
+        old = self._fleet.get(call.tenant, name) if is_known else None
         if old is None:
             raise NotFound(f"there is no device {name!r}")
         return await self._change(call, name, merged(msgspec.to_builtins(old.spec), call.json()), old)

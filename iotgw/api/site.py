@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
+from twisted.web.http import HTTPChannel, _GenericHTTPChannelProtocol
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
@@ -38,6 +39,8 @@ _CROWDED = Problem(
 _MANY_OF_ONE = Problem(
     503, "too many requests of this address are under way; come back later", {"Retry-After": "10"}
 )
+LONGEST_LENGTH = 64
+"""Bytes of a header's line that says a body's length."""
 _DRAIN = 16 << 20
 """How many bytes beyond the cap are read and dropped, so that a client reads its 413 instead of a reset."""
 
@@ -189,6 +192,17 @@ class ApiRequest(Request):
         super().connectionLost(reason)
 
 
+class _Channel(HTTPChannel):
+    """Refuses a length of more digits than `int` takes, where Twisted raises."""
+
+    def headerReceived(self, line: bytes) -> bool:
+        """See `HTTPChannel.headerReceived`."""
+        if len(line) > LONGEST_LENGTH and line.partition(b":")[0].lower() == b"content-length":
+            self._respondToBadRequestAndDisconnect()
+            return False
+        return bool(super().headerReceived(line))
+
+
 class ApiSite(Site):
     """A site over a resource.
 
@@ -200,6 +214,7 @@ class ApiSite(Site):
     """
 
     requestFactory = ApiRequest
+    protocol = staticmethod(lambda: _GenericHTTPChannelProtocol(_Channel()))
     noisy = False
     displayTracebacks = False
 

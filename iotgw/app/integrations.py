@@ -105,7 +105,7 @@ class RegisteredIntegrations:
     async def _apply(self, resource: Resource) -> None:
         spec = msgspec.convert(dict(resource.body, name=resource.name), IntegrationSpec)
         if resource.deletion is None:
-            await self._delivery.apply(resource.id, resource.name, resource.tenant, spec)
+            await self._delivery.apply(resource.id, resource.name, resource.tenant, spec, is_saved=True)
             return
         ours = not resource.deletion.epoch or self._journal.epochs.knows(resource.deletion.epoch)
         self._delivery.end_at(resource.id, resource.deletion.until if ours else self._journal.head)
@@ -114,7 +114,7 @@ class RegisteredIntegrations:
         if resource.id not in self._leaving:
             self._leaving.add(resource.id)
             if not self._delivery.runs(resource.id):
-                await self._delivery.apply(resource.id, resource.name, resource.tenant, spec)
+                await self._delivery.apply(resource.id, resource.name, resource.tenant, spec, is_saved=True)
             self._follow(self._leave(resource, spec.queue.max_age))
 
     async def _leave(self, resource: Resource, max_age: float) -> None:

@@ -13,6 +13,8 @@ from uuid import UUID
 
 from asyncua import ua
 
+from iotgw.core.numbers import real
+
 LONGEST = 1000
 """Items of an array."""
 _WHOLE = {
@@ -78,7 +80,7 @@ def _number(value: Any, type_: ua.VariantType) -> int | float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if type_ not in _WHOLE:
-        return float(value)
+        return value if isinstance(value, float) else real(value)
     bits = _WHOLE[type_]
     low, high = (0, 2**-bits) if bits < 0 else (-(2 ** (bits - 1)), 2 ** (bits - 1))
     return int(value) if low <= value < high and value == int(value) else None
@@ -95,7 +97,7 @@ def _of_text(value: str, type_: ua.VariantType) -> Any:
             return date.astimezone(UTC).replace(tzinfo=None) if date.tzinfo else date
         if type_ is ua.VariantType.ByteString:
             return base64.b64decode(value, validate=True)
-    except ValueError:
+    except (ValueError, OverflowError):
         pass
     return None
 

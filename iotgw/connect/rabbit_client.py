@@ -162,11 +162,15 @@ def _connection_class() -> Any:
     """The class of connections; pika is imported when there is one."""
     from pika.adapters.twisted_connection import TwistedProtocolConnection  # noqa: PLC0415 - an extra
 
+    from iotgw.connect import rabbit_frames  # noqa: PLC0415 - the same
+
     class _RabbitConnection(TwistedProtocolConnection):  # type: ignore[misc]
         """One connection. Whatever goes wrong on it ends it, with a ``reason``."""
 
         def __init__(self, made: Any, reactor: IReactorTime) -> None:
             super().__init__(made, custom_reactor=reactor)
+            impl: Any = self._impl
+            impl._read_frame = lambda: rabbit_frames.read(impl._frame_buffer)
             self.accepted: Deferred[Any] = Deferred()
             """Fires with the channel when it is ready."""
             self.ended: Callable[[str], None] = lambda reason: None

@@ -25,6 +25,15 @@ def path_of(data_dir: str, kind: str, id: str) -> str:
     return f"{data_dir}/{kind}-{id}.json" if data_dir and id else ""
 
 
+def found(data_dir: Path) -> list[Path]:
+    """All such files that are whole."""
+    return [
+        path
+        for path in sorted(data_dir.iterdir())
+        if path.suffix == ".json" and _NAME.fullmatch(path.name) is not None
+    ]
+
+
 def remove_all(data_dir: str, id: str) -> None:
     """Remove the files of an integration that is being deleted, half-written ones included. Raises OSError for the first that can't be
     removed; files that aren't there are none."""

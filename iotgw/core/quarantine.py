@@ -40,5 +40,9 @@ class NoQuarantine:
         """See `IQuarantine.count`."""
         return 0
 
+    def came_by(self, tenant: str, datasource: str) -> dict[str, int]:
+        """See `IQuarantine.came_by`."""
+        return {}
+
     def listen(self, callback: Callable[[str, str, bool], None]) -> None:
         """See `IQuarantine.listen`."""

@@ -105,6 +105,7 @@ class Outbox:
         settlement = Settlement(
             flight, parking, dead, accounts, health, self._retries, setbacks, self._scheduler, now_ms, waits
         )
+        self._is_unstarted = False
         self._pump = Pump(
             spec=spec, paused=counters.paused, clock=clock, flight=flight, backlog=backlog, parking=parking,
             scheduler=self._scheduler, settlement=settlement, health=health, limits=self._limits,
@@ -155,6 +156,7 @@ class Outbox:
 
     def use(self, target: IIntegration) -> None:
         """Deliver to this target from now on."""
+        self._is_unstarted = False
         self._pump.use(target)
 
     def release_target(self) -> IIntegration | None:
@@ -163,6 +165,7 @@ class Outbox:
 
     def not_started(self, reason: str) -> None:
         """Note why the target could not start."""
+        self._is_unstarted = True
         self._health.note(reason)
 
     def quiet(self) -> Deferred[None]:
@@ -325,7 +328,7 @@ class Outbox:
         elif self._pump.is_paused:
             state = "paused"
         else:
-            state = "unavailable" if health.is_down else "running"
+            state = "unavailable" if health.is_down or self._is_unstarted else "running"
         retry_at = health.retry_at
         return {
             "state": state,

@@ -13,7 +13,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from iotgw.core.errors import NotFound, Unavailable
+from iotgw.core.errors import IotgwError, NotFound, Unavailable
 from iotgw.core.model import Counters, TelemetryRecord
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.integrations import IIntegration, Tell
@@ -29,6 +29,7 @@ from iotgw.delivery.standing import Standing
 from iotgw.delivery.store_room import StoreRoom
 from iotgw.delivery.targets import Targets
 from iotgw.delivery.tell import teller
+from iotgw.delivery.unbuilt import Unbuilt
 
 DRAIN = 3.0
 """Seconds that records in flight get to finish when the service stops or an integration changes."""
@@ -190,17 +191,24 @@ class Outboxes:
 
     # --- changes
 
-    def apply(self, id_: str, name: str, tenant: str, spec: IntegrationSpec) -> Deferred[None]:
+    def apply(
+        self, id_: str, name: str, tenant: str, spec: IntegrationSpec, is_saved: bool = False
+    ) -> Deferred[None]:
         """Create or change an integration. What waits for it stays. Fires when the change is done.
 
-        Raises SettingsError, and changes nothing, if the spec is invalid.
+        Raises SettingsError, and changes nothing, if the spec is invalid; unless it ``is_saved`` already: then its target is one that can't start.
         """
         running = self._running.get(id_)
         tell = running.tell if running is not None else self._teller(id_)
         warnings: list[str] = []
-        target = self._targets.build(
-            id_, name, tenant, spec, tell, lambda: self._available(id_), warnings.append
-        )
+        try:
+            target = self._targets.build(
+                id_, name, tenant, spec, tell, lambda: self._available(id_), warnings.append
+            )
+        except Exception as error:  # a type may be anybody's
+            if not is_saved:
+                raise
+            target = Unbuilt(error)
         if running is None:
             route = self._route(id_, tenant, spec)
             outbox = self._open(id_, spec, tell, route)
@@ -356,7 +364,8 @@ class Outboxes:
         )
 
     def _not_started(self, running: Running, failure: Failure) -> None:
-        self._log.failure("integration {name} could not start", failure, name=running.name)
+        if failure.check(IotgwError) is None:
+            self._log.failure("integration {name} could not start", failure, name=running.name)
         running.outbox.not_started(failure.getErrorMessage())
         running.tell("integration.failed", failure.getErrorMessage(), "error")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -12,12 +12,13 @@ from iotgw.core.clock import PlainCalendar
 from iotgw.core.errors import NotFound, Unavailable
 from iotgw.core.message_query import MessageQuery
 from iotgw.core.model import Delivery, Message, Outcome, Parked, TelemetryRecord
+from iotgw.core.places import part_of
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.debug import IDebug
 from iotgw.core.ports.delivery import IDeliveries, IDelivery
 from iotgw.core.ports.events import IEvents
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType
-from iotgw.core.ports.journal import ITelemetryStream
+from iotgw.core.ports.journal import IElsewhere, ITelemetryStream
 from iotgw.core.ports.meters import DurableAt, IMeters, Meter
 from iotgw.core.ports.pipeline import UplinkListener
 from iotgw.core.ports.rates import Figures, ISampled
@@ -28,6 +29,7 @@ from iotgw.core.recorder import Recorder
 from iotgw.core.specs import IntegrationSpec, RouteSpec
 from iotgw.core.times import DateMs
 from iotgw.core.types import Types
+from iotgw.delivery.elsewhere import StandingsElsewhere
 from iotgw.delivery.outbox import Outbox, never
 from iotgw.delivery.outboxes import Outboxes, Running
 from iotgw.delivery.standing import Standings, narrowed
@@ -69,6 +71,7 @@ class DeliveryService(UplinkListener):
         *,
         debug: IDebug | None = None,
         durable_at: DurableAt = never,
+        elsewhere: IElsewhere | None = None,
     ) -> None:
         self._journal = journal
         self._reactor = reactor
@@ -80,6 +83,7 @@ class DeliveryService(UplinkListener):
             self._trials.show, seal, debug=debug,
         )  # fmt: skip
         self._standings = Standings(journal, reactor)
+        self._elsewhere = StandingsElsewhere(elsewhere, calendar) if elsewhere is not None else None
         self._store = StoreRoom(journal, store_bytes)
         self._outboxes = Outboxes(
             journal,
@@ -111,12 +115,14 @@ class DeliveryService(UplinkListener):
         """Deliver."""
         self._outboxes.release()
 
-    def apply(self, id_: str, name: str, tenant: str, spec: IntegrationSpec) -> Deferred[None]:
+    def apply(
+        self, id_: str, name: str, tenant: str, spec: IntegrationSpec, is_saved: bool = False
+    ) -> Deferred[None]:
         """Create or change an integration. What waits for it stays. Fires when the change is done.
 
-        Raises SettingsError, and changes nothing, if the spec is invalid.
+        Raises SettingsError, and changes nothing, if the spec is invalid; unless it ``is_saved`` already: then its target is one that can't start.
         """
-        applied = self._outboxes.apply(id_, name, tenant, spec)
+        applied = self._outboxes.apply(id_, name, tenant, spec, is_saved)
         running = self._outboxes.get(id_)
         for doubt in self._doubts(spec, id_):
             running.tell("settings" if doubt in running.warnings else "limits", doubt, "warning")
@@ -211,7 +217,18 @@ class DeliveryService(UplinkListener):
         running = self._outboxes.now()
         if ids is not None:
             running = {id: running[id] for id in ids if id in running}
-        return Deferred.fromCoroutine(self._standings.of(messages, running))
+        return Deferred.fromCoroutine(self._deliveries(messages, running))
+
+    async def _deliveries(
+        self, messages: Sequence[Message], running: Mapping[str, Running]
+    ) -> list[list[Delivery]]:
+        far = [message for message in messages if part_of(message.seq)]
+        if not far or self._elsewhere is None:
+            return await self._standings.of(messages, running)
+        near = [message for message in messages if not part_of(message.seq)]
+        found = dict(zip((each.seq for each in near), await self._standings.of(near, running), strict=True))
+        found |= zip((each.seq for each in far), await self._elsewhere.of(far, running), strict=True)
+        return [found[message.seq] for message in messages]
 
     def narrowed(self, query: MessageQuery, state: str, ids: Sequence[str]) -> MessageQuery:
         """See `IDeliveries.narrowed`."""

@@ -39,9 +39,14 @@ class _Held(Struct, gc=False):
     datasource: str
     first_ms: int
     last_ms: int
-    positions: array[int]
+    positions: dict[str, array[int]] = {}
+    """Of what waits, by the datasource that it came by."""
     body: bytes = b""
     is_leaving: bool = False
+
+    @property
+    def messages(self) -> int:
+        return sum(map(len, self.positions.values()))
 
 
 @implementer(IQuarantine)
@@ -81,13 +86,13 @@ class Quarantine:
             if self._fleet.get(tenant, device) is not None:  # it was released while this was being converted
                 for callback in self._late:
                     callback(tenant, device)
-            found = held[device] = _Held(datasource, received_ms, received_ms, array("q"))
+            found = held[device] = _Held(datasource, received_ms, received_ms)
             if body:  # not when it is read again at a start
                 text = "a message of a device that nobody knows; it waits until the device is released"
                 self._recorder.note(
                     "device.quarantined", "device", device, text, tenant, "warning", device=device
                 )
-        positions = found.positions
+        positions = found.positions.setdefault(datasource, array("q"))
         at = bisect_left(positions, seq)
         if at < len(positions) and positions[at] == seq:
             return
@@ -113,6 +118,11 @@ class Quarantine:
         """See `IQuarantine.count`."""
         return sum(len(held) for of, held in self._held.items() if tenant in (None, of))
 
+    def came_by(self, tenant: str, datasource: str) -> dict[str, int]:
+        """See `IQuarantine.came_by`."""
+        held = sorted(self._held.get(tenant, {}).items())
+        return {name: len(each.positions[datasource]) for name, each in held if datasource in each.positions}
+
     def listen(self, callback: Callable[[str, str, bool], None]) -> None:
         """See `IQuarantine.listen`."""
         self._fleet.watch(callback)
@@ -131,16 +141,19 @@ class Quarantine:
 
     def take(self, tenant: str, device: str) -> int | None:
         """The first message that waits; None without any."""
-        positions = self._of(tenant, device).positions
-        return positions[0] if positions else None
+        return min((each[0] for each in self._of(tenant, device).positions.values()), default=None)
 
     def settled(self, tenant: str, device: str, seq: int) -> None:
         """A message waits no more."""
-        positions = self._of(tenant, device).positions
-        at = bisect_left(positions, seq)
-        if at < len(positions) and positions[at] == seq:
-            del positions[at]
-            self._messages[tenant] -= 1
+        held = self._of(tenant, device).positions
+        for datasource, positions in held.items():
+            at = bisect_left(positions, seq)
+            if at < len(positions) and positions[at] == seq:
+                del positions[at]
+                self._messages[tenant] -= 1
+                if not positions:
+                    del held[datasource]
+                return
 
     def leaves(self, tenant: str, device: str, is_leaving: bool = True) -> None:
         """A device is being released, or dropped. Raises NotFound, and Conflict if it is already."""
@@ -151,7 +164,7 @@ class Quarantine:
 
     def is_gone(self, tenant: str, device: str) -> None:
         """Nothing of a device waits any more."""
-        self._messages[tenant] -= len(self._of(tenant, device).positions)
+        self._messages[tenant] -= self._of(tenant, device).messages
         del self._held[tenant][device]
 
     def known(self) -> Sequence[tuple[str, str]]:
@@ -172,7 +185,7 @@ class Quarantine:
     def _view(self, device: str, held: _Held) -> HeldDevice:
         body = msgspec.Raw(held.body) if held.body else None
         return HeldDevice(
-            device, held.datasource, held.first_ms, held.last_ms, len(held.positions), held.is_leaving, body
+            device, held.datasource, held.first_ms, held.last_ms, held.messages, held.is_leaving, body
         )
 
 

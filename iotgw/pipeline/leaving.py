@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from iotgw.core.departures import Left
+from iotgw.core.ports.devices import IQuarantine
 from iotgw.core.ports.journal import IUplinkStream
 from iotgw.pipeline.conversions import Conversions
 from iotgw.pipeline.sources import Source
@@ -26,13 +27,21 @@ class BacklogEmptier:
     Once ``stopping()`` is true, the gateway stops; its next start carries on.
     """
 
-    def __init__(self, journal: IUplinkStream, clock: IReactorTime, stopping: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        journal: IUplinkStream,
+        quarantine: IQuarantine,
+        clock: IReactorTime,
+        stopping: Callable[[], bool],
+    ) -> None:
         self._journal = journal
+        self._quarantine = quarantine
         self._clock = clock
         self._stopping = stopping
 
     async def empty(self, source: Source, conversions: Conversions) -> Left | None:
-        """Wait until every uplink of a closed datasource has a durable outcome and the journal keeps nothing for it.
+        """Wait until every uplink of a closed datasource has a durable outcome, none waits in quarantine (where it could be converted only as long
+        as the datasource is there), and the journal keeps nothing for it.
 
         A backlog that was given up needs no reading: it is settled unread if nothing can be read.
 
@@ -53,6 +62,10 @@ class BacklogEmptier:
                 break
             await deferLater(self._clock, look, _nothing)
             look = min(LONGEST_LOOK, look * 1.5)
+        while self._quarantine.came_by(source.tenant, source.id) and not conversions.is_given_up:
+            if self._stopping():
+                return None
+            await deferLater(self._clock, LONGEST_LOOK, _nothing)
         self._journal.settle(source.id, self._journal.last_uplink, [])
         await self._journal.durable()
         dropped = conversions.dropped

@@ -142,7 +142,7 @@ class Pipeline:
         self._quarantine = quarantine or NoQuarantine()
         self._quarantine.listen(self._device_changed)
         self._stopping = False
-        self._emptier = BacklogEmptier(journal, reactor, lambda: self._stopping)
+        self._emptier = BacklogEmptier(journal, self._quarantine, reactor, lambda: self._stopping)
         self._background: set[Deferred[None]] = set()
 
     # --- start and stop ---

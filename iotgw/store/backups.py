@@ -13,7 +13,7 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -21,7 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from iotgw import __version__
-from iotgw.core import private
+from iotgw.core import own_file, private
 from iotgw.core.errors import Conflict, NoSpace, SettingsError, Unavailable
 from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.ports.backups import IBackups, MadeBackup
@@ -56,8 +56,6 @@ RESERVE = 64 << 20
 """Bytes that must stay free on the disk that the gateway writes to."""
 OF_ITS_OWN = 1 << 20
 """The same on a disk that only has backups."""
-FILES = ("mqtt-*.json", "sftp-*.json", "parts-*.json", "thingsboard-*.json")
-"""What datasources and integrations keep in files of their own."""
 _DAMAGES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
@@ -230,8 +228,8 @@ class Backups:
     def _copy_files(self, half: Path, with_key: bool) -> str:
         """Copy the small files; returns the key's fingerprint."""
         key = (self._data_dir / KEY).read_bytes()
-        for pattern in FILES:
-            for path in self._data_dir.glob(pattern):
+        for path in own_file.found(self._data_dir):
+            with suppress(FileNotFoundError):  # it was deleted with what kept it
                 write(half / path.name, path.read_bytes())
         if with_key:
             write(half / KEY, key)

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import msgspec
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -25,6 +26,12 @@ Encoded = tuple[Item, bytes]
 """An item, and what is stored of it."""
 KEEP_MS = 30 * 86_400_000
 """Milliseconds that finished items are kept, as a record of what was sent."""
+SWEEP = 3600.0
+"""Seconds between two looks for such items, beside the one at the start."""
+PAUSE = 1.0
+"""Seconds between the steps of one look."""
+STEP = 1000
+"""Items of a step."""
 _ALL = tuple(ItemState)
 _LAST = 1 << 62
 """Higher than every position."""
@@ -47,14 +54,20 @@ class ItemStore:
         self._waiting: list[Deferred[None]] = []
         self._writing = False
         self._watchers: list[Callable[[list[Item]], None]] = []
+        self._sweeping: IDelayedCall | None = None
+        self._is_stopped = False
 
     def start(self) -> Deferred[None]:
         """See `IDownlinkStore.start`."""
         self._worker = StoreThread(self._reactor, "downlinks")
+        self._sweep_in(SWEEP)
         return self._worker.call(self._open)
 
     def stop(self) -> Deferred[None]:
         """See `IDownlinkStore.stop`."""
+        self._is_stopped = True
+        if self._sweeping is not None and self._sweeping.active():
+            self._sweeping.cancel()
         return self.flushed().addCallback(lambda _: self._worker.call(self._close))
 
     def between_commits(self, function: Callable[[], None]) -> None:
@@ -107,6 +120,10 @@ class ItemStore:
         found = self._after_writes(lambda: self._of_network(tenant, network) if network else [])
         return found.addCallback(lambda items: items[0] if items else None)
 
+    def sent_as(self, tenant: str, network: str, limit: int) -> Deferred[list[Item]]:
+        """See `IDownlinkStore.sent_as`."""
+        return self._after_writes(lambda: self._sent_as(tenant, network, limit) if network else [])
+
     def of_device(self, tenant: str, device: str, limit: int) -> Deferred[list[Item]]:
         """See `IDownlinkStore.of_device`."""
         return self._after_writes(lambda: self._of_device(tenant, device, _ALL, _LAST, limit))
@@ -158,6 +175,24 @@ class ItemStore:
         if self._waiting:  # changes that came meanwhile are written by another attempt
             self._write()
 
+    def _sweep_in(self, seconds: float) -> None:
+        if not self._is_stopped:
+            self._sweeping = self._reactor.callLater(seconds, self._sweep)
+
+    def _sweep(self) -> None:
+        """Delete what is old, a few items at a time."""
+        looking = self._worker.call(self._over, DateMs(self._calendar.now_ms() - KEEP_MS), STEP)
+        looking.addCallback(self._drop_old).addCallbacks(
+            lambda is_more: self._sweep_in(PAUSE if is_more else SWEEP), lambda _: self._sweep_in(SWEEP)
+        )
+
+    def _drop_old(self, over: list[tuple[str, DateMs]]) -> Deferred[bool]:
+        """Fires with whether there is more; a date that jumped makes nothing old."""
+        gone = [id for id, updated_ms in over if self._is_old(updated_ms)]
+        if self._is_stopped or not gone:
+            return succeed(False)
+        return self._worker.call(self._delete, gone).addCallback(lambda _: len(over) == STEP)
+
     # --- in the worker's thread ---
 
     def _is_old(self, date_ms: int) -> bool:
@@ -183,6 +218,14 @@ class ItemStore:
         """Write these items, durably."""
 
     @abstractmethod
+    def _over(self, before: DateMs, limit: int) -> list[tuple[str, DateMs]]:
+        """Ids of items that are over since a date, with their last dates, oldest first. One that was sent is over when its time to live is."""
+
+    @abstractmethod
+    def _delete(self, ids: list[str]) -> None:
+        """Delete these items."""
+
+    @abstractmethod
     def _forget_tenant(self, tenant: str) -> int:
         """Delete a tenant's items; how many these were."""
 
@@ -201,6 +244,10 @@ class ItemStore:
     @abstractmethod
     def _of_network(self, tenant: str, network: str) -> list[Item]:
         """The latest item with this name of a network, if there is one."""
+
+    @abstractmethod
+    def _sent_as(self, tenant: str, network: str, limit: int) -> list[Item]:
+        """The SENT items with this name of a network, oldest first."""
 
     @abstractmethod
     def _of_device(

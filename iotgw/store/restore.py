@@ -20,9 +20,10 @@ from iotgw.core.ports.pause import Paused
 from iotgw.store.backups import PART, check
 from iotgw.store.lock import DataDirectoryLock
 from iotgw.store.manifest import (
+    DATABASES,
     DEVICE_FILES,
+    DISPENSABLE,
     KEY,
-    MANIFEST,
     TOKEN,
     Manifest,
     NotWhole,
@@ -38,6 +39,7 @@ UNFINISHED = "restoring"
 """A file in the data directory: a restore has begun and not ended, so no gateway may use it."""
 ASIDE = "before-restore-"
 _KEEP = frozenset({"lock", UNFINISHED})
+_OURS = frozenset({DEVICE_FILES, *DATABASES, *DISPENSABLE})
 
 
 class NotRestored(IotgwError):
@@ -185,12 +187,10 @@ def _key_aside(data_dir: Path, manifest: Manifest) -> bytes | None:
 
 
 def _content(data_dir: Path, backup: Path) -> Iterator[Path]:
-    """What a gateway left in its data directory: not the lock, and no backups."""
+    """What a gateway left in its data directory: not the lock, and no directories of the operator's, as those of certificates and backups."""
     for path in sorted(data_dir.iterdir()):
-        holds_backups = path.is_dir() and (
-            path in (backup, *backup.parents) or any(path.glob(f"*/{MANIFEST}"))
-        )
-        if path.name not in _KEEP and not path.name.startswith(ASIDE) and not holds_backups:
+        is_theirs = path.is_dir() and path.name not in _OURS
+        if path.name not in _KEEP and path not in (backup, *backup.parents) and not is_theirs:
             yield path
 
 

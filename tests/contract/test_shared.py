@@ -1,5 +1,9 @@
 """What is stored beside the journal, in either database, passes the suites of any store of it."""
 
+from msgspec.structs import replace
+
+from iotgw.core.downlink_item import ItemState
+from iotgw.store import downlinks
 from iotgw.testing.contracts import (
     DeviceEntriesContract,
     DevicesContract,
@@ -29,6 +33,23 @@ class TestEntries(Stored, DeviceEntriesContract):
 
 class TestItems(Stored, DownlinkStoreContract):
     kind = "items"
+
+    def test_what_is_over_is_forgotten_after_a_while_without_a_restart(self, monkeypatch):
+        monkeypatch.setattr(downlinks, "STEP", 2)
+        over = [self.item(seq, state) for seq, state in enumerate(ItemState, 1)]
+        late = replace(self.item(20, ItemState.SENT), expires_ms=self.now_ms + 2 * downlinks.KEEP_MS)
+        self.save(*over, late)
+        self.clock.advance(downlinks.KEEP_MS / 1000 + downlinks.SWEEP)
+        self.save(self.item(30, ItemState.FAILED))
+        for _ in range(10):
+            self.clock.advance(downlinks.PAUSE)
+            self.wait(self.part.flushed())
+            left = self.wait(self.part.of_device("default", "dev", 100))
+        assert [(item.seq, item.state) for item in left] == [
+            (30, ItemState.FAILED),
+            (20, ItemState.SENT),
+            *[(item.seq, item.state) for item in over if item.state is ItemState.QUEUED],
+        ]
 
 
 class TestDevices(Stored, DevicesContract):

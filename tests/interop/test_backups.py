@@ -136,6 +136,29 @@ def test_after_a_restore_nothing_acknowledged_is_missing_and_no_name_is_given_tw
         assert gateway.api("GET", "/status").json["paused"] is None
 
 
+def test_a_gateway_that_is_restored_without_its_key_takes_messages_until_its_secrets_are_entered_again(
+    tmp_path, http_sink
+):
+    gateway, there = Gateway(tmp_path / "gateway"), Gateway(tmp_path / "there")
+    with gateway.start():
+        make(gateway, http_sink)
+        gateway.create("datasources", name="away", type="mqtt", configuration={"host": "127.0.0.1", "port": 1, "topics": ["x"], "password": "p"})  # fmt: skip
+        assert ctl(gateway, "backup", "b1").returncode == 0
+    done = ctl(gateway, "restore", gateway.data / "backups" / "b1", "--data-dir", there.data)
+    assert (done.returncode, "secret.key" in done.stdout) == (0, True)
+    (there.data / "admin-token").write_text((gateway.data / "admin-token").read_text())
+    with there.start():
+        sent = [send(there, number) for number in range(5)]
+        stats = wait_until(
+            lambda: (got := there.api("GET", "/integrations/sink/stats").json)["waiting"] >= 5 and got
+        )
+        assert (stats["state"], "secret.key" in stats["lastError"]) == ("unavailable", True)
+        assert "secret.key" in there.api("GET", "/datasources/away").json["status"]["error"]
+        again = {"configuration": {"url": f"{http_sink.url}/in"}}
+        assert there.api("PATCH", "/integrations/sink", again).status == 200
+        wait_until(lambda: set(sent) <= {each["id"] for each in http_sink.documents}, what="the deliveries")
+
+
 @pytest.mark.parametrize("ends", ["stopped", "killed"])
 def test_a_directory_that_is_put_back_by_hand_gives_no_name_twice(tmp_path, http_sink, ends):
     gateway = Gateway(tmp_path / "gateway")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import struct
 from functools import cached_property
 
+import pika
 import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
@@ -85,6 +87,38 @@ async def test_messages_come_in_order_with_what_the_broker_says_of_them(broker, 
         assert "Header:token" not in facts
         assert facts["uplinkKey"].startswith("m@0/")
     assert await deferToThread(broker.waiting, queue) == 0
+
+
+class Raw(pika.BasicProperties):
+    """Properties with a table of headers as it is on the wire; pika makes fewer kinds than RabbitMQ takes."""
+
+    def __init__(self, table):
+        super().__init__()
+        self._table = table
+
+    def encode(self):
+        return [struct.pack(">HI", self.FLAG_HEADERS, len(self._table)), self._table]
+
+
+@pytest.mark.parametrize(
+    ("table", "headers"),
+    [
+        (b"\x01ad" + struct.pack(">d", 2.5), {"Header:a": 2.5}),
+        (b"\x01aT" + struct.pack(">Q", 1 << 62), {"Header:a": 1000 << 62}),
+        (b"\x02\xe4\xf6t\x01", {"Header:\ufffd\ufffd": True}),
+    ],
+)
+@ensureDeferred
+async def test_no_header_keeps_what_comes_behind_its_message(broker, table, headers):
+    queue = f"headers-{table.hex()}"
+    async with Source(broker, queue) as it:
+        await until(it.is_up)
+        await deferToThread(broker.publish_with, Raw(table), queue, b"odd")
+        await deferToThread(broker.publish, queue, b"behind")
+        await until(lambda: len(it.payloads) == 2)
+        assert it.payloads == [b"odd", b"behind"]
+        facts = it.intake.received[0][1]
+        assert {name: value for name, value in facts.items() if name.startswith("Header:")} == headers
 
 
 @ensureDeferred

@@ -106,12 +106,15 @@ class RabbitMq:
                 channel.queue_declare(queue, durable=True, **more)
 
     def publish(self, queue, *bodies, exchange="", **properties):
+        self.publish_with(
+            pika.BasicProperties(delivery_mode=2, **properties), queue, *bodies, exchange=exchange
+        )
+
+    def publish_with(self, properties, queue, *bodies, exchange=""):
         with self.channel() as channel:
             channel.confirm_delivery()
             for body in bodies:
-                channel.basic_publish(
-                    exchange, queue, body, pika.BasicProperties(delivery_mode=2, **properties), mandatory=True
-                )
+                channel.basic_publish(exchange, queue, body, properties, mandatory=True)
 
     def waiting(self, queue):
         """How many messages are ready."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Literal
 
@@ -30,14 +31,14 @@ OPERATORS = (
 
 _TOKEN = re.compile(
     r"(?P<space>[\s\u00a0\ufeff]+)|(?P<remark>//[^\n]*|/\*)"
-    r"|(?P<number>0[xX][\da-fA-F]+[lL]?|(?:\d+\.?(?:\d+)?|\.\d+)(?:[eE][+-]?\d+)?[a-zA-Z]*)"
+    r"|(?P<number>0[xX][0-9a-fA-F]+[lL]?|(?:[0-9]+\.?(?:[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[a-zA-Z]*)"
     r"|(?P<name>[^\W\d][\w$]*|\$[\w$]*)"
     r"|(?P<text>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*')"
     "|(?P<op>" + "|".join(map(re.escape, OPERATORS)) + ")",
     re.DOTALL,
 )
 _HEXADECIMAL = re.compile("0x([0-9a-f]+)l?")
-_ESCAPE = re.compile(r"\\(u[\da-fA-F]{4}|[0-3]?[0-7]{1,2}|.)", re.DOTALL)
+_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|[0-3]?[0-7]{1,2}|.)", re.DOTALL)
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 MAX_INT, MAX_LONG = 2**31 - 1, 2**63 - 1
 
@@ -84,7 +85,8 @@ def _number(text: str, at: int, newline: bool) -> Word:
     suffix = lower[len(digits) :]
     if suffix in ("d", "f") or (not suffix and not digits.isdigit()):
         kind: Kind = "float" if suffix == "f" else "double"
-        return Word(kind, text, at, newline, repr(float(digits)))
+        value = float(digits)
+        return Word(kind, text, at, newline, repr(value) if math.isfinite(value) else "Infinity")
     if suffix in ("", "l") and digits.isdigit():
         is_octal = len(digits) > 1 and digits[0] == "0" and not set(digits) & {"8", "9"}
         if len(digits) > 20:

@@ -23,7 +23,7 @@ LONGEST_TEXT = 65_536
 LONGEST_NUMBER = 64
 """Characters of a text that may be a number."""
 
-_NUMBER = re.compile(r"\s*-?\d+(\.\d+)?([eE][+-]?\d{1,3})?\s*")
+_NUMBER = re.compile(r"\s*-?\d+(\.\d+)?([eE][+-]?\d{1,3})?\s*", re.ASCII)
 _DIGITS = re.compile(r"[0-9A-Fa-f]{16}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{11}=?")
 

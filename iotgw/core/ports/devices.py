@@ -115,6 +115,9 @@ class IQuarantine(Interface):
     def count(tenant: str | None) -> int:
         """How many there are; of every tenant for None."""
 
+    def came_by(tenant: str, datasource: str) -> dict[str, int]:
+        """The devices of which messages wait that came by a datasource, in the order of their names, with how many."""
+
     def listen(callback: Callable[[str, str, bool], None]) -> None:
         """See `IFleet.watch`."""
 

@@ -7,7 +7,6 @@ acknowledged when a connection ended is handed out again, marked as redelivered.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
@@ -22,7 +21,7 @@ from iotgw.core.names import unfit
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IVouches
 from iotgw.core.ports.reactor import IReactor
-from iotgw.datasources.pulled import Partition, Uplink
+from iotgw.datasources.pulled import Found, Partition
 from iotgw.datasources.pulled_source import MOST_HEADERS, PATIENCE, PulledSource
 from iotgw.datasources.rabbitmq.settings import RabbitSourceSettings
 
@@ -177,7 +176,7 @@ class RabbitDatasource(PulledSource[RabbitSourceSettings]):
             self._acknowledged = tag
             channel.basic_ack(tag, multiple=True)
 
-    def _uplinks(self, method: Any, properties: Any, body: bytes) -> list[Uplink]:
+    def _uplinks(self, method: Any, properties: Any, body: bytes) -> list[Found]:
         settings = self._settings
         key = str(method.routing_key)
         known: Metadata = {
@@ -195,11 +194,10 @@ class RabbitDatasource(PulledSource[RabbitSourceSettings]):
             known["timestamp"] = properties.timestamp * 1000
         device = _level(key, settings.device_level)
         for name, value in list((properties.headers or {}).items())[:MOST_HEADERS]:
-            text = _json(value)
-            if name == settings.device_header and isinstance(text, str | int):
-                device = str(text)
+            if name == settings.device_header and isinstance(value, str | int):
+                device = str(value)
             if self._may_show(name):
-                known[f"Header:{name}"] = text
+                known[f"Header:{name}"] = value
         # some publishers give all their messages one id
         name = f"{message_id}@{properties.timestamp or 0}/{_digest(body)}" if message_id else ""
         return self._messages.uplinks(body, known, "" if unfit(device) else device, name, key)
@@ -213,18 +211,3 @@ def _level(key: str, level: int) -> str:
     """A part of a routing key, counted from 1; empty if it has fewer."""
     parts = key.split(".")
     return parts[level - 1] if 0 < level <= len(parts) else ""
-
-
-def _json(value: Any) -> Any:
-    """A header's value as JSON."""
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
-    if isinstance(value, bytes | bytearray):
-        return bytes(value).hex()
-    if isinstance(value, datetime):
-        return int(value.timestamp() * 1000)
-    if isinstance(value, dict):
-        return {str(name): _json(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json(each) for each in value]
-    return str(value)

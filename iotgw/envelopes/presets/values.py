@@ -58,7 +58,9 @@ def date_ms(value: Any, unit: Unit) -> int | None:
     elif unit in ("ms", "s"):
         number = to_number(value)
         found = (
-            None if number is None or abs(number) > LATEST_MS else int(number * (1000 if unit == "s" else 1))
+            None
+            if number is None or not abs(number) <= LATEST_MS
+            else int(number * (1000 if unit == "s" else 1))
         )
     elif unit == "iso" or not isinstance(value, str) or len(value) > 64:
         return None

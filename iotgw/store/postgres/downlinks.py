@@ -15,6 +15,7 @@ from iotgw.core.errors import Unavailable
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.downlinks import JobItems
 from iotgw.core.ports.reactor import IThreadedClock
+from iotgw.core.times import DateMs
 from iotgw.store.downlinks import Encoded, ItemStore
 from iotgw.store.postgres import changes
 from iotgw.store.postgres.connection import Address, Connection, sql
@@ -162,6 +163,17 @@ class PostgresItems(ItemStore):
         name = self._who.name
         self._session.run(lambda db: db.execute(_WRITE, (changes.count_up(db, WHAT), name, *values)))
 
+    def _over(self, before: DateMs, limit: int) -> list[tuple[str, DateMs]]:
+        found = self._rows(
+            "SELECT id, updated_ms FROM item WHERE state <> 'QUEUED' AND updated_ms < %s"
+            " AND (state NOT IN ('SENT', 'DELIVERED') OR expires_ms < %s) ORDER BY updated_ms LIMIT %s",
+            before, before, limit,
+        )  # fmt: skip
+        return [(str(id), DateMs(updated_ms)) for id, updated_ms in found]
+
+    def _delete(self, ids: list[str]) -> None:
+        self._session.run(lambda db: db.execute("DELETE FROM item WHERE id = ANY(%s::text[])", (ids,)))
+
     def _forget_tenant(self, tenant: str) -> int:
         return self._session.run(
             lambda db: db.execute("DELETE FROM item WHERE tenant = %s", (tenant,)).rowcount
@@ -179,6 +191,12 @@ class PostgresItems(ItemStore):
     def _of_network(self, tenant: str, network: str) -> list[Item]:
         return self._read(
             "WHERE tenant = %s AND network = %s AND network <> '' ORDER BY seq DESC LIMIT 1", tenant, network.encode()
+        )  # fmt: skip
+
+    def _sent_as(self, tenant: str, network: str, limit: int) -> list[Item]:
+        return self._read(
+            "WHERE tenant = %s AND network = %s AND network <> '' AND state = 'SENT' ORDER BY seq LIMIT %s",
+            tenant, network.encode(), limit,
         )  # fmt: skip
 
     def _of_device(

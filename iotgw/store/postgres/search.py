@@ -77,6 +77,10 @@ class PartitionSearch:
         """See `MessageReads.message`."""
         return next(iter(self._messages([seq])), None)
 
+    def these(self, seqs: Sequence[int]) -> list[Message]:
+        """The messages at these positions, newest first. Missing ones are left out."""
+        return self._messages(seqs)
+
     def find(self, query: MessageQuery, before: int, limit: int, cost: float = float("inf")) -> FoundMessages:
         """See `MessageReads.find`."""
         low, high = self.bounds(query, before)

@@ -11,6 +11,7 @@ from iotgw.core.downlink_item import Item, ItemState
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.downlinks import JobItems
 from iotgw.core.ports.reactor import IThreadedClock
+from iotgw.core.times import DateMs
 from iotgw.store.downlinks import Encoded, ItemStore
 from iotgw.store.sqlite import damage
 from iotgw.store.sqlite.database import as_array, connect, upgrade
@@ -64,6 +65,21 @@ class DownlinkStore(ItemStore):
                     self._connection.execute("ROLLBACK")
                 raise
 
+    def _over(self, before: DateMs, limit: int) -> list[tuple[str, DateMs]]:
+        assert self._connection is not None
+        return self._connection.execute(
+            "SELECT id, updated_ms FROM item WHERE state IN (SELECT value FROM json_each(?)) AND updated_ms < ? AND (state NOT IN ('SENT', 'DELIVERED')"
+            " OR json_extract(CAST(body AS TEXT), '$.expires_ms') < ?) ORDER BY updated_ms LIMIT ?",
+            (as_array([state.value for state in ItemState if state is not ItemState.QUEUED]), before, before, limit),
+        ).fetchall()  # fmt: skip
+
+    def _delete(self, ids: list[str]) -> None:
+        assert self._connection is not None
+        with damage.changing(self._path):
+            self._connection.execute(
+                "DELETE FROM item WHERE id IN (SELECT value FROM json_each(?))", (as_array(ids),)
+            )
+
     def _forget_tenant(self, tenant: str) -> int:
         assert self._connection is not None
         with damage.changing(self._path):
@@ -84,6 +100,12 @@ class DownlinkStore(ItemStore):
         return self._read(
             "WHERE tenant = ? AND network = ? AND network <> '' ORDER BY seq DESC LIMIT 1", tenant, network
         )
+
+    def _sent_as(self, tenant: str, network: str, limit: int) -> list[Item]:
+        return self._read(
+            "WHERE tenant = ? AND network = ? AND network <> '' AND state = 'SENT' ORDER BY seq LIMIT ?",
+            tenant, network, limit,
+        )  # fmt: skip
 
     def _of_device(
         self, tenant: str, device: str, states: Sequence[ItemState], before: int, limit: int

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -28,6 +29,7 @@ _NAMES = {
     -1: "bver", -2: "bn", -3: "bt", -4: "bu", -5: "bv", -6: "bs",
     0: "n", 1: "u", 2: "v", 3: "vs", 4: "vb", 5: "s", 6: "t", 7: "ut", 8: "vd",
 }  # fmt: skip
+_LABEL = re.compile("-?[0-9]{1,2}")
 _LABELS = {name: label for label, name in _NAMES.items()}
 """RFC 8428 §6; ``vlo`` is OMA's and has no label."""
 _VALUES = ("v", "vs", "vb", "vd", "vlo")
@@ -71,7 +73,7 @@ def _of_cbor(data: bytes) -> list[Fields]:
         fields: Fields = {}
         for key, value in record.items():
             # leshan#1654: labels as text
-            label = int(key) if isinstance(key, str) and key.lstrip("-").isdecimal() and len(key) < 4 else key
+            label = int(key) if isinstance(key, str) and _LABEL.fullmatch(key) else key
             name = _NAMES.get(label, "") if isinstance(label, int) else label
             fields[name or str(label)] = value
         found.append(fields)

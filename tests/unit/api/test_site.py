@@ -80,6 +80,16 @@ def test_a_body_is_taken_up_to_the_cap_and_then_refused(site: ApiSite) -> None:
         channel.connectionLost(Failure(ConnectionLost()))
 
 
+@pytest.mark.parametrize(
+    "length", ["9" * 5000, "9" * 40 + " " * 40, "-1", "+1", "1_0", "\u00b2", "1" * 20 + "x"]
+)
+def test_a_length_that_is_none_is_refused(site: ApiSite, length: str) -> None:
+    channel = connect(site)
+    channel.dataReceived(f"POST / HTTP/1.1\r\nhost: x\r\ncontent-Length: {length}\r\n\r\n".encode("latin-1"))
+    assert status(channel) == b"400"
+    assert channel.sent_to.disconnecting
+
+
 def test_a_body_that_never_ends_is_cut_off(site: ApiSite) -> None:
     channel = connect(site)
     channel.dataReceived(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")

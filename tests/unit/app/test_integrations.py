@@ -271,3 +271,24 @@ async def test_what_a_crash_left_of_a_deleted_one_goes_at_the_next_start(tmp_pat
     await world.stop()
     there = {path.name for path in tmp_path.iterdir()}
     assert there >= {*mine, *others} and not there & set(left)
+
+
+@pytest.mark.parametrize("wrong", [{"type": "gone"}, {"configuration": {"window": "many"}}])
+@asynchronous
+async def test_one_whose_target_cannot_be_made_keeps_what_waits_and_stops_nobody_else(world, wrong):
+    id = await world.backlog(3)
+    right = world.registry.get("integration", id).body
+    await world.registry.replace("integration", id, {**right, **wrong})
+    await world.registry.create("integration", "default", "other", right)
+    await world.again()
+    await world.until(lambda: world.types.get("fake").targets)
+    await world.until(lambda: world.delivery.stats(id)["lastError"])
+    stats = world.delivery.stats(id)
+    assert (stats["state"], stats["waiting"], stats["balanced"]) == ("unavailable", 3, True)
+    assert [event.name for event in world.events.emitted if event.type == "integration.failed"] == ["out"]
+    await world.emit(2)
+    await world.registry.replace("integration", id, right)
+    await world.until(lambda: world.target.context.id == id and world.target.open)
+    world.let_go()
+    await world.until(lambda: world.delivery.stats(id)["delivered"] == 5)
+    assert world.delivery.stats(id)["state"] == "running"

@@ -96,6 +96,10 @@ def test_a_json_value_becomes_one_of_the_variable_s_type(json, type_, value):
         ({}, Kind.Double),
         ([1, "x"], Kind.Double),
         ("x", Kind.ExtensionObject),
+        (10**400, Kind.Float),
+        (-(10**400), Kind.Double),
+        ("0001-01-01T00:00:00+23:59", Kind.DateTime),
+        ("9999-12-31T23:59:59-23:59", Kind.DateTime),
     ],
 )
 def test_what_a_variable_does_not_take_is_refused(json, type_):

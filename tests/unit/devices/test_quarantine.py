@@ -290,3 +290,41 @@ async def test_what_waits_of_a_deleted_datasource_is_let_go_of_for_good_and_that
     assert (field.waiting(), field.delivered) == ({}, [])
     await field.again()
     assert field.waiting() == {}
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_waits_of_one_device_is_told_apart_by_the_datasource_that_it_came_by(field):
+    await field.open("quarantine")
+    quarantine, ours = field.quarantine, field.resource.id
+    await field.send("a b")
+    await field.send("a")
+    quarantine.hold("default", "a", "another", 1000, 0)
+    assert quarantine.came_by("default", ours) == {"a": 2, "b": 1}
+    assert quarantine.came_by("default", "another") == {"a": 1}
+    assert (quarantine.came_by("acme", ours), field.waiting()) == ({}, {"a": 3, "b": 1})
+    quarantine.settled("default", "a", 1000)
+    assert quarantine.came_by("default", "another") == {}
+    await field.releases.release("default", "a")
+    assert (quarantine.came_by("default", ours), field.delivered) == ({"b": 1}, ["a", "a"])
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_datasource_that_is_drained_goes_only_when_nothing_of_it_waits_in_quarantine(field):
+    await field.open("quarantine")
+    await field.send("new")
+    await field.registry.retire("datasource", field.resource.id, Deletion("drain"))
+    assert await field.departures.end("datasource", field.resource.id, 1.5) is None
+    await field.again()
+    assert await field.departures.end("datasource", field.resource.id, 1.5) is None
+    assert await field.releases.release("default", "new") == 1
+    assert field.delivered == ["new"]
+    assert await field.departures.end("datasource", field.resource.id, 20) is not None
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_datasource_whose_messages_wait_in_quarantine_may_be_dropped_after_all(field):
+    await field.open("quarantine")
+    await field.send("new")
+    await field.registry.retire("datasource", field.resource.id, Deletion("drain"))
+    await field.registry.retire("datasource", field.resource.id, Deletion("drop"))
+    assert await field.departures.end("datasource", field.resource.id, 20) is not None

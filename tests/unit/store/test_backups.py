@@ -25,11 +25,11 @@ def test_a_backup_holds_all_that_was_acknowledged(data):
     data.clock.wait(data.registry.create("datasource", "default", "ds", {"a": 1}))
     item = Item("dl1", 1, "default", "d", DownlinkSpec(msg="x"), ItemState.QUEUED, 0, 0, 1)
     data.clock.wait(data.downlinks.save([item]))
-    (data.folder / "sftp-1.json").write_text("{}")
+    (data.folder / "sftp-0123456789abcdef.json").write_text("{}")
     made = data.take()
     folder = data.folder / "backups" / "b1"
     assert made.directory == str(folder)
-    assert made.files == ["downlinks.db", "journal.db", "registry.db", "sftp-1.json"]
+    assert made.files == ["downlinks.db", "journal.db", "registry.db", "sftp-0123456789abcdef.json"]
     assert [rows(folder / "journal.db", "uplink"), rows(folder / "registry.db", "resource")] == [300, 1]
     assert rows(folder / "downlinks.db", "item") == 1
     manifest.Manifest.read(folder).check(folder)

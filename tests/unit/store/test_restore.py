@@ -64,6 +64,20 @@ def test_backups_in_the_data_directory_stay_where_they_are(data, backup):
     assert data.journal.last_uplink == 2
 
 
+def test_the_operator_s_certificates_stay_where_they_are(data, backup):
+    data.close()
+    (data.folder / "certificates").mkdir()
+    (data.folder / "certificates" / "server.pem").write_text("a key")
+    restore(backup, data.folder, force=True)
+    assert (data.folder / "certificates" / "server.pem").read_text() == "a key"
+    data.__init__(data.clock, data.folder)
+
+
+def test_a_directory_with_nothing_but_the_operator_s_needs_no_force(backup, target):
+    (target / "certificates").mkdir(parents=True)
+    assert restore(backup, target).aside is None
+
+
 @pytest.mark.parametrize("harm", ["no manifest", "cut", "changed", "missing", "no journal", "a path"])
 def test_a_backup_that_is_not_whole_is_refused_before_anything_changes(backup, target, harm):
     def edit(change):

@@ -34,6 +34,14 @@ def test_any_text_becomes_words_or_a_sentence(text):
     assert ends == sorted(ends)
 
 
+@pytest.mark.parametrize(
+    "script", ["return 0\u0669;", "return \u0663;", "return 0\u0669\u0669L;", "return 1.\u0663;"]
+)
+def test_a_digit_that_is_not_ascii_is_no_number(script):
+    with pytest.raises(TbelError):
+        translate(script, ("payload", "metadata"))
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.lists(WORDS, max_size=60).map(" ".join))
 def test_any_words_become_javascript_or_a_sentence(text):

@@ -261,6 +261,7 @@ def test_an_item_s_id_comes_back_in_each_form_and_no_other_is_taken_for_one():
         (None, "iso", None),
         ({}, "ms", None),
         ("9999-12-31T23:59:59-23:59", "iso", None),
+        (float("nan"), "s", None),
     ],
 )
 def test_a_platform_s_date_is_ms_since_1970_or_none(value, unit, ms):

@@ -75,6 +75,12 @@ def test_labels_of_senml_as_text_are_taken() -> None:
     assert one(formats.SENML_CBOR, pack, "float") == 21.5
 
 
+@pytest.mark.parametrize("label", ["--1", "-", "\u0662", "1_0", "+2"])
+def test_a_label_of_senml_that_is_no_number_is_an_unknown_field(label: str) -> None:
+    pack = cbor.encode([{0: "/3303/0/5700", 2: 21.5, label: 1}])
+    assert one(formats.SENML_CBOR, pack, "float") == 21.5
+
+
 @pytest.mark.parametrize(
     ("fields", "time"),
     [
