@@ -16,6 +16,7 @@ from iotgw.api.candidates import Candidates, at_most_one
 from iotgw.api.datasources import decoded
 from iotgw.api.messages import MessageRoutes
 from iotgw.api.routes import Call, Milliseconds, Route
+from iotgw.core import plain_json
 from iotgw.core.errors import ConversionFailed, SettingsError, Undecided
 from iotgw.core.model import ConverterVersion, Uplink
 from iotgw.core.ports.clock import IDates
@@ -23,6 +24,7 @@ from iotgw.core.ports.converters import IConverters
 from iotgw.core.times import DateMs
 from iotgw.core.validate import convert
 
+_decode = plain_json.reader()
 _PLACE = re.compile(r"line (\d{1,9})(?:, column (\d{1,9}))?", re.ASCII)
 
 
@@ -179,7 +181,7 @@ class TrialRoutes:
         now = trial.received_at if trial.received_at is not None else int(self._dates.seconds() * 1000)
         if trial.message_id is not None:
             uplink = (await self._messages.find(call, trial.message_id)).uplink
-            metadata = trial.metadata if trial.metadata is not None else msgspec.json.decode(uplink.metadata)
+            metadata = trial.metadata if trial.metadata is not None else _decode(uplink.metadata)
             return uplink.payload, metadata, uplink.received_ms
         return payload_of(trial), trial.metadata or {}, now
 

@@ -26,6 +26,7 @@ from asyncua.crypto.uacrypto import CertProperties
 
 from iotgw.connect.opcua_browse import OpcuaVariable, find, type_of
 from iotgw.connect.opcua_commands import OpcuaCommands, in_words
+from iotgw.connect.opcua_limits import BoundedClient
 from iotgw.connect.opcua_plan import Bad, Done, OpcuaPlan, Sample
 from iotgw.connect.opcua_values import NUMBERS, NoJson, ms, to_json
 
@@ -114,7 +115,7 @@ class OpcuaSession:
     async def _connected(self) -> None:
         """One client's life. Returns when it should begin anew."""
         plan = self._plan
-        client = Client(
+        client = BoundedClient(
             plan.url, timeout=plan.timeout, auto_reconnect=True, reconnect_max_delay=plan.longest_wait
         )
         client.name = client.description = "iotgw"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
+from iotgw.core import plain_json
 from iotgw.core.message_query import Instant
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.times import DateMs
@@ -66,7 +66,7 @@ class _Body(Struct):
     telemetry: list[_Entry] = []
 
 
-_body = msgspec.json.Decoder(_Body).decode
+_body = plain_json.reader(_Body)
 
 
 def readings(query: SeriesQuery, records: list[TelemetryRecord]) -> dict[str, list[SeriesValue]]:

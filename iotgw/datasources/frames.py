@@ -233,13 +233,16 @@ def with_gateways(main: Metadata, other: Metadata) -> Metadata:
 
 def joined(main: Metadata, other: Metadata) -> Metadata:
     """The metadata of a frame with the gateways of another delivery of it; the one with the best signal is told first."""
-    known = {each.get("gatewayId"): each for each in gateways(other)} | {
-        each.get("gatewayId"): each for each in gateways(main)
-    }
+    known = {_name(each): each for each in gateways(other)} | {_name(each): each for each in gateways(main)}
     heard = sorted(known.values(), key=_strength, reverse=True)[:MOST_GATEWAYS]
     if len(heard) < 2:
         return {**other, **main}
     return {**other, **main, **heard[0], "gateways": heard}
+
+
+def _name(gateway: dict[str, Any]) -> str:
+    """What a gateway is told from others by. A sender may say anything for it, a list as well."""
+    return str(gateway.get("gatewayId"))
 
 
 def _strength(gateway: dict[str, Any]) -> float:

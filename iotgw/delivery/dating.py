@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from iotgw.core import plain_json
 from iotgw.core.model import Kind, TelemetryRecord
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.times import DateMs
@@ -17,7 +18,7 @@ from iotgw.core.times import DateMs
 UNSURE = "clockUnsure"
 """The value that marks a reading whose time is that of its receipt, by a clock that was wrong."""
 
-_decode = msgspec.json.Decoder().decode
+_decode = plain_json.reader()
 _encode = msgspec.json.Encoder().encode
 
 

@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from iotgw.core import plain_json
 from iotgw.core.device_entry import BATTERY_KEYS, SIGNAL_KEYS, HealthSpec
 from iotgw.core.ports.devices import TROUBLES, Trouble
 
@@ -136,7 +137,7 @@ class _Body(Struct):
     telemetry: list[_Point] = []
 
 
-_body = msgspec.json.Decoder(_Body).decode
+_body = plain_json.reader(_Body)
 Tell = Callable[[DeviceWatch, Trouble, bool, float | None], None]
 """``tell(watch, what, is_wrong, value)``: something began or ended to be wrong with a device. ``value`` is its reading, if
 there is one."""

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from twisted.internet.interfaces import IReactorTime
 
+from iotgw.core import plain_json
 from iotgw.core.clock import PlainCalendar
 from iotgw.core.downlink_item import ContentType, Item, payload
 from iotgw.core.errors import IotgwError, NotFound
@@ -26,6 +27,7 @@ from iotgw.downlinks.leaving import LastSeen
 
 LONGEST = 86_400.0
 """Longest time in seconds for which a device may say that it listens."""
+_decode = plain_json.reader()
 
 
 class LastUplink(msgspec.Struct):
@@ -118,7 +120,7 @@ class Reach:
         keeps = IKeepsDownlinks.providedBy(datasource) and IKeepsDownlinks(datasource).keeps_downlinks
         if datasource is None or not (keeps or self._listens(tenant, device, seen, uplink)):
             return LastSeen(uplink.datasource, None, seen.identity)
-        metadata: Metadata = msgspec.json.decode(uplink.metadata)
+        metadata: Metadata = _decode(uplink.metadata)
         push = datasource.push
         return LastSeen(
             uplink.datasource,

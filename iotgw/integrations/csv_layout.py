@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import Meta, Struct
 
+from iotgw.core import plain_json
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import TelemetryRecord
 from iotgw.integrations.files import FIXED, Columns
@@ -26,6 +27,7 @@ BOM = "\ufeff"
 FORM = re.compile(r"(?=.*%[a-zA-Z])(?:[^%\0]|%[a-zA-Z%]){1,60}")
 """What strftime takes, without widths: those could be of any size."""
 MOST_COLUMNS = 1000
+_decode = plain_json.reader()
 
 
 class CsvColumn(Struct, frozen=True, forbid_unknown_fields=True):
@@ -151,7 +153,7 @@ class CsvLayout:
         return (mark + out.getvalue()).encode(settings.encoding, "replace")
 
     def _rows(self, record: TelemetryRecord) -> list[dict[str, Any]]:
-        body = msgspec.json.decode(record.body)
+        body = _decode(record.body)
         attributes = body.get("attributes") or {}
         entries = body.get("telemetry") or [
             {"ts": record.received_ms, "values": {} if self.is_fixed else attributes}

@@ -9,11 +9,12 @@ from typing import Any
 
 import msgspec
 
+from iotgw.core import plain_json
 from iotgw.core.epochs import Epochs
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.parts import Part
 
-_decode = msgspec.json.Decoder().decode
+_decode = plain_json.reader()
 _encode = msgspec.json.Encoder().encode
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from iotgw.core import plain_json
 from iotgw.core.model import Kind, TelemetryRecord
 from iotgw.core.parts import Part
 from iotgw.core.specs import IntegrationSpec
@@ -23,7 +24,7 @@ from iotgw.integrations.template import Template
 
 Format = Callable[[TelemetryRecord], bytes]
 
-_decode = msgspec.json.Decoder().decode
+_decode = plain_json.reader()
 _encode = msgspec.json.Encoder().encode
 
 

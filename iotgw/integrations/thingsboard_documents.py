@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from iotgw.core import plain_json
 from iotgw.core.model import Kind, TelemetryRecord
 
 CONNECT = b"v1/gateway/connect"
@@ -33,6 +34,7 @@ class RecordBody(Struct):
     attributes: Raw = Raw(b"{}")
 
 
+_decode = plain_json.reader()
 body_of = msgspec.json.Decoder(RecordBody).decode
 encode = msgspec.json.Encoder().encode
 
@@ -134,5 +136,5 @@ def _merged(values: list[bytes]) -> bytes:
         return values[0]
     merged: dict[str, Any] = {}
     for value in values:
-        merged |= msgspec.json.decode(value)
+        merged |= _decode(value)
     return encode(merged)

@@ -19,6 +19,7 @@ ANSWERS = ANSWERED + "/+"
 MOST_DEVICES = 10_000
 MOST_OF_ONE = 32
 """Requests of one device that are remembered; the oldest are forgotten."""
+_decode = plain_json.reader()
 
 
 class RpcAnswer(Struct, frozen=True):
@@ -53,7 +54,7 @@ class OpenRequests:
         otherwise to the device's oldest request. Where no request is open it is a value like any other."""
         if self._mark not in record.body:
             return record.body, None
-        body = msgspec.json.decode(record.body)
+        body = _decode(record.body)
         found = _taken(body, self._key)
         if found is _NOTHING:
             return record.body, None
@@ -108,7 +109,7 @@ class ServerRequests:
         """A record's body without the request in it, and the request. What is none is a value like any other."""
         if self._mark not in body:
             return body, None
-        said = msgspec.json.decode(body)
+        said = _decode(body)
         found = _taken(said, self._key)
         if not isinstance(found, dict) or not isinstance(found.get("method"), str):
             return body, None

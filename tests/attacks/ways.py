@@ -198,7 +198,14 @@ def values_without_end(at: Any) -> None:
     size = 4 << 20
     bodies = [
         b'{"a":[' + part * (size // len(part) - 10) + b"1]}"
-        for part in (b"[]," * 20, b"[" * 60 + b"]" * 60 + b",", b'{"a":1},', b"9" * 4300 + b",", b'"[",')
+        for part in (
+            b"[]," * 20,
+            b"[" * 60 + b"]" * 60 + b",",
+            b'{"a":1},',
+            b"9" * 4300 + b",",
+            b'"[",',
+            b"1e300,",
+        )
     ]
     bodies += [body[: 1 << 20].rpartition(b",")[0] + b"]}" for body in bodies]
     head = f"Authorization: Bearer {at.token}\r\nContent-Type: application/json\r\n"

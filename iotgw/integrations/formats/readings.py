@@ -6,13 +6,12 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import msgspec
-
+from iotgw.core import plain_json
 from iotgw.core.errors import IotgwError
 from iotgw.core.model import TelemetryRecord
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_decode = msgspec.json.Decoder().decode
+_decode = plain_json.reader()
 
 Readings = list[tuple[float, dict[str, Any]]]
 

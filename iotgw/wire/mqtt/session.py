@@ -66,6 +66,7 @@ class MqttSession:
         self._next_id = 1
         self._out: list[bytes] = []
         self._unfinished: set[int] = set()
+        self._is_answered = False
         self.connected = False
 
     # --- out
@@ -243,8 +244,9 @@ class MqttSession:
             raise ProtocolError(f"MQTT: unexpected packet type {kind}")
 
     def _connack(self, body: bytes) -> Event:
-        if self.connected or len(body) < 2:
+        if self._is_answered or len(body) < 2:  # one comes, also where it is a refusal (§3.2)
             raise ProtocolError("MQTT: unexpected or short CONNACK")
+        self._is_answered = True
         code = body[1]
         if code:
             reasons = REASONS if self._five else REASONS_311

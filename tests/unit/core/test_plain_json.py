@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -10,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iotgw.core.plain_json import DEPTH, MARKS, NotJson, decode
+from iotgw.core import plain_json
+from iotgw.core.plain_json import DEPTH, MARKS, SHORT, NotJson, decode
 
 
 class Named(msgspec.Struct):
@@ -108,3 +110,50 @@ def test_the_depth_is_that_of_the_value(value: Any) -> None:
     if isinstance(value, list | dict):
         with pytest.raises(NotJson, match="nesting"):
             decode(text, depth=depth(value))
+
+
+SLOW = [
+    b"1e289",
+    b"1e300",
+    b"-1E+0308",
+    b"1.7976931348623157e308",
+    b"12e300",
+    b"1.0000000000000001079e-300",
+    b"1e23",
+]
+"""Numbers for which msgspec takes up to 500 times as long as for others."""
+
+
+@pytest.fixture
+def by_python(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The floats that Python read."""
+    floats: list[str] = []
+    read = plain_json._float
+    monkeypatch.setattr(plain_json, "_float", lambda text: floats.append(text) or read(text))
+    plain_json._careful.cache_clear()
+    yield floats
+    plain_json._careful.cache_clear()
+
+
+@pytest.mark.parametrize("number", SLOW)
+def test_many_numbers_that_take_long_are_read_by_python_with_the_same_result(
+    number: bytes, by_python: list[str]
+) -> None:
+    many = b"[" + b",".join([number] * SHORT) + b"]"
+    assert decode(many) == decode(b'{"data":' + many + b"}", Named).data == msgspec.json.decode(many)
+    assert plain_json.reader()(many) == plain_json.reader(Named)(b'{"data":' + many + b"}").data
+    assert by_python == [number.decode()] * (4 * SHORT)
+
+
+@given(
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from([repr, "{:.25e}".format, "{:.17g}".format]),
+)
+def test_a_float_is_the_same_in_a_short_text_and_in_a_long_one(value: float, write: Any) -> None:
+    text = write(value).encode()
+    assert decode(b"[" + text + b" " * SHORT + b"]") == decode(b"[" + text + b"]") == [float(text)]
+
+
+def test_a_number_beyond_every_double_is_refused_in_a_long_text_too() -> None:
+    with pytest.raises(NotJson, match="out of range"):
+        decode(b"[1e400" + b" " * SHORT + b"]")

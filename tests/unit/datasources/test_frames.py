@@ -1,5 +1,7 @@
 """Frames that a network delivers several times."""
 
+import pytest
+
 from iotgw.core.model import STORED, Answer, Downlink, Status
 from iotgw.datasources.frames import MOST, FrameGroups, HeldFrames, joined, with_gateways
 from iotgw.testing import clock
@@ -66,6 +68,19 @@ def test_several_networks_with_a_gateway_each_are_joined():
 def test_a_signal_that_is_no_float_is_a_signal_all_the_same():
     loud = {"gatewayId": "x", "rssi": 10**400}
     assert joined(CELLAR, loud)["gateways"] == [loud, CELLAR]
+
+
+@pytest.mark.parametrize("id", [[], [["roof"]], {"a": []}, None, True, 10**400, 1.5])
+def test_a_gateway_may_have_any_value_for_its_name(id):
+    strange = {"gatewayId": id, "rssi": -90}
+    assert joined(CELLAR, strange)["gateways"] == [strange, CELLAR]
+    assert joined(strange, strange) == strange
+    field = Field()
+    field.take(b"a", **strange)
+    field.take(b"b", **ROOF)
+    field.clock.advance(1.0)
+    assert field.received[0][1]["gateways"] == [ROOF, strange]
+    assert field.answers == [STORED, STORED]
 
 
 def test_each_frame_has_its_own_window():

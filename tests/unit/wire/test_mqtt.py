@@ -110,6 +110,16 @@ def test_packet_identifiers_in_use_are_passed_over():
     assert session.publish(b"t", b"")[0] != first
 
 
+@pytest.mark.parametrize("version", [mqtt.V311, mqtt.V5])
+def test_after_a_refusal_nothing_more_is_read(version):
+    session = mqtt.MqttSession(version)
+    refusal = b"\x20\x02\x00\x05"
+    (event,) = session.receive(refusal)
+    assert event.code == 5
+    with pytest.raises(ProtocolError, match="unexpected or short CONNACK"):
+        session.receive(refusal * 2)
+
+
 @pytest.mark.parametrize(
     "data",
     [b"\x40\x02\x00\x01", b"\x20\x02\x00", b"\xff\xff\xff\xff\xff", b"\x20\xff\xff\xff\x7f", b"\x20\x01\x00"],
