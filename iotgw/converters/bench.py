@@ -197,14 +197,24 @@ def _columned(error: ConversionError, script: str, engines: Engines) -> Conversi
     return error
 
 
+class _Found(msgspec.Struct):
+    names: list[str]
+
+
+_names_in = msgspec.json.Decoder(_Found).decode
+_UNREADABLE = "the script changes how JSON is written (a `toJSON` of all lists or objects), so nothing can be read of it"
+
+
 def _names(engine: ConverterEngine, code: ScriptCode) -> list[str]:
     answer = engine.call("load", look_order(ENTRIES, code))
     if not answer.isascii():
         answer = engine.call("ascii", "")
     if answer.startswith("!"):
         raise LoadFailed(*position.explain(answer, engine.line_offset, code.place))
-    names: list[str] = json.loads(answer)["names"]
-    return names
+    try:
+        return _names_in(answer).names
+    except msgspec.DecodeError:
+        raise LoadFailed(ConversionError(_UNREADABLE, stage="load")) from None
 
 
 def _place(error: ConversionError) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct
 
 from iotgw.converters.engines import FAR
 from iotgw.converters.jsontext import decode
@@ -50,6 +53,15 @@ def frames(stack: str, offset: int, place: Place = _of_script) -> list[StackFram
     return found
 
 
+class _Thrown(Struct):
+    """What the runtime says of an error."""
+
+    message: str | None = None
+    name: str | None = None
+    stack: str | None = None
+    logs: tuple[str, ...] | None = None
+
+
 def innermost(places: list[StackFrame]) -> tuple[int | None, int | None, str]:
     """Line, column and file of the first frame, if there is one."""
     return (places[0].line, places[0].column, places[0].file) if places else (None, None, "")
@@ -57,22 +69,25 @@ def innermost(places: list[StackFrame]) -> tuple[int | None, int | None, str]:
 
 def explain(answer: str, offset: int, place: Place = _of_script) -> tuple[ConversionError, tuple[str, ...]]:
     """The runtime's ``!{…}`` as an error, and the lines that the script had logged."""
-    seen: dict[str, Any] = decode(answer[1:])
-    places = frames(seen.get("stack", ""), offset, place)
+    try:
+        seen = msgspec.convert(decode(answer[1:]), _Thrown)
+    except (msgspec.DecodeError, RecursionError):  # a script may change how objects are written
+        seen = _Thrown("the script threw something that can't be read")
+    places = frames(seen.stack or "", offset, place)
     line, column, file = innermost(places)
     message = _PARSE_LINE.sub(
         lambda match: f"(line {max(place(StackFrame('', int(match[1]) - FAR - offset, None, '')).line, 1)})",
-        seen.get("message") or "no message",
+        seen.message or "no message",
     )
     error = ConversionError(
         message=message,
-        name=seen.get("name") or "Error",
+        name=seen.name or "Error",
         line=line,
         column=column,
         stack=stack(places),
         file=file,
     )
-    return error, tuple(seen.get("logs") or ())
+    return error, seen.logs or ()
 
 
 def of_result(script: str, entry: str) -> tuple[int, int] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 from msgspec import Raw
@@ -49,6 +49,14 @@ ODD = 20
 _BRACES = (b"{", b"[")
 _NOTHING: dict[str, Any] = {}
 _NO_MEMORY = ("alloc failed", "out of memory")
+
+
+class _Also(TypedDict, total=False):
+    """What happened beside a result."""
+
+    logs: list[str]
+    state: Any
+    time: Any
 
 
 class LoadFailed(Exception):
@@ -194,7 +202,7 @@ class Script:
                 return NO_RESULT, {"logs": logs}, _limit(error)
             if answer[0] == "+":
                 head, _, answer = answer[1:].partition("\n")
-                also = decode(head)
+                also = msgspec.convert(decode(head), _Also)  # a script may change how lists are written
         except (msgspec.DecodeError, RecursionError) as error:
             return NO_RESULT, also, self._unreadable(error)
         self._answer = answer

@@ -11,7 +11,7 @@ from iotgw.converters.bench import compile_
 from iotgw.converters.engines import FAR, ON_DEMAND, Stopped, available, source
 from iotgw.converters.library import catalogue
 from iotgw.converters.options import DEFAULT_TIME_LIMIT, read
-from iotgw.converters.script import HEAP, load
+from iotgw.converters.script import HEAP, LoadFailed, load
 from iotgw.core.errors import SettingsError
 from iotgw.core.specs import ConverterSpec
 from tests.unit.converters.conftest import version
@@ -204,3 +204,31 @@ def test_an_engine_never_raises_anything_but_stopped(engine):
         assert answer.startswith(("!", "{"))
         if answer.startswith("!"):
             assert json.loads(answer[1:])["message"]
+
+
+CHANGES = [
+    "Array.prototype.toJSON = function () { return 5; };",
+    "Object.prototype.toJSON = function () { return 7; };",
+    "Object.prototype.toJSON = function () { return {message: [], logs: 1, stack: {}}; };",
+    "Array.prototype.toJSON = function () { return [{}]; };",
+]
+
+
+@pytest.mark.parametrize("ending", ["return {data: {a: [1]}};", "throw new Error('boom');"])
+@pytest.mark.parametrize("change", CHANGES)
+@BOTH
+def test_a_script_that_changes_how_json_is_written_harms_its_own_messages_only(engine, change, ending):
+    for script in (
+        f"function decodeUplink(input) {{ {change} console.log('x'); {ending} }}",
+        f"{change}\nfunction decodeUplink(input) {{ console.log('x'); {ending} }}",
+    ):
+        told = compiled(script, engine=engine)
+        assert "dialect" in told or told["problem"]
+        try:
+            loaded = load(version(script, dialect="ts013", engine=engine), ENGINES)
+        except LoadFailed as failed:
+            assert failed.error.message
+            continue
+        for _ in range(2):
+            made, _ = loaded.convert(b"\x01", b'{"devEui":"d"}', 1000)
+            assert made.error is not None or made.outputs
