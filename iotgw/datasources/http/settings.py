@@ -161,7 +161,13 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
             "listens (`hono-ttd`, in a header or the query, or `?ttd=`); 0 never.",
         ),
     ] = 60.0
-    max_body: Annotated[int, Meta(gt=0, description="Largest body in bytes; beyond, 413.")] = 1 << 20
+    max_body: Annotated[
+        int,
+        Meta(
+            gt=0,
+            description="Largest body in bytes; beyond, 413. Without a `listener` it is 4 MiB at most, as the API's is.",
+        ),
+    ] = 1 << 20
 
     def __post_init__(self) -> None:
         """Refuse a preset that can't be used, what names no TCP port, and two certificates."""

@@ -52,7 +52,13 @@ class PubsubPushSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
         Meta(description="A listener of its own, such as `tcp:8443` with `tls`; empty shares the API's."),
     ] = ""
     tls: Annotated[ServerTls | None, Meta(description="Certificate for `endpoint`.")] = None
-    max_body: Annotated[int, Meta(gt=0, description="Largest body in bytes; beyond, 413.")] = 1 << 20
+    max_body: Annotated[
+        int,
+        Meta(
+            gt=0,
+            description="Largest body in bytes; beyond, 413. Without a `listener` it is 4 MiB at most, as the API's is.",
+        ),
+    ] = 1 << 20
     key_is_device: Annotated[bool, Meta(description="Whether a message's ordering key names its device.")] = (
         True
     )

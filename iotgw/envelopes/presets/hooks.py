@@ -99,7 +99,8 @@ AnswerAsked = Callable[[Asked, Mapping[str, Any]], tuple[Command, str]]
 
 
 def everynet_response(asked: Asked, facts: Mapping[str, Any]) -> tuple[Command, str]:
-    """Everynet's ``downlink_response``: with the request's ``meta`` and counter, and no more bytes than the request says. The
+    """Everynet's ``downlink_response``: with the request's ``meta`` and counter, port, payload and whether it is to be confirmed (its data
+    API's document of that name), and no more bytes than the request says. The
     ``downlink`` that reports on it has the device and the counter (ns.docs.everynet.io, adapters/http2)."""
     message: dict[str, Any] = asked.message if isinstance(asked.message, dict) else {}
     params = message.get("params")

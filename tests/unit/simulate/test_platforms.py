@@ -71,9 +71,7 @@ def test_a_downlink_in_an_answer_is_reported_next():
     device = PlatformDevice(random.Random(1), "sigfox")
     device.uplink(NOW_MS)
     assert hear(device, json.dumps({device.identity: {"downlinkData": "00" * 8}}).encode()).downlinks == 1
-    assert read("sigfox", device.uplink(NOW_MS)) == [
-        Receipt(device.identity, "delivered", "SigFox: acknowledge")
-    ]
+    assert read("sigfox", device.uplink(NOW_MS)) == [Receipt(device.identity, "sent", "SigFox: acknowledge")]
     device = PlatformDevice(random.Random(1), "everynet")
     device.uplink(NOW_MS)
     (asking,) = read("everynet", device.uplink(NOW_MS))
