@@ -114,6 +114,24 @@ async def test_victoriametrics_has_a_sample_per_number(victoria):
 
 @pytest.mark.interop
 @ensureDeferred
+async def test_texts_keep_no_number_from_victoriametrics(victoria):
+    texts = [*TEXTS, 'OK\r\nlines,device=evil t=66 1"', None, [1], {"a": 1}]
+    records = [
+        record(n, f"texts {n}", "lines", (TIME + n, {"text": text, "t": n, "key,=\n": n}))
+        for n, text in enumerate(texts, 1)
+    ]
+    only = record(len(records) + 1, "texts", "lines", (TIME, {"text": "x"}))
+    stats, dead = await deliver("victoriametrics", {"url": victoria.url}, [*records, only])
+    assert (dead, stats["delivered"]) == ([], len(records) + 1)
+    found = await deferToThread(victoria.samples)
+    for metric in "lines_t", "lines_key,= ":
+        assert {device: by_time for name, device, by_time in found if name == metric} == {
+            f"texts {n}": {TIME + n: n} for n in range(1, len(texts) + 1)
+        }
+
+
+@pytest.mark.interop
+@ensureDeferred
 async def test_victoriametrics_reads_openmetrics_with_times_in_seconds(victoria):
     records = [
         record(n, f"om {n}", "om", (TIME + 123 + n, {"level m": n + 0.25, "on": False})) for n in range(1, 4)

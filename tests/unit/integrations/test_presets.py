@@ -145,7 +145,7 @@ def test_of_a_batch_only_the_message_at_fault_is_dead(name):
         )
 
     world = pages.world(spec_of(name), says)
-    world.store({"t": 1}, {"t": "bad"}, {"t": 2})
+    world.store({"t": 1}, {"bad": 1}, {"t": 2})
     assert world.accounts() == {"delivered": 2, "waiting": 0, "dead": 1}
 
 
