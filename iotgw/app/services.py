@@ -89,7 +89,8 @@ def children(
     yield PartService("devices", gateway.devices.start, gateway.devices.stop)
     yield PartService("new-devices", stop=gateway.fleet.stop)  # those of the journal's last commits, too
     yield PartService("journal", lambda: journal.start(pipeline.journal_listener), journal.stop)
-    yield PartService("spilled", lambda: _tell_damage(gateway, SPILL, gateway.storage.lost_spill()))
+    if gateway.storage.partitions is not None:
+        yield PartService("spilled", lambda: _tell_damage(gateway, SPILL, gateway.storage.lost_spill()))
     watch = ClockWatch(clock, journal.keep_clock, gateway.recorder, reactor)
     yield PartService("clock", watch.start, watch.stop)
     yield PartService("speakers", gateway.speakers.start)
