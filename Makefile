@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PYTEST := PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m pytest
 
-.PHONY: run console console-lint console-shots test interop again newest dist deb lock lint format envelopes bench bench-smoke bench-paired conformance plugtests codecs codecs-thingsboard fuzz soak campaign attacks profile docs man peers large-peers clean
+.PHONY: run console console-lint console-shots test interop again newest dist deb lock lint format envelopes bench bench-smoke bench-paired conformance plugtests codecs codecs-thingsboard fuzz soak campaign campaign-nodes attacks profile docs man peers large-peers clean
 
 run: $(VENV)/.run
 	@echo "Starting the gateway; data is in var/iotgw, Ctrl-C stops it. When it says that it is ready (some seconds):"
@@ -65,6 +65,7 @@ soak: $(VENV)/.test $(VENV)/.soak large-peers
 	@tests/install-peers soak
 	$(PYTEST) -m soak --timeout=3600
 	$(MAKE) campaign
+	$(MAKE) campaign-nodes
 	$(MAKE) attacks
 
 # each attack for some seconds while a device sends, and its slowest acknowledgement: make attacks [SECONDS=10]
@@ -76,6 +77,11 @@ attacks: $(VENV)/.test
 campaign: ROUNDS = 300
 campaign: $(VENV)/.test peers
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m tests.campaign --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
+
+# what befalls three nodes and their replicated database: make campaign-nodes ROUNDS=100 SEED=...
+campaign-nodes: ROUNDS = 100
+campaign-nodes: $(VENV)/.test large-peers
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m tests.campaign.nodes --rounds $(ROUNDS) $(if $(SEED),--seed $(SEED))
 
 lint: $(VENV)/.lint $(VENV)/.test console-lint
 	$(BIN)/ruff check .

@@ -29,6 +29,7 @@ from iotgw.devices.quarantine import Quarantine, Releases
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.places import Nowhere
 from iotgw.pipeline.sources import Sources
+from iotgw.store.forgotten import ForgottenMessages
 
 
 class AdoptedDevices(UplinkListener):
@@ -58,6 +59,7 @@ class AdoptedFlow:
         integrations: RegisteredIntegrations,
         releases: Releases,
         drained: Callable[[Pipeline], Awaitable[None]],
+        began: Callable[[], Callable[[], None]],
     ) -> None:
         self.home = home
         self.delivery = delivery
@@ -67,6 +69,7 @@ class AdoptedFlow:
         self._integrations = integrations
         self._releases = releases
         self._drained = drained
+        self._began = began
         self._undo: list[Callable[[], object]] = []
 
     async def start(self) -> None:
@@ -80,6 +83,7 @@ class AdoptedFlow:
         await self._integrations.start()
         self._undo.append(lambda: ensureDeferred(self._end()))
         await self.pipeline.start()
+        self._undo.append(self._began())
         ensureDeferred(self._releases.go_on()).addErrback(
             lambda failure: self._log.failure("releases", failure)
         )
@@ -149,4 +153,13 @@ class FlowMaker:
         )
         releases = Releases(quarantine, gateway.fleet, journal, pipeline, recorder, reactor)
         drain = partial(stop_and_drain, reactor=reactor, drain=self._settings.drain)
-        return AdoptedFlow(home, registry, journal, pipeline, delivery, integrations, releases, drain)
+
+        def began() -> Callable[[], None]:
+            """Forget deleted tenants in it, too; returns what ends that."""
+            erasures = gateway.storage.erasures
+            if erasures is None:
+                return lambda: None
+            erasures.hold(part, [ForgottenMessages(journal.erase, reactor)])
+            return partial(erasures.let_go, part)
+
+        return AdoptedFlow(home, registry, journal, pipeline, delivery, integrations, releases, drain, began)

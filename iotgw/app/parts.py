@@ -289,7 +289,7 @@ def build(
         updates,
         TenantJobs(
             registry, journal, fleet, devices, speakers, quarantine, releases, downlinks, downlinks, files,
-            [ForgottenMessages(journal.erase, reactor), stored.items, usage, debug_store, events, *stored.of_tenants], reactor,
+            [stored.erasures or ForgottenMessages(journal.erase, reactor), stored.items, usage, debug_store, events, *stored.of_tenants], reactor,
         ),
     ]  # fmt: skip
     jobs = JobService(

@@ -6,7 +6,6 @@ import gc
 import os
 import sys
 from collections.abc import Coroutine, Iterable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,10 @@ from iotgw.api.apply import apply_file, decisions
 from iotgw.api.auth import ensure_admin_token
 from iotgw.app.api_listener import ApiListener
 from iotgw.app.confinement import tell_confinement
-from iotgw.app.draining import stop_and_drain
 from iotgw.app.files import OpenFiles
-from iotgw.app.flows import FlowMaker
 from iotgw.app.hangups import Hangups
 from iotgw.app.lost_logs import LostLogs
-from iotgw.app.node_work import NodeWork
+from iotgw.app.node_services import as_node
 from iotgw.app.ordered import OrderedServices, PartService
 from iotgw.app.parts import Gateway, build
 from iotgw.app.privacy import make_private, tell_opened
@@ -41,7 +38,6 @@ from iotgw.core.ports.reactor import IReactor
 from iotgw.core.private import keep_to_ourselves
 from iotgw.core.types import Types
 from iotgw.observe.clock_watch import ClockWatch
-from iotgw.observe.elsewhere import LookElsewhere
 from iotgw.observe.logs import Logs
 from iotgw.store.lock import DataDirectoryLock
 from iotgw.store.privacy import FoundOpen
@@ -93,7 +89,8 @@ def children(
     yield PartService("devices", gateway.devices.start, gateway.devices.stop)
     yield PartService("new-devices", stop=gateway.fleet.stop)  # those of the journal's last commits, too
     yield PartService("journal", lambda: journal.start(pipeline.journal_listener), journal.stop)
-    yield PartService("spilled", lambda: _tell_damage(gateway, SPILL, gateway.storage.lost_spill()))
+    if gateway.storage.partitions is not None:
+        yield PartService("spilled", lambda: _tell_damage(gateway, SPILL, gateway.storage.lost_spill()))
     watch = ClockWatch(clock, journal.keep_clock, gateway.recorder, reactor)
     yield PartService("clock", watch.start, watch.stop)
     yield PartService("speakers", gateway.speakers.start)
@@ -121,24 +118,6 @@ def children(
     yield PartService("jobs", gateway.jobs.start, gateway.jobs.stop)
     yield PartService("decisions", lambda: decisions(gateway.api).finish())
     yield FirstContents(gateway, settings, data_dir, config)
-
-
-def as_node(gateway: Gateway, settings: Settings, data_dir: Path, reactor: IReactor) -> Iterator[Service]:
-    """The pipeline, and around it what one of several nodes does for the others. It says that it stops when its datasources are closed."""
-    pipeline, partitions = gateway.pipeline, gateway.storage.partitions
-    stop = partial(stop_and_drain, pipeline, reactor, settings.drain)
-    if partitions is None:
-        yield PartService("pipeline", pipeline.start, stop)
-        return
-    yield PartService("node-ends", stop=partitions.leave)
-    if (history := gateway.storage.history) is not None:
-        yield PartService("history", stop=history.stop)
-        elsewhere = LookElsewhere(history, gateway.live, reactor)
-        yield PartService("elsewhere", elsewhere.start, elsewhere.stop)
-    yield PartService("pipeline", pipeline.start, stop)
-    maker = FlowMaker(gateway, partitions, settings, data_dir, reactor)
-    work = NodeWork(pipeline, gateway.delivery, maker.make, gateway.recorder, partitions.lost)
-    yield PartService("nodes", partial(partitions.begin, work), partitions.end)
 
 
 def _begin(work: Coroutine[Any, Any, None]) -> None:

@@ -20,7 +20,7 @@ from iotgw.core.ports.events import IEventRows
 from iotgw.core.ports.journal import IHistory
 from iotgw.core.ports.nodes import ILeases, INodes
 from iotgw.core.ports.reactor import IReactor
-from iotgw.core.ports.tenants import IForgetsTenants
+from iotgw.core.ports.tenants import IErasures, IForgetsTenants
 from iotgw.core.ports.usage import IUsageStore
 from iotgw.store.devices import DeviceStateStore
 from iotgw.store.downlinks import ItemStore
@@ -66,6 +66,10 @@ class IPartitions(Protocol):
     def lost(self, part: int) -> None:
         """An adopted partition was taken by another node."""
 
+    @property
+    def own(self) -> int:
+        """The number of this process's own partition."""
+
     def alone(self, work: Callable[[], Awaitable[None]]) -> Awaitable[object]:
         """Do something that no two nodes may do at once, such as what a first start does. Whoever comes second waits, and sees what the first one did."""
 
@@ -96,7 +100,7 @@ class IWork(Protocol):
 
 
 class StoredParts(Struct, frozen=True, kw_only=True):
-    """The parts that store. ``lost_spill`` says what became of a damaged file of spilled messages. ``begin`` and ``end`` are for what comes before them and after them. ``writers`` can stand still for a backup;
+    """The parts that store. ``erasures`` forgets tenants on all nodes, where there are several. ``lost_spill`` says what became of a damaged file of spilled messages. ``begin`` and ``end`` are for what comes before them and after them. ``writers`` can stand still for a backup;
     ``elsewhere`` says why there is none of these. ``states`` is what scripts keep of their devices, where the registry doesn't have it, and ``of_tenants`` further stores that keep something of tenants. ``nodes`` are those that work on the same data, ``leases`` what one of them runs, and ``partitions``
     and ``history``, the messages of all of them, None where there is one process alone."""
 
@@ -116,6 +120,7 @@ class StoredParts(Struct, frozen=True, kw_only=True):
     leases: ILeases
     partitions: IPartitions | None = None
     history: IHistory | None = None
+    erasures: IErasures | None = None
     lost_spill: Callable[[], str] = lambda: ""
     begin: Callable[[], Awaitable[object] | None] = lambda: None
     end: Callable[[], Awaitable[object] | None] = lambda: None
@@ -165,6 +170,7 @@ def _in_postgres(
         from iotgw.store.postgres.devices import PostgresDevices  # noqa: PLC0415
         from iotgw.store.postgres.downlinks import PostgresItems  # noqa: PLC0415
         from iotgw.store.postgres.entries import PostgresEntries  # noqa: PLC0415
+        from iotgw.store.postgres.erasures import Erasures  # noqa: PLC0415
         from iotgw.store.postgres.events import PostgresEvents  # noqa: PLC0415
         from iotgw.store.postgres.everywhere import EveryPartition  # noqa: PLC0415
         from iotgw.store.postgres.kept import PostgresKept  # noqa: PLC0415
@@ -219,6 +225,7 @@ def _in_postgres(
         history=EveryPartition(
             reactor, address, journal, lambda: node.part, lambda: partitions.nodes.is_alone, calendar
         ),
+        erasures=Erasures(reactor, address),
         lost_spill=lambda: journal.put_aside,
         begin=node.start,
         end=node.stop,

@@ -248,6 +248,23 @@ def test_a_stream_of_one_node_has_what_happens_on_the_other(server, tmp_path):
         assert b.api("GET", f"/messages/{message['id']}").json["datasource"] == message["datasource"]
 
 
+def test_a_tenant_that_is_erased_on_one_node_is_forgotten_by_all(server, tmp_path):
+    left = """SELECT count(*) FROM iotgw.uplink u JOIN iotgw.name n ON n.part = u.part AND n.id = u.tenant WHERE n.text = 'north'"""
+    with Cluster(server, tmp_path) as cluster:
+        a, b = cluster.nodes.values()
+        token = a.api("POST", "/tokens", {"name": "north", "tenant": "north", "role": "admin"}).json["token"]
+        mine = {"Authorization": f"Bearer {token}"}
+        wanted = {"name": "far", "type": "http", "routingKey": "north", "converter": CONVERTER}
+        assert a.api("POST", "/datasources", wanted, headers=mine).status == 201
+        wait_until(lambda: b.post("north", body("far")(1)).status == 204)
+        assert a.post("north", body("near")(1)).status == 204
+        assert cluster.asked(left) != [(0,)]
+        assert a.api("POST", "/tenants/north/erase", {"confirm": "north"}).status == 201
+        wait_until(lambda: cluster.asked("SELECT count(*) FROM iotgw.erasure WHERE done") == [(2,)], 60)
+        assert cluster.asked(left) == [(0,)]
+        assert cluster.asked("SELECT count(*) FROM iotgw.uplink") != [(0,)], "those of others stay"
+
+
 def test_what_is_saved_on_one_node_counts_on_the_other_one(server, tmp_path):
     with Cluster(server, tmp_path) as cluster:
         a, b = cluster.nodes.values()

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from iotgw.core.epochs import Epoch, new_name
-from iotgw.core.model import StoredUplink
+from iotgw.core.model import StoredUplink, Uplink
 from iotgw.store.group import Group
 from iotgw.store.names import NameTable
 from iotgw.store.postgres.draft import GroupDraft
@@ -29,6 +29,8 @@ from iotgw.store.postgres.statements import DRAIN, drained
 from iotgw.store.sqlite import damage
 from iotgw.store.sqlite.spill import SpillFile
 
+_ERASED = """SELECT tenant, ARRAY(SELECT id FROM resource WHERE kind = 'datasource' AND resource.tenant = erasure.tenant) FROM erasure
+WHERE part = %s"""
 CHUNK = 2000
 """Uplinks in a commit."""
 
@@ -48,6 +50,7 @@ class SpillDrain:
         self._database = database
         self._positions = positions
         self._names = names
+        self._erased: dict[str, frozenset[str]] | None = None
 
     def drain(self, path: Path) -> Drained:
         """Drain the file ``path``, if there is one. Raises as `FencedConnection.commit` does."""
@@ -134,10 +137,19 @@ class SpillDrain:
             if same:
                 file.drop_these(same)
 
+    def _is_erased(self, uplink: Uplink) -> bool:
+        """Whether an uplink is of a tenant that was deleted meanwhile. If there is one of this name again, its datasources are others."""
+        if self._erased is None:
+            rows = self._database.fetch(_ERASED, (self._database.part,))
+            self._erased = {tenant: frozenset(sources) for tenant, sources in rows}
+        sources = self._erased.get(uplink.tenant)
+        return sources is not None and uplink.datasource not in sources
+
     def _commit(self, chunk: list[StoredUplink], origin: Epoch) -> None:
         group = Group()
         for stored in chunk:
-            group.append(stored, ANSWERED)
+            if not self._is_erased(stored.uplink):
+                group.append(stored, ANSWERED)
         positions, last = self._positions, chunk[-1].seq
         draft = GroupDraft(positions, self._names, lambda seqs: {}, lambda seqs: {}, lambda source: 0)
         draft.add(group)

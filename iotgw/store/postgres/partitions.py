@@ -65,6 +65,11 @@ class DatabasePartitions:
         """See `IPartitions.is_last`."""
         return lambda id: self._registry.is_last(id, part)
 
+    @property
+    def own(self) -> int:
+        """See `IPartitions.own`."""
+        return self._node.part
+
     def own_is_last(self) -> IsLast:
         """See `IPartitions.own_is_last`."""
         return lambda id: self._registry.is_last(id, self._node.part)

@@ -20,8 +20,10 @@ from typing import Any
 import msgspec
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from iotgw.core.epochs import Epoch
+from iotgw.core.errors import Unavailable
 from iotgw.core.model import StoredUplink, Uplink
 from iotgw.core.ports.journal import Entries, IJournalListener, Waiter
 from iotgw.core.ports.reactor import IThreadedClock
@@ -37,7 +39,10 @@ CHUNK = 2000
 
 
 class SpillingJournal(PostgresJournal):
-    """A `PostgresJournal` with a `Spill`."""
+    """A `PostgresJournal` with a `Spill`.
+
+    Many methods: those of the journal that are others while it spills, and one for each step of the way back.
+    """
 
     _log = Logger()
 
@@ -75,6 +80,13 @@ class SpillingJournal(PostgresJournal):
 
     def _epoch_now(self) -> Epoch:
         return Epoch(self.epochs.current, self.epochs.uplink, self.epochs.telemetry)
+
+    def erase(self, tenant: str, after: int, erased: Callable[[tuple[int, int] | Failure], None]) -> None:
+        """See `GroupWriter.erase`. Not while something is spilled, which would come later."""
+        if self._is_spilling:
+            erased(Failure(Unavailable("what was spilled isn't in the journal yet", 5.0)))
+        else:
+            super().erase(tenant, after, erased)
 
     # --- away
 

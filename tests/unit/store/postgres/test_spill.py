@@ -354,3 +354,24 @@ def test_a_file_that_is_none_is_put_aside_and_said(world):
         world.spill(b"after")
     world.back()
     assert [payload for _, payload in world.rows] == [b"before", b"after"]
+
+
+def test_what_was_spilled_of_a_tenant_that_was_deleted_meanwhile_never_comes(world):
+    """If there is one of this name again, its datasources have other ids."""
+    world.store(b"before", datasource=UDP)
+    world.ready()
+    with world.away():
+        seqs = world.spill(b"mine")
+        heard = world.listener.spilled_entries
+        for source in (UDP, "new"):
+            world.part.when_away(source, True)
+            world.append(b"north", datasource=source, tenant="north")
+        world.until(lambda: len(heard) >= 3)
+        world.crash()
+    world.asked("INSERT INTO iotgw.erasure VALUES ('north', 1, true) RETURNING part")
+    world.asked(
+        "INSERT INTO iotgw.resource VALUES ('new', 'datasource', 'north', 'd', 1, 0, 0, '') RETURNING id"
+    )
+    world.part  # noqa: B018 (opens it)
+    assert world.rows[1:] == [(seqs[0], b"mine"), (seqs[0] + 2, b"north")]
+    assert world.store(b"after", datasource=UDP) == [seqs[0] + 3]
