@@ -390,12 +390,3 @@ async def test_files_that_cant_be_are_refused(service, files, what):
     script = "require('./a');\nfunction decodeUplink(i) { return {data: {}}; }"
     with pytest.raises(SettingsError, match=what):
         await service.compile(ConverterSpec(name="x", script=script, files=files))
-
-
-@pytest.mark.parametrize("engine", ["auto", "duktape", "quickjs"])
-@pytest.mark.parametrize("before", ["", "count = 1;\n"])
-@ensureDeferred
-async def test_a_script_with_a_brace_too_many_is_refused(service, engine, before):
-    script = f"{before}function Decoder(payload) {{ return {{deviceName: 'a', telemetry: {{x: 1}}}}; }}\n}}"
-    (made,) = await convert(service, job(version(script, engine=engine)))
-    assert made.error is not None and made.error.name == "SyntaxError"
