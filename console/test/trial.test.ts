@@ -24,6 +24,11 @@ test("one with a decoder is tried with bytes", () => {
   assert.equal(trial(source("oil", ["/i/key"])), `printf '\\x01\\x02\\x03' | curl --data-binary @- http://gw.example/i/key`);
 });
 
+test("one of a platform has no command, since each has a form of its own", () => {
+  assert.equal(trial({ ...source("json", ["/i/key"]), configuration: { preset: "ttn" } }), "");
+  assert.notEqual(trial({ ...source("json", ["/i/key"]), configuration: { preset: "none" } }), "");
+});
+
 test("one that speaks no HTTP is tried by the client", () => {
   assert.equal(trial(source("oil", [])), "iotgwctl inject 'some meters' --hex 010203");
   assert.match(trial(source("json", [])), /^iotgwctl inject 'some meters' --text '\{"deviceName"/);

@@ -137,6 +137,35 @@ def test_a_new_datasource_waits_for_its_first_message(scene, visitor):
     page.get_by_role("rowheader", name="wind").wait_for()
 
 
+def test_a_converter_that_is_begun_at_a_datasource_is_its_own_and_converts_what_was_stored(scene, visitor):
+    scene.gateway.create("datasources", name="weather", type="http", routingKey="weather-1")
+    scene.gateway.post("weather-1", b"\x07", {"Content-Type": "application/octet-stream"})
+    page = visitor.page
+    visitor.open("datasources/weather?tab=listen")
+    page.get_by_role("link", name="New converter").click()
+    page.get_by_role("rowheader", name="value").wait_for()  # it is tried on the message that came
+    page.get_by_role("button", name="Save", exact=True).click()
+    page.get_by_role("button", name="Convert what it has stored").click()
+    page.get_by_text("1 of 1 done").wait_for()
+    (message,) = scene.gateway.messages(datasource="weather")
+    assert message["output"][0]["telemetry"][0]["values"] == {"value": 7}
+
+
+def test_a_new_datasource_of_a_platform_says_what_is_to_be_entered_there(scene, visitor):
+    page = visitor.page
+    visitor.open("connect/datasource?type=http&preset=the-things-stack")
+    page.get_by_role("button", name="Create").click()
+    secret = page.locator("code", has_text=re.compile("^Bearer .+")).inner_text()
+    (url,) = scene.gateway.api("GET", "/datasources/the-things-stack").json["status"]["urls"]
+    asked = [
+        scene.gateway.post(url.removeprefix("/i/"), b"{}", each) for each in ({}, {"Authorization": secret})
+    ]
+    assert asked[0].status == 401 != asked[1].status
+    visitor.page.reload()
+    visitor.settle()
+    assert secret not in page.locator("main").inner_text()
+
+
 def test_a_port_that_is_taken_is_said_at_the_port(scene, visitor):
     page = visitor.page
     visitor.open("connect/datasource?type=tcp")

@@ -13,13 +13,16 @@ export function addresses(source: Datasource): string[] {
   return urls.length ? urls.map((each) => (each.startsWith("/") ? `${GATEWAY}${each}` : each)) : [address];
 }
 
+const isPlatform = (source: Datasource) => !["", "none", undefined].includes(source.configuration?.preset as string | undefined);
+
 // What to send: text, or bytes as hexadecimal digits.
 export function sample(source: Datasource): string {
-  return source.converter === "json" ? READING : BYTES;
+  return isPlatform(source) ? "" : source.converter === "json" ? READING : BYTES;
 }
 
-// The command that sends it.
+// The command that sends it; none where a platform has a form of its own.
 export function trial(source: Datasource): string {
+  if (isPlatform(source)) return "";
   const said = sample(source), at = addresses(source)[0] ?? "";
   const bytes = fromHex(said);
   if (!/^https?:/.test(at)) return command(["inject", source.name], bytes ? { hex: said.replaceAll(" ", "") } : { text: said });

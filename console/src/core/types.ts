@@ -129,6 +129,7 @@ export interface Datasource extends Saved {
   routingKey: string;
   converter: string;
   configuration: Record<string, unknown>;
+  setup?: { url: string; fields: Record<string, string>; note: string };
   status: SourceStatus;
 }
 

@@ -16,7 +16,7 @@ import { Changes, Json, Outputs } from "../ui/data";
 import { Hex } from "../ui/hex";
 import { Icon } from "../ui/icons";
 import { Script } from "../ui/script";
-import { Conflict, Reprocess, Vectors, Versions } from "./converter_more";
+import { Conflict, ForSource, Reprocess, Vectors, Versions } from "./converter_more";
 
 const SETTLED = 300;
 const STARTER = `// payload: the bytes of a message; metadata: what else is known of it
@@ -47,7 +47,7 @@ function Workbench({ saved, isNew, refresh }: { saved: Converter; isNew: boolean
   const tab = query.tab ?? "edit";
   const [script, setScript] = useState(saved.script);
   const [turn, setTurn] = useState(0);
-  const [name, setName] = useState("");
+  const [name, setName] = useState(isNew ? (query.source ?? "") : "");
   const [type, setType] = useState(saved.type);
   const [told, tell] = useState("");
   const [tried, tries] = useState<Record<string, string>>({ hex: "0102" });
@@ -75,6 +75,7 @@ function Workbench({ saved, isNew, refresh }: { saved: Converter; isNew: boolean
     try {
       if (isNew) {
         const made = await post<Converter>("/converters", { name, type, script });
+        if (query.source) await patch(`/datasources/${part(query.source)}`, { converter: made.name }, { type: "application/merge-patch+json" });
         go(["converters", made.name], query);
         return;
       }
@@ -95,7 +96,7 @@ function Workbench({ saved, isNew, refresh }: { saved: Converter; isNew: boolean
         isNew ? null : (
           <>
             {[type === "UPLINK" ? t("uplink") : t("downlink"), saved.dialect, saved.engine].filter((each) => each !== "auto").join(" · ")}
-            {changed && <State value="pending" text={t("converter.unsaved")} />}
+            {changed && <> <State value="pending" text={t("converter.unsaved")} /></>}
           </>
         )
       }
@@ -138,6 +139,7 @@ function Workbench({ saved, isNew, refresh }: { saved: Converter; isNew: boolean
         </div>
       )}
       {problem && <Failed error={problem} />}
+      {query.source && <ForSource name={query.source} isNew={isNew} />}
       {told && (
         <Notice kind="good">
           {told} {query.group && <Reprocess id={query.group} />}
@@ -157,8 +159,8 @@ type Input = { kind: "message"; message: Message } | { kind: "hex"; text: string
 function Bench({ saved, isNew, type, script, turn, change, refresh, tries }: { saved: Converter; isNew: boolean; type: string; script: string; turn: number; change: (text: string) => void; refresh: (now: Converter) => void; tries: (what: Record<string, string>) => void }) {
   const { query } = place.value;
   const samples = useLoad(
-    (signal) => (query.group ? get<Items<Row>>("/messages", { group: query.group, view: "row", limit: 50 }, signal) : isNew ? Promise.resolve({ items: [], next: null }) : ofConverter(saved, signal)),
-    [query.group, saved.name],
+    (signal) => (query.group ? get<Items<Row>>("/messages", { group: query.group, view: "row", limit: 50 }, signal) : isNew && !query.source ? Promise.resolve({ items: [], next: null }) : ofConverter(saved, signal, query.source)),
+    [query.group, saved.name, query.source],
   );
   const list = samples.data?.items ?? [];
   const chosen = query.message ?? (query.input ? undefined : list[0]?.id);
@@ -306,9 +308,9 @@ function Bench({ saved, isNew, type, script, turn, change, refresh, tries }: { s
 }
 
 // The newest messages of the datasources that use a converter.
-async function ofConverter(saved: Converter, signal: AbortSignal): Promise<Items<Row>> {
+async function ofConverter(saved: Converter, signal: AbortSignal, source = ""): Promise<Items<Row>> {
   const sources = await get<Items<{ name: string; converter: string; converters: Record<string, string> }>>("/datasources", { limit: 1000 }, signal);
-  const mine = sources.items.filter((each) => each.converter === saved.name || Object.values(each.converters).includes(saved.name)).slice(0, 5);
+  const mine = sources.items.filter((each) => (source ? each.name === source : each.converter === saved.name) || Object.values(each.converters).includes(saved.name)).slice(0, 5);
   const pages = await Promise.all(mine.map((each) => get<Items<Row>>("/messages", { datasource: each.name, view: "row", limit: 30 }, signal)));
   return { items: pages.flatMap((page) => page.items).sort((a, b) => b.receivedAt - a.receivedAt), next: null };
 }

@@ -5,9 +5,9 @@ import { lines } from "../core/diff";
 import { useLoad } from "../core/load";
 import { go, place, setQuery } from "../core/router";
 import { mayWrite } from "../core/session";
-import type { Converter, Group, Job, List as Items, Version } from "../core/types";
+import type { Converter, Group, Job, List as Items, Row, Version } from "../core/types";
 import { t } from "../texts";
-import { Act, Box, Empty, Failed, Panel, State, Time } from "../ui/basic";
+import { Act, Box, Empty, Failed, Notice, Panel, State, Time } from "../ui/basic";
 import { Diff, Json } from "../ui/data";
 import { group as groupOf } from "./failure";
 
@@ -105,6 +105,21 @@ export function Reprocess({ id }: { id: string }) {
     <button type="button" class="button primary" onClick={() => void post<Job>("/jobs", { reprocess: { state: "failed", group: id } }).then((job) => go(["jobs", job.id]), setProblem)}>
       {t("failure.reprocess", { n: found.count })}
     </button>
+  );
+}
+
+// A converter that is made for a datasource without one: from then on it is the datasource's, which may have stored messages before.
+export function ForSource({ name, isNew }: { name: string; isNew: boolean }) {
+  const [problem, setProblem] = useState<Problem>();
+  const all = { state: "filtered", datasource: name };
+  const load = useLoad((signal) => get<Items<Row>>("/messages", { ...all, view: "row", limit: 1 }, signal), [name, isNew]);
+  if (isNew) return <Notice>{t("converter.for", { name })}</Notice>;
+  return (
+    <Notice kind="good">
+      {t("converter.of", { name })}{" "}
+      {load.data && load.data.items.length > 0 && <Act may={mayWrite.value} onClick={() => void post<Job>("/jobs", { reprocess: all }).then((job) => go(["jobs", job.id]), setProblem)}>{t("converter.stored")}</Act>}
+      {problem && <Failed error={problem} />}
+    </Notice>
   );
 }
 

@@ -19,8 +19,9 @@ import { Form } from "../ui/form";
 import { Icon } from "../ui/icons";
 import { LinkState } from "../ui/link";
 import { List } from "../ui/list";
-import { located, NAMES, Platform, type SourcePreset } from "./gallery";
+import { located, NAMES } from "./gallery";
 import { COLUMNS } from "./messages";
+import { Setup } from "./platform";
 
 export function DatasourcePage({ name }: { name: string }) {
   const { query } = place.value;
@@ -105,7 +106,6 @@ function Listen({ source }: { source: Datasource }) {
   const [said, say] = useState(sample(source));
   const link = useStream({ topics: "messages", datasource: source.name }, (events) => setRows((was) => [...events.filter((each) => each.event === "message").map((each) => each.data as Row).reverse(), ...was].slice(0, 20)));
   const tried = trial(source);
-  const preset = source.configuration.preset as string | undefined;
   const inject = () => {
     const bytes = fromHex(said);
     const body = bytes ? { payload: btoa(String.fromCharCode(...bytes)) } : { text: said };
@@ -119,13 +119,17 @@ function Listen({ source }: { source: Datasource }) {
             <code>{each}</code> <Copy text={each} />
           </p>
         ))}
-        {preset && preset !== "none" && <Preset name={preset} type={source.type} />}
-        <h3>{t("listen.try")}</h3>
-        <p class="address">
-          <code>{tried}</code> <Copy text={tried} />
-        </p>
+        <Setup source={source} />
+        {tried && (
+          <>
+            <h3>{t("listen.try")}</h3>
+            <p class="address">
+              <code>{tried}</code> <Copy text={tried} />
+            </p>
+          </>
+        )}
         <div class="inline-fields">
-          <Field label={t("listen.inject")} hint={t("listen.inject.hint")}>
+          <Field label={t(tried ? "listen.inject" : "listen.inject.only")} hint={t("listen.inject.hint")}>
             <input class="mono" value={said} onInput={(event) => say(event.currentTarget.value)} spellcheck={false} />
           </Field>
           <Act may={mayWrite.value} onClick={inject}>{t("listen.send")}</Act>
@@ -154,18 +158,14 @@ function Listen({ source }: { source: Datasource }) {
         )}
       </Box>
       {!source.converter && (
-        <a class="button" href="#/converters/+new">
-          <Icon name="plus" /> {t("converter.new")}
-        </a>
+        <p class="actions">
+          <a class="button primary" href={href(["converters", "+new"], { source: source.name })}>
+            <Icon name="plus" /> {t("converter.new")}
+          </a>
+        </p>
       )}
     </>
   );
-}
-
-function Preset({ name, type }: { name: string; type: string }) {
-  const load = useLoad((signal) => get<{ items: SourcePreset[] }>("/presets", {}, signal), []);
-  const found = load.data?.items.find((each) => each.name === name && each.type === type);
-  return found ? <Platform preset={found} /> : null;
 }
 
 const OWN = ["id", "tenant", "revision", "createdAt", "updatedAt", "status"];

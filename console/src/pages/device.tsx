@@ -80,7 +80,7 @@ function Latest({ device }: { device: Full }) {
       <Pairs
         items={[
           ...Object.entries(device.attributes).map(([key, given]): [string, any] => [key, <code key={key}>{value(given)}</code>]),
-          ...(device.latitude !== null && device.longitude !== null ? [[t("device.place"), <a key="p" href={`geo:${device.latitude},${device.longitude}`}>{device.latitude}, {device.longitude}</a>] as [string, any]] : []),
+          ...(device.latitude !== null && device.longitude !== null ? [[t("device.place"), <span key="p"><a href={`geo:${device.latitude},${device.longitude}`}>{device.latitude}, {device.longitude}</a> · <a href={`https://www.openstreetmap.org/?mlat=${device.latitude}&mlon=${device.longitude}#map=16/${device.latitude}/${device.longitude}`} target="_blank" rel="noreferrer">{t("device.map")}</a></span>] as [string, any]] : []),
           ...(device.place ? [[t("device.where"), device.place] as [string, any]] : []),
           [t("device.first"), <Time key="f" ms={device.firstSeen} />],
         ]}

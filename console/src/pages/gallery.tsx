@@ -13,14 +13,7 @@ import { Act, Empty, Failed, Field, Notice, Page, Panel, Tabs } from "../ui/basi
 import { Form } from "../ui/form";
 import { Icon, type IconName } from "../ui/icons";
 import { marked } from "../ui/marked";
-
-export interface SourcePreset {
-  name: string;
-  title: string;
-  type: string;
-  note: string;
-  unverified: string;
-}
+import { proved, show, Signature, type SourcePreset, Platform } from "./platform";
 
 interface TargetPreset {
   name: string;
@@ -134,7 +127,7 @@ function NewSource() {
     return { from, schemas: new Schemas(description.components.schemas), converters: converters.items, library: library.items, taken: sources.items.map((each) => each.name) };
   }, [type]);
   const [value, change] = useState<Record<string, unknown>>({});
-  const [configuration, setConfiguration] = useState<Record<string, unknown>>(query.preset ? { preset: query.preset } : {});
+  const [configuration, setConfiguration] = useState<Record<string, unknown>>({});
   const [name, setName] = useState<string>();
   const [converter, setConverter] = useState("");
   const [problem, setProblem] = useState<Problem>();
@@ -142,7 +135,9 @@ function NewSource() {
   const save = async (event: SubmitEvent) => {
     event.preventDefault();
     try {
-      const made = await post<Datasource>("/datasources", { ...value, name: name ?? suggested, type, ...(converter && { converter }), configuration });
+      const { settings, told } = proved(load.data?.from, configuration);
+      const made = await post<Datasource>("/datasources", { ...value, name: name ?? suggested, type, ...(converter && { converter }), configuration: settings });
+      show(made.name, told);
       go(["datasources", made.name], { tab: "listen" });
     } catch (error) {
       setProblem(error as Problem);
@@ -150,7 +145,7 @@ function NewSource() {
   };
   const problems = problem ? located(problem) : [];
   return (
-    <Page title={t("new.datasource", { type: NAMES[type] ?? type })} back={{ href: "#/connect", text: t("gallery.source") }} command={`iotgwctl create datasource FILE`}>
+    <Page title={t("new.datasource", { type: load.data?.from?.title ?? NAMES[type] ?? type })} back={{ href: "#/connect", text: t("gallery.source") }} command={`iotgwctl create datasource FILE`}>
       <Panel load={load}>
         {({ schemas, converters, library, from }) => (
           <form class="settings" onSubmit={(event) => void save(event)}>
@@ -167,7 +162,8 @@ function NewSource() {
                 <option key={each} value={each} />
               ))}
             </datalist>
-            <Form schemas={schemas} schema={schemas.settings("DatasourceSpec", type)} value={configuration} change={setConfiguration} path="configuration" problems={problems} />
+            {from?.proof === "signature" && <Signature value={configuration} change={setConfiguration} />}
+            <Form schemas={schemas} schema={schemas.settings("DatasourceSpec", type)} value={configuration} change={setConfiguration} path="configuration" problems={problems} without={from ? ["preset", "custom", "profile", ...(from.proof === "signature" ? ["secret"] : [])] : []} />
             <details open={problems.some((each) => OF_SPEC.includes(each.path.split(/[.[]/)[0]!))}>
               <summary>{t("new.more")}</summary>
               <Form schemas={schemas} schema={schemas.named("DatasourceSpec")} value={value} change={change} problems={problems} only={OF_SPEC} />
@@ -181,17 +177,6 @@ function NewSource() {
         )}
       </Panel>
     </Page>
-  );
-}
-
-// What is to be done on a platform's side.
-export function Platform({ preset }: { preset: SourcePreset }) {
-  return (
-    <Notice kind="info">
-      <strong>{preset.title}</strong>
-      {preset.note && <p>{marked(preset.note)}</p>}
-      {preset.unverified && <p>{t("preset.unverified", { what: preset.unverified })}</p>}
-    </Notice>
   );
 }
 

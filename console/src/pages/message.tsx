@@ -108,7 +108,7 @@ function Story({ load, id, converter, version, device }: StoryProps) {
           <Metadata load={load} />
         </Step>
         <Step icon="converters" title={t("message.became")}>
-          <Panel load={load} title={converter ? <>{t("output")} · <a href={href(["converters", converter])}>{converter}</a> v{version}</> : t("output")} empty={(found) => found.output.length === 0 && <Empty icon={found.state === "failed" ? "warn" : "quiet"} title={t(found.state === "failed" ? "message.output.failed" : found.state === "filtered" ? "message.output.filtered" : found.converter ? "message.output.waiting" : "message.output.none")} />}>
+          <Panel load={load} title={converter ? <>{t("output")} · <a href={href(["converters", converter])}>{converter}</a> v{version}</> : t("output")} empty={(found) => found.output.length === 0 && <Empty icon={found.state === "failed" ? "warn" : "quiet"} title={t(found.state === "failed" ? "message.output.failed" : found.state === "received" ? "message.output.waiting" : found.converter ? "message.output.filtered" : "message.output.none")} />}>
             {(found) => <Outputs outputs={found.output} />}
           </Panel>
         </Step>

@@ -81,7 +81,7 @@ export function Overview() {
                   </a>
                 </h2>
                 {seen.map((each) => (
-                  <a class={`node ${isStopped(each) ? "still" : ""}`} key={each.id} href={href(["datasources", each.name])}>
+                  <a class={`node ${isStopped(each) ? "still" : each.state === "failed" ? "bad" : ""}`} key={each.id} href={href(["datasources", each.name])}>
                     <header>
                       <strong>{each.name}</strong>
                       <State value={each.state} />

@@ -108,7 +108,9 @@ export function Accounts({ total, slices, balanced }: { total: number; slices: S
 }
 
 // A small curve; the last value is at its right.
-export function Spark({ points, label, kind = "" }: { points: (number | null)[]; label: string; kind?: string }) {
+export function Spark({ points: all, label, kind = "" }: { points: (number | null)[]; label: string; kind?: string }) {
+  // what was before the gateway's start isn't known, and takes no room
+  const points = all.slice(Math.max(0, all.findIndex((each) => each !== null)));
   const width = 120;
   const height = 28;
   const most = Math.max(1, ...points.map((each) => each ?? 0));

@@ -160,15 +160,21 @@ function load(json) {
 // Lines of the script are told from ours in a stack by being far down.
 var lines = new Array(1001).join('\n');
 
+// Throws for a script with a brace too many: Duktape ends the function there, and drops the rest of it, with what we put behind it.
+function whole(parameters, source) {
+  new NewFunction('return (function (' + slice(parameters, 0, -1) + ') {\n' + source + '\n});');
+}
+
 // What gives the script as a function with these parameters. `undeclared` are names that it
 // assigns without declaring them: variables of a scope around it, or they would be properties of the global object.
 function compiled(spec, parameters, source) {
   var undeclared = spec.undeclared || [], far = (spec.linking ? slice(lines, 1) : lines) + (spec.above ? new Array(spec.above + 1).join('\n') : '');
   if (!undeclared.length && !(spec.anew && spec.reachesItself)) {
     var made = new NewFunction(parameters + far, source);
+    whole(parameters + far, source);
     return function () { return made; };
   }
-  var around = new NewFunction(joined(undeclared, ','), 'return function (' + parameters + slice(far, 1) + ') {\n' + source + '\n};');
+  var around = new NewFunction(joined(undeclared, ','), 'return (function (' + parameters + slice(far, 1) + ') {\n' + source + '\n});');
   var built_ins = [];
   for (var i = 0; i < undeclared.length; i++) built_ins[i] = globalThis[undeclared[i]];
   return function () { return apply(around, undefined, built_ins); };
@@ -295,7 +301,9 @@ function names() {
 function compile(source) {
   try {
     try {
-      new NewFunction(lines, parse(source));
+      source = parse(source);
+      new NewFunction(lines, source);
+      whole(lines, source);
       return last = '{}';
     } catch (error) {
       return last = describe(error);

@@ -152,3 +152,12 @@ async def test_a_script_may_say_what_it_likes_while_it_loads(service, engine):
     converter = version(script, dialect=found[0], engine=engine)
     (made,) = await convert(service, job(converter, metadata=b'{"imei":"1"}'))
     assert made.outputs and made.logs == ("30 \u00b0C",)
+
+
+@pytest.mark.parametrize("engine", ["auto", "duktape", "quickjs"])
+@pytest.mark.parametrize("before", ["", "count = 1;\n"])
+@ensureDeferred
+async def test_a_script_with_a_brace_too_many_is_refused(service, engine, before):
+    script = f"{before}function Decoder(payload) {{ return {{deviceName: 'a', telemetry: {{x: 1}}}}; }}\n}}"
+    (made,) = await convert(service, job(version(script, engine=engine)))
+    assert made.error is not None and made.error.name == "SyntaxError"
