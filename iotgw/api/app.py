@@ -85,7 +85,7 @@ def routes(
     tokens = tokens or Tokens(parts.registry, sessions)
     registry, journal, pipeline, delivery = parts.registry, parts.journal, parts.pipeline, parts.delivery
     trials, versions, dates = parts.trials, parts.versions, parts.dates
-    messages = MessageRoutes(registry, journal, pipeline, delivery, parts.events, dates)
+    messages = MessageRoutes(registry, journal, pipeline, delivery, parts.events, dates, parts.clock)
     candidates = Candidates(registry, versions, trials)
     saved = catalogues(parts)
     recorder = Recorder(parts.events, dates)

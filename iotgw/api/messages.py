@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
 from iotgw.api.auth import Permission
 from iotgw.api.message_search import FILTERS, REFUSED, Searches, Window
@@ -22,6 +24,7 @@ from iotgw.api.stored import position, stored_message
 from iotgw.core.errors import Conflict, NotFound
 from iotgw.core.message_query import MessageQuery
 from iotgw.core.model import Message, State
+from iotgw.core.patience import within
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.delivery import IDeliveries
 from iotgw.core.ports.events import IEvents
@@ -29,6 +32,9 @@ from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.pipeline import IPipeline
 from iotgw.core.ports.registry import IRegistry
 
+PATIENCE = 30.0
+"""Seconds that somebody waits for a message to be converted again."""
+SLOW = "the message is converted again as soon as the journal can be written and a converter is free"
 BULK = 10_000
 """The most messages that one bulk call looks at."""
 
@@ -78,8 +84,9 @@ class MessageRoutes:
 
     def __init__(
         self, registry: IRegistry, journal: IMessages, pipeline: IPipeline, delivery: IDeliveries, events: IEvents,
-        calendar: ICalendar,
+        calendar: ICalendar, clock: IReactorTime,
     ) -> None:  # fmt: skip
+        self._clock = clock
         self._journal = journal
         self._pipeline = pipeline
         self._calendar = calendar
@@ -131,8 +138,12 @@ class MessageRoutes:
     async def reprocess(self, call: Call, id: str) -> MessageView:
         """One message, converted again."""
         message = await self.find(call, id)
-        await self._pipeline.reprocess(message)
+        await self._again(message)
         return await self.view(await self.find(call, id))
+
+    def _again(self, message: Message) -> Deferred[State]:
+        doing = Deferred.fromCoroutine(self._pipeline.reprocess(message))
+        return within(PATIENCE, doing, self._clock, SLOW)
 
     async def reprocess_many(self, call: Call) -> Reprocessed:
         """Many messages, oldest first, so that a device's values come in their order."""
@@ -143,7 +154,7 @@ class MessageRoutes:
         waiting = 0
         for message in reversed(found):
             try:
-                state = await self._pipeline.reprocess(message)
+                state = await self._again(message)
             except NotFound:
                 missing += 1
                 continue
