@@ -3,7 +3,7 @@
     python benchmarks/console.py [--rounds 7] [--slow 4] [--devices 100000] [--messages 1000000] [--rows 10000] [--keep DIR]
 
 First the way to the first page: a fresh browser with an empty cache, its CPU slowed by ``--slow``, and a gateway of a small house over loopback. `shown` is when
-the page has its data, `interactive` when the browser has nothing left to do after that, in milliseconds from the navigation on.
+the page has its data, `interactive` when the browser has nothing left to do after that, in milliseconds from the navigation on. What it cost is printed in counts, too, which no other load on the machine changes.
 
 Then the pages of a gateway with so many devices and messages, with the CPU as it is: how long each takes from the click to its first rows, and so many rows
 of the lists of messages and devices, scrolled page by page. ``--devices 0`` leaves that out. With ``--keep``, the gateway's data stay in that directory, and are used again.
@@ -89,6 +89,14 @@ def paths(devices: int) -> dict[str, str]:
     }
 
 
+COST = """() => {
+  const all = performance.getEntriesByType("resource");
+  const of = (part) => all.filter((each) => each.name.includes(part));
+  const files = of("/console/"), size = files.reduce((sum, each) => sum + each.encodedBodySize, 0);
+  return `${files.length} files of ${(size / 1000).toFixed(1)} kB, ${of("/api/").length} calls of the API`;
+}"""
+
+
 @contextmanager
 def visited(browser: Browser, gateway: Any, slow: float = 1.0) -> Iterator[Visitor]:
     """A fresh browser of somebody who has a session already, slowed so many times."""
@@ -116,6 +124,8 @@ def first_page(browser: Browser, folder: Path, rounds: int, slow: float) -> None
             with visited(browser, scene.gateway, slow) as visitor:
                 visitor.page.goto(f"{visitor.url}/console/#/overview", wait_until="commit")
                 times.append(visitor.page.evaluate("whenShown(0)"))
+                cost = visitor.page.evaluate(COST)
+    print(f"the first page: {cost}")
     for name, found in zip(("shown", "interactive"), zip(*times[1:], strict=True), strict=True):
         over = " **over the bar**" if middle(found) > BAR_MS else ""
         print(

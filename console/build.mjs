@@ -33,12 +33,11 @@ function follow(outputs, file, into) {
 }
 
 // The scripts of the frame and of the page that is shown first are named, so that a browser asks for all of them at once: by itself it learns of
-// each when it has read the one that needs it.
-const FIRST = ["src/main.tsx", "src/shell.tsx", "src/pages/overview.tsx"];
+// each when it has read the one that needs it. They are few: a request costs a slow browser more than the bytes in it.
 
 export function page(outputs) {
   const first = new Set();
-  for (const each of FIRST) follow(outputs, madeOf(outputs, each), first);
+  follow(outputs, madeOf(outputs, "src/main.tsx"), first);
   const app = madeOf(outputs, "src/main.tsx");
   const ahead = [...first].filter((file) => file !== app).map((file) => `<link rel="modulepreload" href="${basename(file)}" />`);
   return readFileSync(join(here, "index.html"), "utf8")
@@ -88,7 +87,7 @@ function sizes(made, out) {
     for (const each of sources) follow(outputs, madeOf(outputs, each), found);
     return found;
   };
-  const first = needed("src/main.tsx", "src/shell.tsx", "src/style/index.css");
+  const first = needed("src/main.tsx", "src/style/index.css");
   const total = (files) => [...files].reduce((sum, file) => sum + length(file), 0);
   const editor = needed("src/ui/editor.ts"), chart = needed("src/ui/uplot.ts");
   const beyond = (files) => [...files].filter((file) => !first.has(file));

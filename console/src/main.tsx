@@ -2,9 +2,10 @@
 import { render } from "preact";
 import { apply } from "./core/theme";
 import { start } from "./core/router";
+import { App } from "./shell";
 import { load, preferred } from "./texts";
 
 apply();
 start();
-const [{ App }] = await Promise.all([import("./shell"), load(preferred())]);
+await load(preferred());
 render(<App />, document.getElementById("app")!);

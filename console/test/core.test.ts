@@ -49,7 +49,7 @@ test("a rate is that of the last seconds, and 0 where nothing changes", () => {
 });
 
 test("a schema's kinds are those that a form has controls for", () => {
-  assert.equal(kindOf({ type: "string", writeOnly: true }), "secret");
+  assert.equal(kindOf({ type: "string", format: "password" }), "secret");
   assert.equal(kindOf({ anyOf: [{ type: "number" }, { type: "null" }] }), "maybe");
   assert.equal(kindOf({ anyOf: [{ $ref: "#/a" }, { $ref: "#/b" }], discriminator: { propertyName: "type", mapping: {} } }), "variant");
   assert.equal(kindOf({ type: "object", additionalProperties: { type: "string" } }), "map");

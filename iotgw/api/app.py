@@ -28,6 +28,7 @@ from iotgw.api.fleet import FleetRoutes
 from iotgw.api.front import FrontPage
 from iotgw.api.health import HealthRoutes
 from iotgw.api.jobs import JobRoutes
+from iotgw.api.known_devices import KnownDevices
 from iotgw.api.login import LoginRoutes
 from iotgw.api.messages import MessageRoutes
 from iotgw.api.metrics import MetricsRoutes
@@ -85,10 +86,14 @@ def routes(
     tokens = tokens or Tokens(parts.registry, sessions)
     registry, journal, pipeline, delivery = parts.registry, parts.journal, parts.pipeline, parts.delivery
     trials, versions, dates = parts.trials, parts.versions, parts.dates
-    messages = MessageRoutes(registry, journal, pipeline, delivery, parts.events, dates, parts.clock)
+    history = parts.history or journal
+    messages = MessageRoutes(
+        registry, history, pipeline, delivery, parts.events, dates, parts.nodes, parts.clock
+    )
     candidates = Candidates(registry, versions, trials)
     saved = catalogues(parts)
     recorder = Recorder(parts.events, dates)
+    known = KnownDevices(parts.fleet, parts.arrivals)
     credentials = next(each for each in saved if isinstance(each, CredentialRoutes))
     resources: list[Routes] = [
         HealthRoutes(
@@ -111,28 +116,28 @@ def routes(
         TrialRoutes(candidates, trials, messages, dates),
         ReplayRoutes(candidates, trials, messages, journal),
         messages,
-        JobRoutes(parts.jobs, registry, messages.searches, parts.files, parts.updates, parts.fleet),
+        JobRoutes(parts.jobs, registry, messages.searches, parts.files, parts.updates, known),
         FileRoutes(parts.files, parts.jobs, recorder),
-        FailureRoutes(registry, journal, pipeline, dates, messages.searches),
-        SeriesRoutes(journal, dates),
-        RateRoutes(parts.rates, journal, registry, dates),
-        FindingRoutes(registry, parts.fleet, journal),
+        FailureRoutes(registry, history, pipeline, dates, messages.searches),
+        SeriesRoutes(history, dates),
+        RateRoutes(parts.rates, history, registry, dates),
+        FindingRoutes(registry, parts.fleet, history),
         DeviceRoutes(
-            parts.fleet, parts.devices, parts.owners, registry, parts.downlinks, credentials, recorder
+            parts.fleet, known, parts.devices, parts.owners, registry, parts.downlinks, credentials, recorder
         ),
         FleetRoutes(parts.fleet, registry, credentials, recorder, parts.clock),
         QuarantineRoutes(parts.quarantine, parts.releases, parts.pipeline, recorder),
-        DownlinkRoutes(parts.downlinks, parts.fleet, credentials),
-        DownlinkBatchRoutes(parts.jobs, parts.downlinks, parts.fleet, registry, credentials),
+        DownlinkRoutes(parts.downlinks, parts.fleet, known, credentials),
+        DownlinkBatchRoutes(parts.jobs, parts.downlinks, known, registry, credentials),
         EventRoutes(parts.events),
         TokenRoutes(registry, recorder, dates),
         LoginRoutes(sessions, registry, dates),
-        StreamRoutes(streams_of(parts.live, journal, pipeline, parts.clock, dates), tokens, registry, dates),
+        StreamRoutes(streams_of(parts.live, history, pipeline, parts.clock, dates), tokens, registry, dates),
         apply_routes(parts, saved),
         ConfigurationRoutes(keepers(parts, saved), registry, recorder, parts.clock),
         PresetRoutes(parts.datasource_types),
         UsageRoutes(parts.usage),
-        DebugRoutes(parts.debugging, registry, parts.fleet, journal),
+        DebugRoutes(parts.debugging, registry, known, journal),
         TenantRoutes(registry, parts.fleet, parts.usage, recorder, dates, parts.jobs),
     ]
     found = [route for resource in resources for route in resource.routes()]

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from iotgw.api.auth import Permission
 from iotgw.api.foreseen import NOTHING, Foreseen
+from iotgw.api.paging import LARGEST_OF_RESOURCES, fitting
 from iotgw.api.problems import Problem
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Reply, Route
@@ -48,7 +49,7 @@ PAGE = (
 
 
 class Page(Struct, frozen=True):
-    """A page of a list; ``next`` is what asks for the following one, null at the end."""
+    """A page of a list, which may have less than was asked for; ``next`` is what asks for the following one, null at the end."""
 
     items: list[Any]
     next: str | None = None
@@ -357,8 +358,8 @@ def page(found: Sequence[Resource], call: Call, view: Callable[[Resource], Any])
     after, limit = call.query("after"), call.query("limit")
     if after is not None:
         found = [resource for resource in found if resource.name > after]
-    items = found[:limit]
-    return Page([view(resource) for resource in items], items[-1].name if len(found) > limit else None)
+    items = fitting(map(view, found[:limit]), LARGEST_OF_RESOURCES)
+    return Page(items, found[len(items) - 1].name if len(found) > len(items) else None)
 
 
 def merged(value: Any, patch: Any) -> Any:

@@ -7,6 +7,7 @@ directory are no configuration.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -30,7 +31,9 @@ QUERY = (Query("devices", bool, True, "devices, too"),)
 MOST_DEVICES = 20_000
 """More are kept as lists (`iotgw.api.fleet`), and no document can bring them back at once."""
 PIECE = 200
-"""Entries that are looked at between two breaths."""
+"""Entries that are looked at between two breaths,"""
+LARGE = 256 << 10
+"""or bytes of JSON."""
 
 
 class ConfigurationRoutes:
@@ -70,7 +73,7 @@ class ConfigurationRoutes:
 
     async def _document(self, call: Call, shown: Callable[[Keeper, Entry], Entry]) -> Reply:
         tenant = call.tenant
-        found: dict[str, list[Entry]] = {}
+        found: dict[str, list[msgspec.Raw]] = {}
         for keeper in self._keepers:
             if isinstance(keeper, OfFleet) and not call.query("devices"):
                 continue
@@ -85,11 +88,15 @@ class ConfigurationRoutes:
             if isinstance(keeper, OfFleet):
                 held = sorted([*held, *(await keeper.bare(tenant))], key=lambda each: each.name)
             entries = []
+            room = LARGE
             for number, each in enumerate(held):
-                if number and not number % PIECE:
+                if room < 0 or (number and not number % PIECE):
                     await deferLater(self._clock, 0)
+                    room = LARGE
                 body = self._named(keeper.kind, tenant, shown(keeper, each.body))
-                entries.append({"name": each.name, **without_defaults(keeper.spec, body)})
+                entry = {"name": each.name, **without_defaults(keeper.spec, body)}
+                entries.append(msgspec.Raw(msgspec.json.encode(entry)))
+                room -= len(entries[-1])
             if entries:
                 found[keeper.kind] = entries
         return Reply(found)
@@ -118,20 +125,26 @@ class ConfigurationRoutes:
 def without_defaults(spec: type[Struct], body: Entry) -> Entry:
     """A body without what its spec says by itself, and without what isn't of the spec. A Struct within it is treated the same."""
     found: Entry = {}
-    for field in msgspec.structs.fields(spec):
+    for field, item in _fields(spec):
         name = field.encode_name
         if name == "name" or name not in body:
             continue
         value, default = body[name], field.default
         if field.default_factory is not NODEFAULT:
             default = field.default_factory()
-        if isinstance(value, list) and (item := _struct_of_items(field.type)) is not None:
+        if isinstance(value, list) and item is not None:
             value = [without_defaults(item, each) for each in value]
         if isinstance(default, Struct) and isinstance(value, dict):
             value, default = without_defaults(type(default), value), {}
         if default in (NODEFAULT, UNSET) or value != msgspec.to_builtins(default):
             found[name] = value
     return found
+
+
+@cache
+def _fields(spec: type[Struct]) -> list[tuple[msgspec.structs.FieldInfo, type[Struct] | None]]:
+    """The fields of a spec, each with the Struct of which it holds a list, if it does."""
+    return [(field, _struct_of_items(field.type)) for field in msgspec.structs.fields(spec)]
 
 
 def _struct_of_items(type_: Any) -> type[Struct] | None:

@@ -7,12 +7,12 @@ from typing import Annotated, cast
 from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
+from iotgw.api.known_devices import KnownDevices
 from iotgw.api.messages import Text
 from iotgw.api.routes import Call, Reply, Route
 from iotgw.api.stored import stored_message
 from iotgw.core.errors import NotFound, SettingsError
 from iotgw.core.ports.debug import KINDS, DebugEntry, DebugKind, DebugSwitch, IDebugging
-from iotgw.core.ports.devices import IFleet
 from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.registry import IRegistry
 
@@ -45,10 +45,12 @@ class DebugEntries(Struct, frozen=True):
 class DebugRoutes:
     """The routes of debugging."""
 
-    def __init__(self, debugging: IDebugging, registry: IRegistry, fleet: IFleet, journal: IMessages) -> None:
+    def __init__(
+        self, debugging: IDebugging, registry: IRegistry, known: KnownDevices, journal: IMessages
+    ) -> None:
         self._debugging = debugging
         self._registry = registry
-        self._fleet = fleet
+        self._known = known
         self._journal = journal
 
     def routes(self) -> list[Route]:
@@ -71,7 +73,7 @@ class DebugRoutes:
     async def begin(self, call: Call) -> Reply:
         """One more."""
         wanted: NewDebug = call.body()
-        kind, target, name = self._meant(call.tenant, wanted)
+        kind, target, name = await self._meant(call.tenant, wanted)
         switch = self._debugging.switch_on(
             call.tenant, kind, target, name, wanted.seconds, wanted.count, call.token.name
         )
@@ -87,12 +89,12 @@ class DebugRoutes:
         id = self._journal.epochs.message_id(message.seq)
         return DebugEntries(await self._debugging.entries(call.tenant, id))
 
-    def _meant(self, tenant: str, wanted: NewDebug) -> tuple[DebugKind, str, str]:
+    async def _meant(self, tenant: str, wanted: NewDebug) -> tuple[DebugKind, str, str]:
         """Kind, id and name of the thing; a device's id is its name."""
         found: list[tuple[DebugKind, str, str]] = []
         for kind in KINDS if wanted.kind is None else (wanted.kind,):
             if kind == "device":
-                if self._fleet.is_known(tenant, wanted.name):
+                if self._known.is_known_now(tenant, wanted.name):
                     found.append(("device", wanted.name, wanted.name))
                 continue
             try:
@@ -100,6 +102,9 @@ class DebugRoutes:
             except NotFound:
                 continue
             found.append((cast(DebugKind, kind), resource.id, resource.name))
+        may_come = not found and wanted.kind in (None, "device")
+        if may_come and await self._known.is_known(tenant, wanted.name):
+            return "device", wanted.name, wanted.name
         if not found:
             what = wanted.kind or "datasource, converter, integration or device"
             raise NotFound(f"there is no {what} {wanted.name!r}")

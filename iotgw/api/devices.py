@@ -12,6 +12,8 @@ from msgspec import Struct
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Page, merged
 from iotgw.api.credentials import CredentialRoutes
+from iotgw.api.known_devices import KnownDevices
+from iotgw.api.paging import PageItems
 from iotgw.api.problems import Problem
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Reply, Route
@@ -34,6 +36,8 @@ FILTERS = (
     Query("datasource", str, None, "that belong to this datasource, by name or id"),
     Query("trouble", str, None, "silent, with a low battery, or with a weak signal", choices=TROUBLES),
 )
+PIECE = 500
+"""Devices whose last states are read at a time."""
 DEVICES = (
     *FILTERS,
     Query("limit", int, 100, "how many at most", range=(1, 10000)),
@@ -76,6 +80,7 @@ class DeviceRoutes:
     def __init__(
         self,
         fleet: IFleet,
+        known: KnownDevices,
         devices: IDevices,
         owners: IOwners,
         registry: IRegistry,
@@ -84,6 +89,7 @@ class DeviceRoutes:
         recorder: Recorder,
     ) -> None:
         self._fleet = fleet
+        self._known = known
         self._devices = devices
         self._owners = owners
         self._registry = registry
@@ -116,10 +122,15 @@ class DeviceRoutes:
         names = self._fleet.names(
             call.tenant, wanted(call, self._registry), call.query("after") or "", limit + 1
         )
-        shown = names[:limit]
-        states = await self._devices.states(call.tenant, shown)
-        items = [self._view(call.tenant, name, states.get(name)) for name in shown]
-        return Page(items, shown[-1] if len(names) > limit else None)
+        found = PageItems()
+        for start in range(0, min(len(names), limit), PIECE):
+            shown = names[start : min(start + PIECE, limit)]
+            states = await self._devices.states(call.tenant, shown)
+            found.take(self._view(call.tenant, name, states.get(name)) for name in shown)
+            if found.is_full:
+                break
+        count = len(found.items)
+        return Page(found.items, names[count - 1] if len(names) > count else None)
 
     async def create(self, call: Call) -> Reply:
         """A new one."""
@@ -129,8 +140,10 @@ class DeviceRoutes:
 
     async def read(self, call: Call, name: str) -> Reply:
         """One device."""
-        entry = self._fleet.get(call.tenant, name)
         state = await self._devices.get(call.tenant, name)
+        if state is None and await self._known.is_known(call.tenant, name):
+            state = await self._devices.get(call.tenant, name)
+        entry = self._fleet.get(call.tenant, name)
         if entry is None and state is None:
             raise NotFound(f"there is no device {name!r}")
         view = {**self._view(call.tenant, name, state), **await self._beside(call, name, state)}
@@ -146,7 +159,8 @@ class DeviceRoutes:
 
     async def patch(self, call: Call, name: str) -> Reply:
         """One with some fields changed."""
-        old = self._fleet.get(call.tenant, name)
+        is_known = await self._known.is_known(call.tenant, name)
+        old = self._fleet.get(call.tenant, name) if is_known else None
         if old is None:
             raise NotFound(f"there is no device {name!r}")
         return await self._change(call, name, merged(msgspec.to_builtins(old.spec), call.json()), old)

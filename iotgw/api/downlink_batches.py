@@ -9,12 +9,13 @@ from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
 from iotgw.api.credentials import CredentialRoutes
+from iotgw.api.known_devices import KnownDevices
 from iotgw.api.messages import Text
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Milliseconds, Reply, Route
 from iotgw.core.downlink_item import ItemState, payload
 from iotgw.core.errors import NotFound, SettingsError
-from iotgw.core.ports.devices import TROUBLES, IFleet, Trouble
+from iotgw.core.ports.devices import TROUBLES, Trouble
 from iotgw.core.ports.downlinks import IDownlinkQueue
 from iotgw.core.ports.jobs import IJobs, JobView
 from iotgw.core.ports.registry import IRegistry
@@ -72,13 +73,13 @@ class DownlinkBatchRoutes:
         self,
         jobs: IJobs,
         queue: IDownlinkQueue,
-        fleet: IFleet,
+        known: KnownDevices,
         registry: IRegistry,
         credentials: CredentialRoutes,
     ) -> None:
         self._jobs = jobs
         self._queue = queue
-        self._fleet = fleet
+        self._known = known
         self._registry = registry
         self._credentials = credentials
 
@@ -111,10 +112,8 @@ class DownlinkBatchRoutes:
 
     async def _expect_known(self, call: Call, names: list[str]) -> None:
         """Raise SettingsError if nobody knows some of these devices."""
-        unknown = [name for name in names if not self._fleet.is_known(call.tenant, name)]
-        if unknown:
-            held = self._credentials.held_by(call.tenant)
-            unknown = [name for name in unknown if name not in held]
+        held = self._credentials.held_by(call.tenant)
+        unknown = await self._known.unknown(call.tenant, [name for name in names if name not in held])
         if unknown:
             more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
             said = ", ".join(map(repr, unknown[:3]))

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Page
 from iotgw.api.credentials import CredentialRoutes
+from iotgw.api.known_devices import KnownDevices
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Reply, Route
 from iotgw.core.downlink_item import Item, ItemState
@@ -45,9 +46,12 @@ ALL_ITEMS = (
 class DownlinkRoutes:
     """The routes of the downlink queue."""
 
-    def __init__(self, queue: IDownlinkQueue, fleet: IFleet, credentials: CredentialRoutes) -> None:
+    def __init__(
+        self, queue: IDownlinkQueue, fleet: IFleet, known: KnownDevices, credentials: CredentialRoutes
+    ) -> None:
         self._queue = queue
         self._fleet = fleet
+        self._known = known
         self._credentials = credentials
 
     def routes(self) -> list[Route]:
@@ -124,6 +128,8 @@ class DownlinkRoutes:
         if call.query("allowUnknown") or self._fleet.is_known(call.tenant, name):
             return
         if (await self._credentials.of_device(call, name)).items:
+            return
+        if await self._known.is_known(call.tenant, name):
             return
         alike = self._fleet.alike(call.tenant, name)
         hint = (

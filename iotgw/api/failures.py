@@ -9,7 +9,7 @@ from iotgw.api.message_search import EVENTS, WINDOW, Searches, Window
 from iotgw.api.message_views import EVENT
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Route
-from iotgw.api.stored import place
+from iotgw.api.stored import LONGEST_PLACE, place
 from iotgw.core.errors import NotFound
 from iotgw.core.failures import FailureGroup, group_id, merged, pattern
 from iotgw.core.message_query import MessageQuery
@@ -28,7 +28,13 @@ FAILURES = (
     Query("integration", str, None, "id or name; dead letters of this one alone"),
     Query("device", str, None, "a device's name; a failed message is of the device that its metadata names"),
     *WINDOW,
-    Query("before", str, None, "`next` of the page before; the groups go on with older failures"),
+    Query(
+        "before",
+        str,
+        None,
+        "`next` of the page before; the groups go on with older failures",
+        longest=LONGEST_PLACE,
+    ),
 )
 
 
@@ -91,7 +97,7 @@ class FailureRoutes:
 
     async def index(self, call: Call) -> FailurePage:
         """A page of groups."""
-        kind, before = call.query("kind"), place(self._journal, call.query("before"))
+        kind, before = call.query("kind"), await place(self._journal, call.query("before"))
         window = Window(call.query("since"), call.query("until"))
         window.check()
         since, until = window.of(self._calendar)

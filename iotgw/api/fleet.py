@@ -18,6 +18,7 @@ from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Page, merged
 from iotgw.api.credentials import CredentialRoutes
 from iotgw.api.devices import FILTERS, wanted
+from iotgw.api.paging import PageItems
 from iotgw.api.problems import Problem
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Reply, Route
@@ -38,6 +39,8 @@ LINES = 10 * ROWS
 """Lines of one request in CSV: rows may have several, and empty ones are none."""
 PIECE = 100
 """Rows that are worked on between two breaths."""
+TABLE = 128 << 10
+"""Bytes of JSON whose rows are written as CSV between two breaths."""
 CREDENTIALS = 8
 """Credentials of one row."""
 CREDENTIAL = 5
@@ -242,33 +245,41 @@ class FleetRoutes:
         names = self._fleet.names(
             call.tenant, wanted(call, self._registry), call.query("after") or "", limit + 1
         )
-        next_ = names[limit - 1] if len(names) > limit else None
         held = self._credentials.held_by(call.tenant) if with_keys else {}
-        devices: list[dict[str, Any]] = []
+        devices, page, looked_at = list[dict[str, Any]](), PageItems(), 0
         for name in names[:limit]:
+            if page.is_full:
+                break
             if devices and len(devices) % PIECE == 0:
                 await deferLater(self._clock, 0)
+            looked_at += 1
             if self._fleet.get(call.tenant, name) is not None:  # it may be gone meanwhile
                 devices.append(self._one(call.tenant, name, held.get(name, ())))
+                page.take(devices[-1:])
+        next_ = names[looked_at - 1] if len(names) > looked_at else None
         if call.query("format") == "json":
-            return Page(devices, next_)
-        text = "".join([each async for each in self._table(devices, with_keys)])
+            return Page(page.items, next_)
+        size = max(1, sum(map(len, page.items)))
+        step = max(1, min(PIECE, len(devices) * TABLE // size))
+        text = "".join([each async for each in self._table(devices, with_keys, step)])
         headers = {"Content-Disposition": 'attachment; filename="devices.csv"'}
         if next_ is not None:
             headers["X-Next"] = next_.encode("unicode_escape").decode()
         return Reply(headers=headers, content=text.encode(), content_type=f"{CSV}; charset=utf-8")
 
-    async def _table(self, devices: Sequence[dict[str, Any]], with_keys: bool) -> AsyncIterator[str]:
-        """A list as CSV, some rows at a time. Raises Problem 413 for one that has too many columns."""
+    async def _table(
+        self, devices: Sequence[dict[str, Any]], with_keys: bool, step: int
+    ) -> AsyncIterator[str]:
+        """A list as CSV, ``step`` rows at a time. Raises Problem 413 for one that has too many columns."""
         tags = device_table.tags_of(devices)
         most = device_table.MOST_COLUMNS - len((*device_table.COLUMNS, *device_table.KEYS))
         if len(tags) > most:
             text = f"expected at most {most} different tags for CSV, there are {len(tags)}: take format=json, or fewer devices"
             raise Problem(413, text)
-        for start in range(0, max(1, len(devices)), PIECE):
+        for start in range(0, max(1, len(devices)), step):
             if start:
                 await deferLater(self._clock, 0)
-            yield device_table.write(devices[start : start + PIECE], tags, with_keys, with_header=not start)
+            yield device_table.write(devices[start : start + step], tags, with_keys, with_header=not start)
 
     def _one(self, tenant: str, name: str, held: Iterable[Resource]) -> dict[str, Any]:
         entry = self._fleet.get(tenant, name)

@@ -28,7 +28,10 @@ _ACCESS = re.compile(
 )
 _LIMIT = re.compile(r"^(max\w*|least\w*|largest|longest\w*|limit|\w*Limit|rate\w*|window|\w*Window\w*|concurrency|connections|batch\w*|cache\w*|queue\w*|prefetch|requests"
                     r"|receiveMaximum|atOnce|beyondLimit|overflow|deadLetters|retry)$")  # fmt: skip
-_RARE = re.compile(r"^(query|fields|file|signature|proxy|compress|gzip|successCodes|answer|keepResponse)$")
+_RARE = re.compile(
+    r"^(query|fields|file|signature|proxy|compress|gzip|successCodes|answer|keepResponse|headersFilter|parametersFilter|methods|bodies|crossSite|replaceNoContentToOk|split"
+    r"|profile|preset|custom|converterGets|gatherWith|answersReachDevice|downlinkApi|proxyProtocol|trustedProxies|heartbeat)$"
+)
 """What most do without; it stands among what is for the advanced."""
 _PEOPLE = ("name", "type", "description", "enabled")
 _EXAMPLE = re.compile(r"(?:such as|for example) `([^`]+)`")

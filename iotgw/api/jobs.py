@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
+from iotgw.api.known_devices import KnownDevices
 from iotgw.api.message_search import Searches, Window
 from iotgw.api.messages import Text
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Milliseconds, Reply, Route
 from iotgw.core.errors import NotFound, SettingsError
-from iotgw.core.ports.devices import IFleet
 from iotgw.core.ports.firmware import IFirmwareJobs, Method, Target
 from iotgw.core.ports.jobs import IJobs, JobView
 from iotgw.core.ports.registry import IRegistry
@@ -107,14 +107,14 @@ class JobRoutes:
         searches: Searches,
         files: IStoredFiles,
         updates: IFirmwareJobs,
-        fleet: IFleet,
+        known: KnownDevices,
     ) -> None:
         self._jobs = jobs
         self._registry = registry
         self._searches = searches
         self._files = files
         self._updates = updates
-        self._fleet = fleet
+        self._known = known
 
     def routes(self) -> list[Route]:
         """Start, list, look, cancel."""
@@ -139,18 +139,18 @@ class JobRoutes:
         """A new one."""
         wanted = call.body()
         if wanted.firmware:
-            kind, what = "firmware", self._image(call, wanted.firmware)
+            kind, what = "firmware", await self._image(call, wanted.firmware)
         elif wanted.reprocess:
             kind, what = "reprocess", self._messages(call, wanted.reprocess)
         else:
             kind, what = "retry", self._letters(call, wanted.retry)
         return Reply(await self._jobs.begin(kind, call.tenant, what, call.token.name), 201)
 
-    def _image(self, call: Call, wanted: FirmwareJob) -> dict[str, Any]:
+    async def _image(self, call: Call, wanted: FirmwareJob) -> dict[str, Any]:
         file = self._files.get(call.tenant, wanted.file)
         if not file.is_whole:
             raise SettingsError("firmware.file", f"{file.received} of {file.size} bytes are there")
-        if wanted.device is not None and not self._fleet.is_known(call.tenant, wanted.device):
+        if wanted.device is not None and not await self._known.is_known(call.tenant, wanted.device):
             raise NotFound(f"there is no device {wanted.device!r}")
         what = {name: getattr(wanted, name) for name in wanted.__struct_fields__}
         return {**{name: value for name, value in what.items() if value}, "file": file.id, "name": file.name}

@@ -9,7 +9,7 @@ from msgspec import Struct
 from iotgw.api.message_views import EVENT, MessageViews
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call
-from iotgw.api.stored import place
+from iotgw.api.stored import LONGEST_PLACE, place
 from iotgw.core.errors import NotFound, SettingsError
 from iotgw.core.message_query import FoundMessages, Instant, MessageQuery
 from iotgw.core.model import Event, Message, State
@@ -49,7 +49,7 @@ FILTERS = (
     Query("group", str, None, "the `id` of a group of failed conversions, of `GET /failures`"),
     *WINDOW,
     Query("limit", int, 100, "how many at most", range=(1, 1000)),
-    Query("before", str, None, "`next` of the page before, or a message's id; the list goes on with older ones"),
+    Query("before", str, None, "`next` of the page before, or a message's id; the list goes on with older ones", longest=LONGEST_PLACE),
     Query("view", str, "whole", "rows are short: no payload, metadata, output or deliveries", choices=("whole", "row")),
 )  # fmt: skip
 
@@ -146,7 +146,7 @@ class Searches:
         """The messages of a call with `FILTERS`."""
         query, before, limit = (
             self.query(call),
-            place(self._journal, call.query("before")),
+            await place(self._journal, call.query("before")),
             call.query("limit"),
         )
         outcome, integration = call.query("outcome"), call.query("integration")

@@ -25,10 +25,12 @@ from iotgw.core.errors import Conflict, NotFound
 from iotgw.core.message_query import MessageQuery
 from iotgw.core.model import Message, State
 from iotgw.core.patience import within
+from iotgw.core.places import part_of
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.delivery import IDeliveries
 from iotgw.core.ports.events import IEvents
 from iotgw.core.ports.journal import IMessages
+from iotgw.core.ports.nodes import INodes
 from iotgw.core.ports.pipeline import IPipeline
 from iotgw.core.ports.registry import IRegistry
 
@@ -71,12 +73,13 @@ class Selection(Struct, frozen=True, forbid_unknown_fields=True):
 
 class Reprocessed(Struct, frozen=True):
     """How many were converted again, by their new state; ``missing`` are gone, or their datasource is. ``waiting`` still
-    wait for their first conversion."""
+    wait for their first conversion. ``elsewhere`` are those of other nodes, which convert them again when they are asked."""
 
     count: int
     states: dict[str, int]
     missing: int = 0
     waiting: int = 0
+    elsewhere: int = 0
 
 
 class MessageRoutes:
@@ -84,10 +87,11 @@ class MessageRoutes:
 
     def __init__(
         self, registry: IRegistry, journal: IMessages, pipeline: IPipeline, delivery: IDeliveries, events: IEvents,
-        calendar: ICalendar, clock: IReactorTime,
+        calendar: ICalendar, nodes: INodes, clock: IReactorTime,
     ) -> None:  # fmt: skip
         self._clock = clock
         self._journal = journal
+        self._nodes = nodes
         self._pipeline = pipeline
         self._calendar = calendar
         self._views = MessageViews(journal.epochs, pipeline, delivery)
@@ -138,6 +142,8 @@ class MessageRoutes:
     async def reprocess(self, call: Call, id: str) -> MessageView:
         """One message, converted again."""
         message = await self.find(call, id)
+        if part := part_of(message.seq):
+            raise Conflict(f"the message is of node {self._home(part)!r}: no other one converts it again")
         await self._again(message)
         return await self.view(await self.find(call, id))
 
@@ -151,8 +157,11 @@ class MessageRoutes:
         states: dict[str, int] = {}
         found = await self.select(call, selection)
         missing = len(set(selection.ids)) - len(found) if selection.ids is not None else 0
-        waiting = 0
+        waiting = elsewhere = 0
         for message in reversed(found):
+            if part_of(message.seq):
+                elsewhere += 1
+                continue
             try:
                 state = await self._again(message)
             except NotFound:
@@ -163,7 +172,10 @@ class MessageRoutes:
                 continue
             word = state.name.lower()
             states[word] = states.get(word, 0) + 1
-        return Reprocessed(sum(states.values()), states, missing, waiting)
+        return Reprocessed(sum(states.values()), states, missing, waiting, elsewhere)
+
+    def _home(self, part: int) -> str:
+        return next((each.name for each in self._nodes.list() if each.partition == part), str(part))
 
     # --- for other resources ---
 
@@ -171,7 +183,7 @@ class MessageRoutes:
         """The messages of a selection, newest first; ids that are gone are left out."""
         if selection.ids is not None:
             ids = dict.fromkeys(selection.ids)
-            found = [await self._journal.message(self.position(id)) for id in ids]
+            found = [await self._journal.message(await self.position(id)) for id in ids]
             known = [message for message in found if message and message.uplink.tenant == call.tenant]
             return sorted(known, key=lambda message: -message.seq)
         window = Window(selection.since or 0, selection.until or 0)
@@ -188,9 +200,9 @@ class MessageRoutes:
         """A message of the call's tenant; raises NotFound."""
         return await stored_message(self._journal, call.tenant, id)
 
-    def position(self, id: str) -> int:
+    async def position(self, id: str) -> int:
         """The position in the journal that an id names; raises NotFound for another journal's."""
-        return position(self._journal, id)
+        return await position(self._journal, id)
 
     def datasource_id(self, call: Call, name: str | None) -> str | None:
         """The id of a datasource by id or name; what is unknown is taken for the id of a deleted one."""

@@ -32,7 +32,7 @@ from iotgw.core.ports.live import ILive
 from iotgw.core.ports.meters import ILatency, IMeters
 from iotgw.core.ports.nodes import INodes
 from iotgw.core.ports.pause import IPause
-from iotgw.core.ports.pipeline import IPipeline
+from iotgw.core.ports.pipeline import IArrivals, IPipeline
 from iotgw.core.ports.rates import IRates
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.ports.speakers import IOwners
@@ -44,11 +44,13 @@ from iotgw.core.types import Types
 
 
 class Parts(Struct, frozen=True, kw_only=True):
-    """The parts, by their ports. ``clock`` is gateway time. ``trials`` runs what people try out."""
+    """The parts, by their ports. ``clock`` is gateway time. ``trials`` runs what people try out. ``history`` has the messages of all
+    nodes, where there are several."""
 
     registry: IRegistry
     journal: IMessages
     pipeline: IPipeline
+    arrivals: IArrivals
     converters: IConverters
     trials: IConverters
     versions: IConverterVersions
@@ -83,6 +85,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     meters: tuple[IMeters, ...] = ()
     certificate_ends: ICertificateEnds | None = None
     nodes: INodes = field(default_factory=OneNode)
+    history: IMessages | None = None
 
     @property
     def dates(self) -> ICalendar:

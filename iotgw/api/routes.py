@@ -6,8 +6,8 @@ A handler gets a `Call` and the parts of its path, calls one part of the gateway
 
 from __future__ import annotations
 
-import gzip
 import re
+import zlib
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 from urllib.parse import unquote
@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.server import Request
@@ -34,6 +35,10 @@ from iotgw.core.validate import convert
 
 LONG = 1024
 """Bytes of an answer that are worth packing."""
+GZIP = 31
+"""What zlib calls gzip's format with its largest window."""
+AT_ONCE = 512 << 10
+"""Bytes that are packed in one turn of the reactor."""
 _GZIP = re.compile(r"(?:^|,)\s*(?:gzip|\*)\s*(?:,|$|;\s*q=(?!0(?:\.0*)?\s*(?:,|$)))", re.IGNORECASE)
 Handler = Callable[..., Awaitable[Any]]
 OCTETS = "application/octet-stream"
@@ -214,10 +219,15 @@ class Dispatcher:
             if isinstance(result, Reply) and result.stream is not None:
                 self._stream(request, result, result.stream).chainDeferred(answered)
                 return
-            try:
-                body = self._render(request, result, call[0].raw if call else None)
-            except Exception:
-                answered.errback()
+            rendered = Deferred.fromCoroutine(self._render(request, result, call[0].raw if call else None))
+            rendered.addCallbacks(written, failed)
+
+        def failed(failure: Failure) -> None:
+            if not answered.called:
+                answered.errback(failure)
+
+        def written(body: bytes) -> None:
+            if answered.called:
                 return
             self._log.debug(
                 "{method} {path}: {status} in {seconds:.3f} s for {by}", method=route.method, path=request.uri.decode(errors="replace"),
@@ -254,30 +264,37 @@ class Dispatcher:
         request.responseHeaders.removeHeader("Content-Length")
         return begin(request).addCallback(lambda _: b"")
 
-    def _render(self, request: Request, result: Any, body: Any) -> bytes:
+    async def _render(self, request: Request, result: Any, body: Any) -> bytes:
         if isinstance(result, Failure):
             return write_problem(request, from_failure(result, body))
         reply = result if isinstance(result, Reply) else Reply(result, 204 if result is None else 200)
         for name, value in reply.headers.items():
             request.setHeader(name, value)
         if reply.content is not None:
-            return write(request, reply.status, _packed(request, reply.content), reply.content_type)
+            return write(
+                request, reply.status, await self._packed(request, reply.content), reply.content_type
+            )
         if reply.value is None:
             return write(request, reply.status, b"", "")
         # The line's end is for who reads it in a terminal.
-        body = _packed(request, msgspec.json.encode(reply.value) + b"\n")
+        body = await self._packed(request, msgspec.json.encode(reply.value) + b"\n")
         return write(request, reply.status, body, reply.content_type)
 
-
-def _packed(request: Request, body: bytes) -> bytes:
-    """A body that is long enough, by gzip for whoever takes that. A secret in it is none of who can make the request: that needs the token."""
-    if len(body) < LONG:
-        return body
-    request.setHeader("Vary", "Accept-Encoding")
-    if not _GZIP.search(header(request, "accept-encoding") or ""):
-        return body
-    request.setHeader("Content-Encoding", "gzip")
-    return gzip.compress(body, compresslevel=1, mtime=0)
+    async def _packed(self, request: Request, body: bytes) -> bytes:
+        """A body that is long enough, by gzip for whoever takes that. A secret in it is none of who can make the request: that needs the
+        token."""
+        if len(body) < LONG:
+            return body
+        request.setHeader("Vary", "Accept-Encoding")
+        if not _GZIP.search(header(request, "accept-encoding") or ""):
+            return body
+        packer = zlib.compressobj(1, wbits=GZIP)
+        packed = [packer.compress(body[:AT_ONCE])]
+        for start in range(AT_ONCE, len(body), AT_ONCE):
+            await deferLater(self._clock, 0)
+            packed.append(packer.compress(body[start : start + AT_ONCE]))
+        request.setHeader("Content-Encoding", "gzip")
+        return b"".join([*packed, packer.flush()])
 
 
 def header(request: Request, name: str) -> str | None:

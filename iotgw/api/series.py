@@ -8,7 +8,7 @@ from iotgw.api.auth import Permission
 from iotgw.api.message_search import Window
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Route
-from iotgw.api.stored import place
+from iotgw.api.stored import LONGEST_PLACE, place
 from iotgw.core.numbers import MOST
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.journal import IMessages
@@ -22,7 +22,7 @@ SERIES = (
     Query("until", int, 0, "measured before this time, in milliseconds since 1970; 0 for no end", range=(0, MOST)),
     Query("every", int, 0, "the width of a bucket in seconds; 0 for each reading by itself", range=(0, LONGEST)),
     Query("limit", int, 1000, "of so many messages at most", range=(1, 10_000)),
-    Query("before", str, None, "`next` of the page before; the series go on with older messages"),
+    Query("before", str, None, "`next` of the page before; the series go on with older messages", longest=LONGEST_PLACE),
 )  # fmt: skip
 POINTS = 1000
 """Messages whose single readings go into one answer."""
@@ -68,6 +68,6 @@ class SeriesRoutes:
             until_ms=DateMs(window.until) if window.until else None, every_ms=every * 1000,
         )  # fmt: skip
         limit = call.query("limit") if every else min(call.query("limit"), POINTS)
-        found = await self._journal.series(query, place(self._journal, call.query("before")), limit)
+        found = await self._journal.series(query, await place(self._journal, call.query("before")), limit)
         next = self._journal.epochs.message_id(found.next) if found.next else None
         return SeriesPage(name, every, found.buckets, found.readings, next, found.looked_back_to)

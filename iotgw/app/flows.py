@@ -139,9 +139,9 @@ class FlowMaker:
         pipeline = Pipeline(
             sources=sources, journal=journal, registry=registry, converters=gateway.converters, versions=api.versions,
             credentials=gateway.credentials, speakers=gateway.speakers, delivery=delivery, downlinks=gateway.downlinks,
-            recorder=recorder, departures=departures, listeners=[gateway.live, AdoptedDevices(gateway.devices), gateway.fleet, delivery],
+            recorder=recorder, departures=departures, listeners=[AdoptedDevices(gateway.devices), gateway.fleet, delivery],
             types=api.datasource_types, reactor=reactor, data_dir=str(directory), max_payload=store.max_payload,
-            max_metadata=store.max_metadata, calendar=calendar, own_converters=gateway.fleet, quarantine=quarantine, live=gateway.live,
+            max_metadata=store.max_metadata, calendar=calendar, own_converters=gateway.fleet, quarantine=quarantine,
             places=Nowhere(),
         )  # fmt: skip
         integrations = RegisteredIntegrations(

@@ -96,6 +96,7 @@ from iotgw.observe.live import LiveFeed
 from iotgw.observe.rates import RateMeter
 from iotgw.observe.trace import Trace
 from iotgw.observe.usage import DeviceMeter, UsageMeter
+from iotgw.pipeline.arrivals import PipelineArrivals
 from iotgw.pipeline.latency import Latency
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.places import LeasedPlaces
@@ -249,7 +250,7 @@ def build(
     delivery = DeliveryService(
         journal, integration_types, reactor, events, partial(datasource_name, registry), downlinks.push, registry.unseal, str(data_dir),
         trace, store.max_bytes, calendar, registry.seal,
-        debug=debug, durable_at=latency.durable_at,
+        debug=debug, durable_at=latency.durable_at, elsewhere=stored.history,
     )  # fmt: skip
     device_meter = DeviceMeter(known=fleet.called)
     usage = UsageMeter(stored.usage, [sources, delivery, converters], device_meter, reactor, calendar)
@@ -300,10 +301,10 @@ def build(
         integrations=RegisteredIntegrations(registry, journal, delivery, departures, recorder, reactor, calendar, str(data_dir)),
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, certificates=certificates, backups=backups, backup_plans=backup_plans, pause=pause,
         jobs=jobs, files=files, usage_store=stored.usage, usage=usage, live=live, rates=rates, debug_store=debug_store, debug=debug, api=Parts(
-            registry=registry, journal=journal, pipeline=pipeline, converters=converters, trials=converters.for_trials(), versions=versions,
+            registry=registry, journal=journal, pipeline=pipeline, arrivals=PipelineArrivals(sources, journal, reactor), converters=converters, trials=converters.for_trials(), versions=versions,
             delivery=delivery, devices=devices, fleet=fleet, own_converters=fleet, quarantine=quarantine, releases=releases, owners=speakers, events=events, datasource_types=datasource_types,
             integration_types=integration_types, target_presets=target_presets(), clock=reactor, downlinks=downlinks, departures=departures, backups=backups, backup_plans=backup_plans, pause=pause,
-            calendar=calendar, doors=doors, sites=sites, jobs=jobs, usage=usage, debugging=debug, updates=updates, files=files, live=live, rates=rates, latency=latency, meters=(sources, delivery), nodes=stored.nodes, certificate_ends=CertificateEnds(reactor, data_dir / settings.certificates),
+            calendar=calendar, doors=doors, sites=sites, jobs=jobs, usage=usage, debugging=debug, updates=updates, files=files, live=live, rates=rates, latency=latency, meters=(sources, delivery), nodes=stored.nodes, history=stored.history, certificate_ends=CertificateEnds(reactor, data_dir / settings.certificates),
         ),
     )  # fmt: skip
 

@@ -41,9 +41,11 @@ from iotgw.core.ports.reactor import IReactor
 from iotgw.core.private import keep_to_ourselves
 from iotgw.core.types import Types
 from iotgw.observe.clock_watch import ClockWatch
+from iotgw.observe.elsewhere import LookElsewhere
 from iotgw.observe.logs import Logs
 from iotgw.store.lock import DataDirectoryLock
 from iotgw.store.privacy import FoundOpen
+from iotgw.store.sqlite.spill import SPILL
 
 OBJECTS_PER_LOOK = 10_000
 """New containers between two looks of the garbage collector. With Python's 700, 100,000 new devices make it walk through
@@ -91,6 +93,7 @@ def children(
     yield PartService("devices", gateway.devices.start, gateway.devices.stop)
     yield PartService("new-devices", stop=gateway.fleet.stop)  # those of the journal's last commits, too
     yield PartService("journal", lambda: journal.start(pipeline.journal_listener), journal.stop)
+    yield PartService("spilled", lambda: _tell_damage(gateway, SPILL, gateway.storage.lost_spill()))
     watch = ClockWatch(clock, journal.keep_clock, gateway.recorder, reactor)
     yield PartService("clock", watch.start, watch.stop)
     yield PartService("speakers", gateway.speakers.start)
@@ -128,6 +131,10 @@ def as_node(gateway: Gateway, settings: Settings, data_dir: Path, reactor: IReac
         yield PartService("pipeline", pipeline.start, stop)
         return
     yield PartService("node-ends", stop=partitions.leave)
+    if (history := gateway.storage.history) is not None:
+        yield PartService("history", stop=history.stop)
+        elsewhere = LookElsewhere(history, gateway.live, reactor)
+        yield PartService("elsewhere", elsewhere.start, elsewhere.stop)
     yield PartService("pipeline", pipeline.start, stop)
     maker = FlowMaker(gateway, partitions, settings, data_dir, reactor)
     work = NodeWork(pipeline, gateway.delivery, maker.make, gateway.recorder, partitions.lost)

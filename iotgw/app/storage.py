@@ -17,6 +17,7 @@ from iotgw.core.one_node import OneNode
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.devices import IDeviceEntries
 from iotgw.core.ports.events import IEventRows
+from iotgw.core.ports.journal import IHistory
 from iotgw.core.ports.nodes import ILeases, INodes
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.tenants import IForgetsTenants
@@ -95,9 +96,9 @@ class IWork(Protocol):
 
 
 class StoredParts(Struct, frozen=True, kw_only=True):
-    """The parts that store. ``begin`` and ``end`` are for what comes before them and after them. ``writers`` can stand still for a backup;
+    """The parts that store. ``lost_spill`` says what became of a damaged file of spilled messages. ``begin`` and ``end`` are for what comes before them and after them. ``writers`` can stand still for a backup;
     ``elsewhere`` says why there is none of these. ``states`` is what scripts keep of their devices, where the registry doesn't have it, and ``of_tenants`` further stores that keep something of tenants. ``nodes`` are those that work on the same data, ``leases`` what one of them runs, and ``partitions``
-    None where there is one process alone."""
+    and ``history``, the messages of all of them, None where there is one process alone."""
 
     registry: StoredRegistry
     entries: IDeviceEntries
@@ -114,6 +115,8 @@ class StoredParts(Struct, frozen=True, kw_only=True):
     nodes: INodes
     leases: ILeases
     partitions: IPartitions | None = None
+    history: IHistory | None = None
+    lost_spill: Callable[[], str] = lambda: ""
     begin: Callable[[], Awaitable[object] | None] = lambda: None
     end: Callable[[], Awaitable[object] | None] = lambda: None
 
@@ -163,6 +166,7 @@ def _in_postgres(
         from iotgw.store.postgres.downlinks import PostgresItems  # noqa: PLC0415
         from iotgw.store.postgres.entries import PostgresEntries  # noqa: PLC0415
         from iotgw.store.postgres.events import PostgresEvents  # noqa: PLC0415
+        from iotgw.store.postgres.everywhere import EveryPartition  # noqa: PLC0415
         from iotgw.store.postgres.kept import PostgresKept  # noqa: PLC0415
         from iotgw.store.postgres.names import check  # noqa: PLC0415
         from iotgw.store.postgres.node import DatabaseNode  # noqa: PLC0415
@@ -212,6 +216,10 @@ def _in_postgres(
         nodes=partitions.nodes,
         leases=partitions.nodes,
         partitions=partitions,
+        history=EveryPartition(
+            reactor, address, journal, lambda: node.part, lambda: partitions.nodes.is_alone, calendar
+        ),
+        lost_spill=lambda: journal.put_aside,
         begin=node.start,
         end=node.stop,
     )

@@ -1,6 +1,6 @@
 """One bucket of S3, or of what speaks like it (MinIO, Ceph, …): objects go there, come back, are listed and deleted.
 
-Source: Amazon S3 API Reference. Requests are signed as `iotgw.wire.sigv4` says, bodies included, off the reactor.
+Source: Amazon S3 API Reference. Requests are signed as `iotgw.wire.sigv4` says, bodies included, and answers are read, off the reactor.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from iotgw.core.errors import ProtocolError, SettingsError, Unavailable
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.redaction import hidden
-from iotgw.wire.s3_xml import completion, leaves
+from iotgw.wire.s3_xml import MOST_BYTES, completion, leaves
 from iotgw.wire.sigv4 import AwsScope, signature_headers
 
 CONNECT_TIMEOUT = 10.0
@@ -37,7 +37,9 @@ LATER = frozenset({429, 500, 502, 503, 504})
 """Statuses that may pass (S3's "Error responses": InternalError, SlowDown, …)."""
 PAUSES = (1.0, 3.0, 9.0)
 """Seconds before a request that failed is sent again."""
-LARGEST_ANSWER = 4 << 20
+LARGEST_ANSWER = MOST_BYTES
+LARGEST_REFUSAL = 16 << 10
+"""Bytes of an error's body that are looked at."""
 LONGEST_REASON = 300
 InThread = Callable[..., Deferred[Any]]
 
@@ -131,7 +133,7 @@ class S3Bucket:
         more: dict[str, str] = {}
         while True:
             body = await self._call("GET", "", {"list-type": "2", "prefix": prefix, **more})
-            said = self._read(body)
+            said = await self._read(body)
             found += [text for name, text in said if name == "Key"]
             token = next((text for name, text in said if name == "NextContinuationToken"), "")
             if not token:
@@ -146,7 +148,7 @@ class S3Bucket:
 
     async def begin(self, key: str) -> str:
         """Begin an object that comes in parts; returns the upload's id (CreateMultipartUpload)."""
-        said = dict(self._read(await self._call("POST", key, {"uploads": ""})))
+        said = dict(await self._read(await self._call("POST", key, {"uploads": ""})))
         if not said.get("UploadId"):
             raise Unavailable("S3: expected an UploadId")
         return said["UploadId"]
@@ -159,7 +161,8 @@ class S3Bucket:
 
     async def complete(self, key: str, upload: str, etags: list[str]) -> None:
         """Have the parts be the object (CompleteMultipartUpload)."""
-        said = dict(self._read(await self._call("POST", key, {"uploadId": upload}, completion(etags))))
+        answer = await self._call("POST", key, {"uploadId": upload}, completion(etags))
+        said = dict(await self._read(answer))
         if "Code" in said:  # the status was sent before
             raise S3Refused(
                 f"S3 {said['Code']}: {said.get('Message', '')}"[:LONGEST_REASON], 200, said["Code"]
@@ -171,15 +174,16 @@ class S3Bucket:
 
     async def unfinished(self, prefix: str) -> list[tuple[str, str]]:
         """The key and id of uploads that were begun and not ended (ListMultipartUploads), the first 1,000."""
-        said = self._read(await self._call("GET", "", {"uploads": "", "prefix": prefix}))
+        said = await self._read(await self._call("GET", "", {"uploads": "", "prefix": prefix}))
         keys = [text for name, text in said if name == "Key"]
         return list(zip(keys, [text for name, text in said if name == "UploadId"], strict=False))
 
     # --- requests ---
 
-    def _read(self, body: bytes) -> list[tuple[str, str]]:
+    async def _read(self, body: bytes) -> list[tuple[str, str]]:
         try:
-            return leaves(body)
+            found: list[tuple[str, str]] = await self._in_thread(leaves, body)
+            return found
         except ProtocolError as error:
             raise Unavailable(str(error)) from error
 
@@ -264,7 +268,7 @@ class S3Bucket:
 
     def _refused(self, method: str, key: str, status: int, body: bytes) -> S3Refused:
         try:
-            said = dict(leaves(body)) if body else {}
+            said = dict(leaves(body)) if 0 < len(body) <= LARGEST_REFUSAL else {}
         except ProtocolError:
             said = {}
         code, words = said.get("Code", ""), said.get("Message", "")

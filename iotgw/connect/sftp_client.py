@@ -227,7 +227,9 @@ class Files(FileTransferClient):
         if it is empty. ``unconfirmed`` keeps where an attempt began until it is confirmed: the next one replaces it."""
         file = await _done("open", path, self.openFile(path.encode(), FXF_READ | FXF_WRITE | FXF_CREAT, {}))
         try:
-            size = (await _done("fstat", path, file.getAttrs())).get("size", 0)
+            size = (await _done("fstat", path, file.getAttrs())).get("size")
+            if size is None:  # to write at 0 would destroy what is there
+                raise SftpRefused("fstat", path, 4, "it doesn't tell the file's size")
             start = min(unconfirmed.get(path, size), size)
             tail = min(2, start)
             end = await _done("read", path, file.readChunk(start - tail, tail)) if tail else b""

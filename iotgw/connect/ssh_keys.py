@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import math
 import re
 import textwrap
+from collections.abc import Iterator
 from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -185,6 +187,7 @@ class HostKeys:
     def __init__(self, pins: list[str], known_hosts: str, host: str, port: int) -> None:
         self._fingerprints: set[str] = set()
         self._blobs: set[bytes] = set()
+        self._revoked: set[bytes] = set()
         self.types: list[bytes] = []
         for pin in pins:
             words = pin.split()
@@ -201,6 +204,8 @@ class HostKeys:
         name = host if port == 22 else f"[{host}]:{port}"
         for line in known_hosts.splitlines():
             stripped = line.strip()
+            if stripped.startswith("@revoked"):
+                self._revoked |= set(_blobs_in(stripped))
             if not stripped or stripped[0] in "#@":
                 continue
             kind = HashedEntry if stripped.startswith("|1|") else PlainEntry
@@ -222,4 +227,12 @@ class HostKeys:
     def has(self, blob: bytes) -> bool:
         """Whether this key is accepted for a host."""
         digest = base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
-        return blob in self._blobs or digest in self._fingerprints
+        return blob not in self._revoked and (blob in self._blobs or digest in self._fingerprints)
+
+
+def _blobs_in(line: str) -> Iterator[bytes]:
+    """The key of a line of known_hosts, whatever hosts it is of."""
+    for word in line.split():
+        if word.startswith("AAAA"):
+            with contextlib.suppress(ValueError):
+                yield base64.b64decode(word)

@@ -9,13 +9,15 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec import Struct
-from twisted.conch.ssh.common import NS
+from twisted.conch.ssh.common import NS, getNS
 from twisted.conch.ssh.keys import Key
 from twisted.conch.ssh.userauth import SSHUserAuthClient
 from twisted.internet.defer import Deferred, succeed
 
 from iotgw.connect.ssh_keys import Certificate
 
+LONGEST_SAID = 200
+"""Characters of a server's own words that are kept."""
 CERTIFIED = b"-cert-v01@openssh.com"
 """What a certificate adds to the name of its key's algorithm."""
 
@@ -60,6 +62,13 @@ class Login(SSHUserAuthClient):
             return None
         self._password_used = True
         return succeed(self._credentials.password.encode())
+
+    def ssh_USERAUTH_PK_OK_password(self, packet: bytes) -> None:
+        """The server wants a new password in place of ours (RFC 4252 §8). That is a person's business."""
+        said = getNS(packet)[0].decode("utf-8", "replace")[:LONGEST_SAID]
+        self.transport.sendDisconnect(
+            14, f"the password has expired; the server asks for a new one: {said}".encode()
+        )
 
     def auth_keyboard_interactive(self) -> bool:
         """Answer keyboard-interactive with the password, but only once."""

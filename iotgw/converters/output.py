@@ -38,6 +38,8 @@ _NUMBERS = frozenset((int, float, bool))
 _SCALARS = _NUMBERS | {str}
 
 _encode = msgspec.json.Encoder().encode
+NAMELESS = "_"
+"""What the value of an empty key is called."""
 DEFAULT_TYPE = "default"
 """ThingsBoard's default profile, for a converter that names no type."""
 _OWNERS = ("customerName", "groupName")
@@ -340,8 +342,15 @@ def _unfold(
     """The slow way: drop nulls, mend big numbers, flatten or refuse what is nested."""
     for name, value in values.items():
         key, place = prefix + name, f"{at}.{name}"
-        if not name or len(key) > MAX_NAME:
-            raise OutputRefused(f"{at}: expected keys of 1 to {MAX_NAME} characters, got one of {len(key)}")
+        if (
+            not key and value is not None
+        ):  # many a target takes no such name, and would refuse all the others with it
+            key = _nameless(values)
+            checked.warnings.append(f"{at}: a key is empty; its value is kept as `{key}`")
+        if len(key) > MAX_NAME:
+            raise OutputRefused(
+                f"{at}: expected keys of at most {MAX_NAME} characters, got one of {len(key)}"
+            )
         if value is None:
             checked.warnings.append(f"{place}: null (or NaN, Infinity, undefined), left out")
         elif isinstance(value, (dict, list)):
@@ -363,6 +372,14 @@ def _unfold(
             made[key] = value
         if len(made) > MAX_VALUES:
             raise OutputRefused(f"{at}: expected at most {MAX_VALUES} values, got more")
+
+
+def _nameless(values: dict[str, Any]) -> str:
+    """What the value of an empty key is called: a name that no other value has."""
+    name = NAMELESS
+    while name in values:
+        name += NAMELESS
+    return name
 
 
 def _kind(value: Any) -> str:

@@ -17,6 +17,10 @@ ContentType = Literal["JSON", "TEXT", "BINARY"]
 """How the bytes of a downlink are encoded."""
 
 
+OFFERED = "offered to the network"
+"""The reason of an item that a network has, and has said nothing of."""
+
+
 class ItemState(enum.Enum):
     """ThingsBoard's RPC states. QUEUED, SENT and DELIVERED are open; the others are final."""
 
@@ -69,7 +73,8 @@ class Item(Struct, frozen=True, gc=False):
     is_with_network: bool = False
     """Whether a network has it, which goes on trying by itself until it says what became of it."""
     network: str = ""
-    """What a network calls the item, with the datasource's id before it; empty if it uses the item's own id."""
+    """What a network calls the item, with the datasource's id before it. Where its answer gave no name: the device's identity, behind a
+    slash. Empty before it was offered to one."""
     job: str = ""
     """The job that queued it for one of several devices; empty if none did."""
 

@@ -1,12 +1,13 @@
 """What somebody asks of the stored messages, and what he is answered.
 
-A search goes back in time. It looks at so much of the journal at a time, and says how far it came: whoever wants more goes on
-from there.
+A search goes back in time. It looks at so much of the journal at a time, large messages included, and says how far it came: whoever wants
+more goes on from there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from math import ceil
 
 import msgspec
 from msgspec import Struct
@@ -16,7 +17,9 @@ from iotgw.core.model import Message, State
 from iotgw.core.times import DateMs, SteadyMs
 
 LOOK = 200_000
-"""How much one search looks at, in entries of an index. Other rows count as several of them."""
+"""How much one search looks at, in entries of an index. Other rows count as several of them, and what is read of a message, too."""
+ENTRY = 32
+"""Bytes of a message that count as an entry. So a search finds 6.4 MB at most, or one message."""
 
 
 class Instant(Struct, frozen=True):
@@ -105,6 +108,17 @@ class FoundMessages(Struct, frozen=True):
     messages: list[Message]
     next: int
     looked_back_to: DateMs
+
+
+def affordable(sizes: Iterable[int], cost: float) -> tuple[int, int]:
+    """Of messages with these sizes in bytes: how many of them may be read for so much, but at least one, and what they cost: all of it, where
+    it doesn't do for the next one."""
+    count = spent = 0
+    for size in sizes:
+        if count and spent + size // ENTRY > cost:
+            return count, max(spent, ceil(cost))
+        count, spent = count + 1, spent + size // ENTRY
+    return count, spent
 
 
 def _inside(text: str) -> bytes:

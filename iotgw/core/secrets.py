@@ -32,8 +32,8 @@ __all__ = [
 LONGEST_URL = 4096
 """Characters. Whatever shows a URL looks for secrets in it, which takes a microsecond or two for each."""
 
-Secret = Annotated[str, msgspec.Meta(extra_json_schema={"writeOnly": True, "format": "password"})]
-"""A string that is stored encrypted and never shown."""
+Secret = Annotated[str, msgspec.Meta(extra_json_schema={"format": "password"})]
+"""A string that is stored encrypted and never shown: an answer has `MASK` in its place, so that it isn't OpenAPI's ``writeOnly``."""
 
 SecretUrl = Annotated[str, msgspec.Meta(extra={"secret": "url"})]
 """A URL, or a template of one, that is stored encrypted. It is shown with masks for its password and the values of its
@@ -270,7 +270,7 @@ def _showing(unseal: Callable[[str], str]) -> _Walk:
 
 
 def _is_secret(info: inspect.Metadata) -> bool:
-    return bool((info.extra_json_schema or {}).get("writeOnly")) or bool(_kind(info))
+    return (info.extra_json_schema or {}).get("format") == "password" or bool(_kind(info))
 
 
 def _kind(info: inspect.Metadata) -> str:

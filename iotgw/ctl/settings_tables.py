@@ -51,7 +51,7 @@ def _described(type_: inspect.Type) -> tuple[inspect.Type, str]:
     while isinstance(type_, inspect.Metadata):
         schema = type_.extra_json_schema or {}
         description = description or schema.get("description", "")
-        if schema.get("writeOnly"):
+        if schema.get("format") == "password":
             description = f"{description} Secret.".strip()
         type_ = type_.type
     return type_, description

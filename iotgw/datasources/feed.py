@@ -7,7 +7,8 @@ then durable, or never will be. A source that can acknowledge only in order is t
 up to which all are settled.
 
 No I/O here: the source supplies a clock and the functions that pause and resume it. A feed has one timer; a
-message has no timer and no Deferred.
+message has no timer and no Deferred. Besides messages it takes what else of a source must be durable before it is
+acknowledged, a network's receipts, in the same order and by the same rules.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 
 from msgspec import Struct
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from iotgw.core.model import Answer, Metadata, Status
@@ -27,26 +29,55 @@ MOST = 65_536
 """A source with this many unsettled messages is paused."""
 AGAIN = 1.0
 """Seconds before a refused message is tried again, if the gateway gave no time."""
+Write = Callable[[], Deferred[bool]]
+"""Makes something else than a message durable. Fires with whether it is; False is to be tried again."""
 
 
-class _Message(Struct, eq=False):
-    """A message that is not settled. ``answered`` is what the gateway calls."""
+class _Entry(Struct, eq=False):
+    """What is not settled. ``answered`` is what the gateway calls."""
 
     feed: Feed
     number: int
-    payload: bytes
-    metadata: Metadata
     reply: Reply
-    listens: bool
     is_kept: bool
-    key: str
 
-    def __lt__(self, other: _Message) -> bool:
+    def __lt__(self, other: _Entry) -> bool:
         return self.number < other.number
 
     def answered(self, answer: Answer) -> None:
         """The gateway's answer."""
         self.feed.answered(self, answer)
+
+    def hand_over(self, into: IIntake | HeldFrames) -> None:
+        """Give it to the gateway."""
+        raise NotImplementedError
+
+
+class _Message(_Entry, eq=False):
+    """A message."""
+
+    payload: bytes
+    metadata: Metadata
+    listens: bool
+    key: str
+
+    def hand_over(self, into: IIntake | HeldFrames) -> None:
+        """See `_Entry`."""
+        into.receive(self.payload, self.metadata, self.answered, listens=self.listens, key=self.key)
+
+
+class _Other(_Entry, eq=False):
+    """Something else that is to be durable."""
+
+    write: Write
+
+    def hand_over(self, into: IIntake | HeldFrames) -> None:
+        """See `_Entry`. Here a false answer is what BUSY is for a message."""
+        self.write().addCallback(lambda is_durable: self.answered(_DURABLE if is_durable else _BUSY))
+
+
+_DURABLE = Answer(Status.STORED)
+_BUSY = Answer(Status.BUSY)
 
 
 class Feed:
@@ -81,9 +112,9 @@ class Feed:
         self._settled = settled
         self._settled_up_to = settled_up_to
         self._most = most
-        self._waiting: deque[_Message] = deque()
+        self._waiting: deque[_Entry] = deque()
         """Not handed over yet."""
-        self._refused: list[_Message] = []
+        self._refused: list[_Entry] = []
         """Handed over and refused. A heap: these are older than all that wait."""
         self._early: set[int] = set()
         """Settled while an earlier message is not."""
@@ -131,7 +162,7 @@ class Feed:
         so it is dropped if the source leaves before it is handed over.
         """
         self._last = number = self._last + 1
-        message = _Message(self, number, payload, metadata, reply, listens, is_kept, key)
+        message = _Message(self, number, reply, is_kept, payload, metadata, listens, key)
         intake = self._intake
         if self._is_paused or self._waiting or not intake.room:
             self._waiting.append(message)
@@ -141,6 +172,14 @@ class Feed:
         self._into.receive(payload, metadata, message.answered, listens=listens, key=key)
         if self._last - self._behind >= self._most:
             self._steer()
+        return number
+
+    def write(self, write: Write, reply: Reply, is_kept: bool = False) -> int:
+        """Make something else durable when it is its turn: calls ``write()``, again while it fires with False; returns its number.
+        ``reply`` and ``is_kept`` as in `submit`."""
+        self._last = number = self._last + 1
+        self._waiting.append(_Other(self, number, reply, is_kept, write))
+        self._hand_over()
         return number
 
     def when_quiet(self, callback: Callable[[], None]) -> None:
@@ -176,16 +215,14 @@ class Feed:
                 self._is_held = True
                 intake.when_room(self._go_on)
                 break
-            message = heappop(refused) if refused else waiting.popleft()
+            entry = heappop(refused) if refused else waiting.popleft()
             self._under_way += 1
-            self._into.receive(
-                message.payload, message.metadata, message.answered, listens=message.listens, key=message.key
-            )
+            entry.hand_over(self._into)
         self._is_handing_over = False
         if self._is_paused or self._is_held or self._last - self._behind >= self._most:
             self._steer()
 
-    def answered(self, message: _Message, answer: Answer) -> None:
+    def answered(self, message: _Entry, answer: Answer) -> None:
         """Called by a message with the gateway's answer."""
         self._under_way -= 1
         if answer.status is Status.BUSY:
@@ -197,7 +234,7 @@ class Feed:
             for callback in quiet:
                 callback()
 
-    def _over(self, message: _Message, answer: Answer) -> None:
+    def _over(self, message: _Entry, answer: Answer) -> None:
         if self._settled_up_to is None:
             self._behind += 1
             message.reply(answer)
@@ -222,7 +259,7 @@ class Feed:
         if self._is_open and self._settled_up_to is not None:
             self._settled_up_to(prefix)
 
-    def _again(self, message: _Message, after: float) -> None:
+    def _again(self, message: _Entry, after: float) -> None:
         """The gateway was full after all: this message goes first when there is room, but not before
         ``after``."""
         if not self._is_open and message.is_kept:

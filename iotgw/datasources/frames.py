@@ -1,8 +1,8 @@
 """One frame that a network delivers several times: held for a moment, so that it is one message with all gateways that heard
 it. Nobody is answered before that message is durable.
 
-Within a datasource a frame is known by the key that its platform gives it. Datasources that gather together (`FrameGroups`) know
-a frame of each other by the device, its counter, port and bytes: it is a message of the datasource that it came through first.
+A frame is known by the key that its platform gives it, and by the device, its counter, port and bytes. By the latter, datasources that
+gather together (`FrameGroups`) know a frame of each other, too: it is a message of the datasource that it came through first.
 """
 
 from __future__ import annotations
@@ -73,12 +73,13 @@ class _Frame(Struct, eq=False):
     listens: bool
     answers: list[Reply]
     ends: float
-    name: str = ""
+    name: str
     """See `frame_name`."""
+    holder: HeldFrames
 
 
 FrameGroup = dict[str, _Frame]
-"""The frames that several datasources hold now, by `frame_name`."""
+"""The frames that one or several datasources hold now, by `frame_name`."""
 
 
 class FrameGroups(SharedResource):
@@ -104,7 +105,7 @@ class HeldFrames:
         self._receive = receive
         self._held: OrderedDict[str, _Frame] = OrderedDict()
         self._timer: IDelayedCall | None = None
-        self._group = group
+        self._group = {} if group is None else group
         self.gathered = 0
         """How many frames went with a message of another datasource."""
 
@@ -122,7 +123,11 @@ class HeldFrames:
 
     def take(self, payload: bytes, metadata: Metadata, answer: Reply, listens: bool, key: str) -> None:
         """Take a message with its key."""
+        name = frame_name(metadata)
+        elsewhere = self._group.get(name) if name else None
         known = self._held.get(key)
+        if known is None and elsewhere is not None and elsewhere.holder is self:
+            known = elsewhere
         if known is not None:
             known.answers.append(answer)
             if len(gateways(metadata)) > len(gateways(known.metadata)):
@@ -130,16 +135,14 @@ class HeldFrames:
             known.metadata = joined(known.metadata, metadata)
             known.listens = known.listens or listens
             return
-        name = frame_name(metadata) if self._group is not None else ""
-        elsewhere = self._group.get(name) if self._group is not None and name else None
         if elsewhere is not None:
             elsewhere.answers.append(answer)
             elsewhere.metadata = with_gateways(elsewhere.metadata, metadata)
             self.gathered += 1
             return
-        frame = _Frame(payload, metadata, listens, [answer], self._clock.seconds() + self._window, name)
+        frame = _Frame(payload, metadata, listens, [answer], self._clock.seconds() + self._window, name, self)
         self._held[key] = frame
-        if self._group is not None and name:
+        if name:
             self._group[name] = frame
         if len(self._held) > MOST:
             self._go_on(next(iter(self._held)))
@@ -165,7 +168,7 @@ class HeldFrames:
 
     def _go_on(self, key: str) -> None:
         frame = self._held.pop(key)
-        if self._group is not None and self._group.get(frame.name) is frame:
+        if self._group.get(frame.name) is frame:
             del self._group[frame.name]
 
         def answered(answer: Answer) -> None:

@@ -20,13 +20,13 @@ from iotgw.core.model import Answer
 from iotgw.core.ports.intake import IIntake
 from iotgw.datasources.feed import Feed
 from iotgw.datasources.frames import HeldFrames
-from iotgw.datasources.pulled import Uplink
+from iotgw.datasources.pulled import Found
 
 Handles = Callable[[list[str]], None]
 
 
 class Lease(Struct, eq=False):
-    """A message that isn't acknowledged: ``until`` is when its lease ends, ``left`` how many of its uplinks aren't settled."""
+    """A message that isn't acknowledged: ``until`` is when its lease ends, ``left`` how much of what it has isn't settled."""
 
     handle: str
     lane: str
@@ -72,15 +72,15 @@ class Leases:
         """Whether the gateway is full."""
         return self._feed.is_paused
 
-    def take(self, handle: str, lane: str, asked: float, uplinks: list[Uplink]) -> None:
-        """Hand over the uplinks of the next message, whose lease began at or after ``asked``. Without a lane it waits for no other."""
-        lease = Lease(handle, lane, asked + self._seconds, len(uplinks))
+    def take(self, handle: str, lane: str, asked: float, found: list[Found]) -> None:
+        """Hand over what the next message has, whose lease began at or after ``asked``. Without a lane it waits for no other."""
+        lease = Lease(handle, lane, asked + self._seconds, len(found))
         self._lent[lease] = None
         if lane:
             self._lanes.setdefault(lane, deque()).append(lease)
         if self._look is None:
             self._look = self._clock.callLater(self._seconds / 4, self._look_at_leases)
-        if not uplinks:
+        if not found:
             self._settled(lease)
             return
 
@@ -89,7 +89,11 @@ class Leases:
             if not lease.left:
                 self._settled(lease)
 
-        for payload, facts, key in uplinks:
+        for each in found:
+            if not isinstance(each, tuple):
+                self._feed.write(each, answered, is_kept=True)
+                continue
+            payload, facts, key = each
             self._feed.submit(payload, facts, answered, listens=False, is_kept=True, key=key)
 
     def close(self) -> Deferred[list[str]]:

@@ -4,6 +4,7 @@ need."""
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -11,6 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from iotgw.core.allowance import Allowance
 from iotgw.core.ports.intake import IIntake
 from iotgw.core.proof import Proved
+from iotgw.datasources.feed import Write
 from iotgw.datasources.sampling import SampledEvents
 from iotgw.envelopes.envelope import Asked, Happened, Ignored, Receipt
 
@@ -41,12 +43,15 @@ class Notices:
         if not isinstance(notice, Receipt):
             self._note(notice)
             return None
-        taken = self._intake.downlink_confirmed(
-            notice.device, notice.became, notice.reason, notice.item, notice.network, proved
-        )
-        if notice.item or notice.network:
-            taken.addCallback(self._found, notice)
-        return taken.addCallbacks(lambda _: True, lambda _: False)
+        return self._confirm(notice, proved)
+
+    def in_turn(self, notice: Receipt | Happened | Ignored | Asked) -> Write | None:
+        """For a source that acknowledges in order: what `take`s a receipt when it is its turn, and again if it couldn't be
+        written. What else there is, is handled at once."""
+        if not isinstance(notice, Receipt):
+            self._note(notice)
+            return None
+        return partial(self._confirm, notice)
 
     def _note(self, notice: Happened | Ignored | Asked) -> None:
         if isinstance(notice, Ignored):
@@ -65,6 +70,14 @@ class Notices:
             device=notice.device,
             report=notice.detail,
         )
+
+    def _confirm(self, receipt: Receipt, proved: Proved = "") -> Deferred[bool]:
+        taken = self._intake.downlink_confirmed(
+            receipt.device, receipt.became, receipt.reason, receipt.item, receipt.network, proved
+        )
+        if receipt.item or receipt.network:
+            taken.addCallback(self._found, receipt)
+        return taken.addCallbacks(lambda _: True, lambda _: False)
 
     def _found(self, is_known: bool, receipt: Receipt) -> None:
         if not is_known and not receipt.item:

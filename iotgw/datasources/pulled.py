@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 from iotgw.core.model import Answer, Downlink, Metadata
 from iotgw.core.ports.datasources import DatasourceContext
 from iotgw.core.ports.intake import IIntake
-from iotgw.datasources.feed import Feed
+from iotgw.datasources.feed import Feed, Write
 from iotgw.datasources.frames import HeldFrames
 from iotgw.datasources.notices import Notices
 from iotgw.datasources.prefix import DurablePrefix, Mark
@@ -26,6 +26,8 @@ from iotgw.envelopes.envelope import Asked, Envelope, Malformed, Reading
 P = TypeVar("P")
 Uplink = tuple[bytes, Metadata, str]
 """Payload, metadata, and the key by which it is known when it comes again (empty if it has none)."""
+Found = Uplink | Write
+"""What a message has: an uplink, or a network's receipt, which must be durable, too, before the message is acknowledged."""
 MOST = 10_000
 """Messages of a partition that may be ahead of its durable prefix before it is paused."""
 
@@ -49,8 +51,8 @@ class PulledReader:
         key: str,
         address: str = "",
         attributes: Mapping[str, str] | None = None,
-    ) -> list[Uplink]:
-        """The uplinks of one message. An invalid message is returned itself, to be kept as failed.
+    ) -> list[Found]:
+        """The uplinks and receipts of one message. An invalid message is returned itself, to be kept as failed.
 
         ``known`` is what the broker says, ``device`` the device that it names (empty if none), ``key`` its name for the
         message, which is the same when the message comes again (empty if it has none). ``address`` says what the message is about, where others
@@ -60,7 +62,7 @@ class PulledReader:
         self._counts["messages"] += 1
         received_ms = self._context.date_ms()
         known = {"integrationName": self._context.name, **known, "receivedTime": received_ms}
-        found: list[Uplink] = []
+        found: list[Found] = []
         asked = {**known, "topic": address.replace(".", "/")} if address else known
         if attributes:
             asked = {**asked, "query": attributes}
@@ -79,14 +81,15 @@ class PulledReader:
                 self._counts["unanswered"] += 1
                 continue
             else:
-                self._notices.take(event)
+                if (write := self._notices.in_turn(event)) is not None:
+                    found.append(write)
                 continue
             if named:  # where nobody can be answered, it is no identity that downlinks are for
                 facts[self.whose] = named
             found.append((bytes_, facts, name))
         return found
 
-    def malformed(self, payload: bytes, known: Metadata, device: str, key: str, reason: str) -> list[Uplink]:
+    def malformed(self, payload: bytes, known: Metadata, device: str, key: str, reason: str) -> list[Found]:
         """A message that no envelope can read, for a reason in one line. It is kept as failed."""
         self._counts["messages"] += 1
         self._counts["faults"] += 1
@@ -132,16 +135,20 @@ class Partition(Generic[P]):
         """Whether it waits because of the gateway."""
         return self._feed.is_paused
 
-    def take(self, position: P, uplinks: list[Uplink]) -> None:
-        """Hand over the uplinks of the next message."""
-        mark = self._prefix.begin(position, len(uplinks))
-        if not uplinks:
+    def take(self, position: P, found: list[Found]) -> None:
+        """Hand over what the next message has."""
+        mark = self._prefix.begin(position, len(found))
+        if not found:
             if not len(self._prefix):
                 self._grew()
             return
 
         reply = self._reply
-        for payload, facts, key in uplinks:
+        for each in found:
+            if not isinstance(each, tuple):
+                self._feed.write(each, lambda _: self._settled(mark), is_kept=True)
+                continue
+            payload, facts, key = each
 
             def answered(answer: Answer, facts: Metadata = facts) -> None:
                 self._settled(mark)

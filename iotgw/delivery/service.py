@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -13,12 +13,13 @@ from iotgw.core.errors import NotFound, Unavailable
 from iotgw.core.message_query import MessageQuery
 from iotgw.core.model import Delivery, Message, Outcome, Parked, TelemetryRecord
 from iotgw.core.patience import within
+from iotgw.core.places import part_of
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.debug import IDebug
 from iotgw.core.ports.delivery import IDeliveries, IDelivery
 from iotgw.core.ports.events import IEvents
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType
-from iotgw.core.ports.journal import ITelemetryStream
+from iotgw.core.ports.journal import IElsewhere, ITelemetryStream
 from iotgw.core.ports.meters import DurableAt, IMeters, Meter
 from iotgw.core.ports.pipeline import UplinkListener
 from iotgw.core.ports.rates import Figures, ISampled
@@ -29,6 +30,7 @@ from iotgw.core.recorder import Recorder
 from iotgw.core.specs import IntegrationSpec, RouteSpec
 from iotgw.core.times import DateMs
 from iotgw.core.types import Types
+from iotgw.delivery.elsewhere import StandingsElsewhere
 from iotgw.delivery.outbox import Outbox, never
 from iotgw.delivery.outboxes import Outboxes, Running
 from iotgw.delivery.standing import Standings, narrowed
@@ -71,6 +73,7 @@ class DeliveryService(UplinkListener):
         *,
         debug: IDebug | None = None,
         durable_at: DurableAt = never,
+        elsewhere: IElsewhere | None = None,
     ) -> None:
         self._journal = journal
         self._reactor = reactor
@@ -82,6 +85,7 @@ class DeliveryService(UplinkListener):
             self._trials.show, seal, debug=debug,
         )  # fmt: skip
         self._standings = Standings(journal, reactor)
+        self._elsewhere = StandingsElsewhere(elsewhere, calendar) if elsewhere is not None else None
         self._store = StoreRoom(journal, store_bytes)
         self._outboxes = Outboxes(
             journal,
@@ -215,7 +219,18 @@ class DeliveryService(UplinkListener):
         running = self._outboxes.now()
         if ids is not None:
             running = {id: running[id] for id in ids if id in running}
-        return Deferred.fromCoroutine(self._standings.of(messages, running))
+        return Deferred.fromCoroutine(self._deliveries(messages, running))
+
+    async def _deliveries(
+        self, messages: Sequence[Message], running: Mapping[str, Running]
+    ) -> list[list[Delivery]]:
+        far = [message for message in messages if part_of(message.seq)]
+        if not far or self._elsewhere is None:
+            return await self._standings.of(messages, running)
+        near = [message for message in messages if not part_of(message.seq)]
+        found = dict(zip((each.seq for each in near), await self._standings.of(near, running), strict=True))
+        found |= zip((each.seq for each in far), await self._elsewhere.of(far, running), strict=True)
+        return [found[message.seq] for message in messages]
 
     def narrowed(self, query: MessageQuery, state: str, ids: Sequence[str]) -> MessageQuery:
         """See `IDeliveries.narrowed`."""

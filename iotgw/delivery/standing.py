@@ -64,23 +64,28 @@ class Standing:
 
     def settled(self, seq: int, name: str, row: ParkedState | None) -> Delivery:
         """The delivery of a record that doesn't wait. ``name`` is the integration's current name, ``row`` what the journal has of it."""
-        if row is not None:
-            tries = shown(row.tries, self._calendar)
-            return Delivery(
-                name, row.state.name.lower(), row.attempts, row.error or None, self._next_try(row), tries
-            )
-        outcome = self._accounts.losses.outcome(seq)
-        if outcome is None:
-            return Delivery(name, "delivered", 1, None)
-        if outcome == UNSURE:
-            return Delivery(name, "unknown", 0, UNKNOWN)
-        return Delivery(name, "expired" if outcome == EXPIRED else "dropped", 0, outcome)
+        outcome = self._accounts.losses.outcome(seq) if row is None else None
+        return settled(name, row, outcome, self._calendar)
 
-    def _next_try(self, row: ParkedState) -> int | None:
-        """The date when a delivery is tried again; None for a dead one, or one that waits behind another."""
-        if row.state is not DeliveryState.RETRYING or not row.next_try_ms:
-            return None
-        return self._calendar.date_ms(SteadyMs(row.next_try_ms))
+
+def settled(name: str, row: ParkedState | None, outcome: str | None, calendar: ICalendar) -> Delivery:
+    """The delivery of a record that doesn't wait: ``row`` is what the journal has of one that is parked, ``outcome`` what the losses say of any other."""
+    if row is not None:
+        tries = shown(row.tries, calendar)
+        next_try = _next_try(row, calendar)
+        return Delivery(name, row.state.name.lower(), row.attempts, row.error or None, next_try, tries)
+    if outcome is None:
+        return Delivery(name, "delivered", 1, None)
+    if outcome == UNSURE:
+        return Delivery(name, "unknown", 0, UNKNOWN)
+    return Delivery(name, "expired" if outcome == EXPIRED else "dropped", 0, outcome)
+
+
+def _next_try(row: ParkedState, calendar: ICalendar) -> int | None:
+    """The date when a delivery is tried again; None for a dead one, or one that waits behind another."""
+    if row.state is not DeliveryState.RETRYING or not row.next_try_ms:
+        return None
+    return calendar.date_ms(SteadyMs(row.next_try_ms))
 
 
 _ROWS = {
@@ -155,12 +160,12 @@ class Standings:
                     if not standing.gets(record):
                         continue
                     if state := standing.waiting(record):
-                        _choose(found, Delivery(each.name, state, 0, None))
+                        choose(found, Delivery(each.name, state, 0, None))
                     elif standing.parks:
                         asked.append((found, record, id))
                         wanted.setdefault(id, []).append(record.seq)
                     else:
-                        _choose(found, standing.settled(record.seq, each.name, None))
+                        choose(found, standing.settled(record.seq, each.name, None))
                 looked += len(some)
                 if looked >= PIECE:
                     looked = 0
@@ -169,11 +174,11 @@ class Standings:
             rows = await self._journal.parked_among(wanted)
             for found, record, id in asked:
                 each = integrations[id]
-                _choose(found, each.standing.settled(record.seq, each.name, rows.get((id, record.seq))))
+                choose(found, each.standing.settled(record.seq, each.name, rows.get((id, record.seq))))
         return [[found[name] for name in sorted(found)] for found in chosen]
 
 
-def _choose(found: dict[str, Delivery], delivery: Delivery) -> None:
+def choose(found: dict[str, Delivery], delivery: Delivery) -> None:
     """Of several, the one that has got least far is chosen."""
     other = found.get(delivery.integration)
     if other is None or FAR.index(delivery.state) < FAR.index(other.state):

@@ -146,6 +146,10 @@ class Leaving:
     def _is_still_there(self, item: Item) -> bool:
         return item.id in self._open.items and not self._way.is_held(item.id)
 
+    async def is_queued_there(self, tenant: str, device: str) -> bool:
+        """Whether a device's items are handed to a network at once, which keeps them, and sends them in this order."""
+        return (await self._find(tenant, device)).push is not None
+
     async def try_now(self, item: Item) -> None:
         """Send a new item at once: with an answer that is held back for one, or by itself if it may be sent
         without an uplink and its device can be reached."""

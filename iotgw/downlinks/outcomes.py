@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
 
-from iotgw.core.downlink_item import TRANSITIONS, Item, ItemState, Step
+from iotgw.core.downlink_item import OFFERED, TRANSITIONS, Item, ItemState, Step
 from iotgw.core.model import Became
 from iotgw.core.ports.downlinks import IDownlinkStore, Report
 from iotgw.core.ports.speakers import ISpeakers
@@ -91,6 +91,9 @@ class Outcomes:
         now_ms = self._open.now_ms()
         was_pushed = self._way.was_pushed(id)
         result = item.result if result is None else result
+        network = network or item.network
+        if step == "offered" and not network:
+            network = receipts.named_by_device(self._open.waiting.identity(item.tenant, item.device))
         self._open.update(
             item.change(
                 following,
@@ -99,7 +102,7 @@ class Outcomes:
                 attempts=attempts,
                 response=response,
                 result=result,
-                network=network or item.network,
+                network=network,
                 is_with_network=step == "offered" or (item.is_with_network and following is ItemState.SENT),
             )
         )
@@ -143,7 +146,7 @@ class Outcomes:
         elif id:
             item = await receipts.named(self._store, items, tenant, id)
         else:
-            item = await receipts.offered(self._store, items, tenant, self._name(tenant, device))
+            item = await self._meant(tenant, device, datasource, became, proved)
         if item is None or self._speakers.taking_objection(tenant, datasource, item.device, proved):
             return False
         now = items.get(item.id, item)
@@ -151,11 +154,24 @@ class Outcomes:
         await self._store.flushed()
         return True
 
+    async def _meant(
+        self, tenant: str, device: str, datasource: str, became: Became, proved: Proved
+    ) -> Item | None:
+        """The item that a receipt is for which names only the device."""
+        name, object_to = self._name(tenant, device), self._speakers.taking_objection
+        found = await receipts.offered(self._store, self._open.items, tenant, name, device)
+        known = [item for item in found if not object_to(tenant, datasource, item.device, proved)]
+        is_queue = len(known) > 1 and await self._leaving.is_queued_there(tenant, known[0].device)
+        return receipts.meant([self._open.items.get(item.id, item) for item in known], became, is_queue)
+
     def _receipt(self, now: Item, became: Became, reason: str) -> None:
         """A network's word on an item as it is now."""
         step = _STEPS[became]
-        if became == "sent" and now.spec.confirmed:
-            return  # the device's own word is still to come
+        if became == "sent" and now.spec.confirmed:  # the device's own word is still to come
+            if now.state is ItemState.SENT and now.reason == OFFERED:
+                self._open.recall(now)
+                self._open.update(now.change(now.state, now.updated_ms, reason))
+            return
         # an item that is lost already may be in transit again, or queued: this is no further attempt
         if now.state is ItemState.SENT or (now.state is ItemState.QUEUED and step != "lost"):
             self._open.recall(now)  # it may have left memory long ago

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from iotgw.core.downlink_item import Item, ItemState
+from iotgw.core.downlink_item import OFFERED, Item, ItemState
+from iotgw.core.model import Became
 from iotgw.core.ports.downlinks import IDownlinkStore
 
 RECENT = 100
@@ -45,10 +46,31 @@ async def named(store: IDownlinkStore, open_items: Mapping[str, Item], tenant: s
     return item if item is not None and item.tenant == tenant else None
 
 
+def named_by_device(identity: str) -> str:
+    """What a network calls an item where it names the device alone. No name of a network's own begins so."""
+    return f"/{identity}"
+
+
 async def offered(
-    store: IDownlinkStore, open_items: Mapping[str, Item], tenant: str, device: str
-) -> Item | None:
-    """The item that was sent last and has no outcome yet; None if there is none."""
-    items = [open_items.get(item.id, item) for item in await store.of_device(tenant, device, RECENT)]
-    sent = [item for item in items if item.state is ItemState.SENT]
-    return max(sent, key=lambda item: item.updated_ms, default=None)
+    store: IDownlinkStore, open_items: Mapping[str, Item], tenant: str, device: str, identity: str
+) -> list[Item]:
+    """The items that a network has of a device, given by its name and by what the network calls it, in the order in which it got
+    them."""
+    stored = [
+        *await store.sent_as(tenant, named_by_device(identity), RECENT),
+        *await store.of_device(tenant, device, RECENT),
+    ]
+    items = {item.id: open_items.get(item.id, item) for item in stored}
+    sent = [item for item in items.values() if item.state is ItemState.SENT]
+    return sorted(sent, key=lambda item: (item.updated_ms, item.seq))
+
+
+def meant(items: Sequence[Item], became: Became, is_queue: bool) -> Item | None:
+    """The one that a receipt means which names only the device. ``is_queue``: the network sends them in the order in which it got
+    them; otherwise it has one at a time, which is the latest. Only one that must be confirmed is acknowledged, if there is one, and
+    none is sent twice."""
+    if became == "delivered":
+        items = [item for item in items if item.spec.confirmed] or items
+    elif became == "sent":
+        items = [item for item in items if not item.spec.confirmed or item.reason == OFFERED]
+    return (items[0] if is_queue else items[-1]) if items else None

@@ -93,6 +93,10 @@ class Waiting:
                     self._enter(tenant, identity)
                 behind[device] = None
 
+    def identity(self, tenant: str, device: str) -> str:
+        """By which identity a datasource knows a device that items wait for: its name, where nothing else was learnt."""
+        return self._identity.get((tenant, device), device)
+
     def name(self, tenant: str, device: str) -> str:
         """A device's name, from its name or its identity; if several share the identity, the latest one's."""
         behind = self._behind.get((tenant, device))

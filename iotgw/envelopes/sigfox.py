@@ -21,6 +21,7 @@ from iotgw.envelopes.envelope import Command, Envelope, Load, Malformed, Reading
 PAYLOAD = 8
 """Bytes of every downlink."""
 ACKED = 0
+"""The station has sent it (support.sigfox.com/docs/acknowledge)."""
 PENDING = 5
 """Not over yet."""
 OUTCOMES = (
@@ -67,9 +68,7 @@ class SigfoxEnvelope(Envelope):
             return (Reading(data, {}, callback.device, callback.listens),)
         if callback.info_code == PENDING:
             return ()
-        return (
-            Receipt(callback.device, "delivered" if callback.info_code == ACKED else "lost", callback.reason),
-        )
+        return (Receipt(callback.device, "sent" if callback.info_code == ACKED else "lost", callback.reason),)
 
     def write(self, item: Downlink, identity: str) -> Command:
         """See `Envelope.write`: the answer that carries one item; raises ValueError for other than 8 bytes."""

@@ -31,6 +31,8 @@ OURS = {"host", "content-length", "transfer-encoding", "connection", "content-en
 """Headers that the gateway sets itself."""
 SAFE = "/?&=%:@!$'()*+,;~-._"
 """What may stand in a target as it is."""
+DOTS = {".", ".."}
+"""Segments of a path that servers resolve (RFC 3986 §3.3): a device may have one as its name."""
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+")
 NO_TEMPLATE = "expected no template where messages go in batches"
 
@@ -51,7 +53,11 @@ def server(url: str) -> HttpServer:
     rest = url.partition("://")[2]
     netloc = re.split(r"[/?#]", rest, maxsplit=1)[0]
     path = rest[len(netloc) :] or "/"
-    return HttpServer(scheme == "https", host, port, netloc, path if path[0] == "/" else f"/{path}")
+    try:
+        ascii_ = netloc if netloc.isascii() else netloc.encode("idna").decode()
+    except UnicodeError:
+        raise SettingsError("configuration.url", "expected the name of a host") from None
+    return HttpServer(scheme == "https", host, port, ascii_, path if path[0] == "/" else f"/{path}")
 
 
 def texts_with_secrets(settings: HttpSettings) -> list[str]:
@@ -111,9 +117,7 @@ class RequestMaker:
 
     def _check(self) -> None:
         settings = self._settings
-        for name in settings.headers:
-            if name.lower() in OURS or not _TOKEN.fullmatch(name):
-                raise SettingsError(f"configuration.headers.{name}", "this header is set by the gateway")
+        self._check_headers()
         if settings.signature is not None:
             name = settings.signature.header
             if (
@@ -148,6 +152,15 @@ class RequestMaker:
                 if template.constant is None:
                     raise SettingsError(f"configuration.{place}", NO_TEMPLATE)
 
+    def _check_headers(self) -> None:
+        for name in self._settings.headers:
+            if name.lower() in OURS or not _TOKEN.fullmatch(name):
+                raise SettingsError(f"configuration.headers.{name}", "this header is set by the gateway")
+            try:
+                request_head(self._settings.method, "/", [(name, self._headers[name].constant or "")])
+            except ValueError as error:
+                raise SettingsError(f"configuration.headers.{name}", str(error), True) from None
+
     # --- what a request says
 
     def document(self, record: TelemetryRecord) -> bytes:
@@ -166,12 +179,12 @@ class RequestMaker:
 
     def on_wire(self, head: bytes, body: bytes) -> bytes:
         """The bytes of a request: its body compressed, signed and measured."""
-        if self._body == "none":
-            return b"%b%b%b\r\n" % (head, self._auth.sign(head, b""), self._length_of_nothing)
-        if self._compress is not None:
+        if self._compress is not None and self._body != "none":
             body = self._compress(body)
         if self._sign is not None:
             head += self._sign(body)
+        if self._body == "none":
+            return b"%b%b%b\r\n" % (head, self._auth.sign(head, b""), self._length_of_nothing)
         return b"%b%bContent-Length: %d\r\n\r\n%b" % (head, self._auth.sign(head, body), len(body), body)
 
     @property
@@ -213,6 +226,10 @@ class RequestMaker:
         if self._compress is not None and self._body != "none":
             headers.append(("Content-Encoding", "gzip" if settings.gzip else settings.compress))
         target = quote(_text(self._path, record), safe=SAFE)
+        if self._path.constant is None and not DOTS.isdisjoint(target.partition("?")[0].split("/")):
+            raise TemplateFailed(
+                "configuration.url: expected no '.' and '..' between slashes, which lead elsewhere"
+            )
         query = "&".join(
             f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in _filled(self._query, record)
         )

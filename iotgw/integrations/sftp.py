@@ -7,7 +7,7 @@ takes a file elsewhere: then it's the message's, and other devices' files go on.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,7 +31,8 @@ from iotgw.core.ports.reactor import IReactor
 from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict, unforeseen
 from iotgw.integrations import trial
 from iotgw.integrations.facts import RecordNames
-from iotgw.integrations.sftp_content import Content
+from iotgw.integrations.formats.readings import NothingToSay
+from iotgw.integrations.sftp_content import Content, Entries
 from iotgw.integrations.sftp_placing import Placing
 from iotgw.integrations.sftp_room import STEPS, ServerRoom
 from iotgw.integrations.sftp_runs import Runs
@@ -83,7 +84,7 @@ class SftpTarget:
         self._connecting = DeferredLock()
         self._turns: dict[str, DeferredLock] = {}
         """The paths that are being written."""
-        self._placing = Placing(settings.temporary, settings.marker)
+        self._placing = self._new_placing()
         self._room = ServerRoom()
         self._lacks: dict[str, str] = {}
         self._good: list[str] = []
@@ -143,10 +144,14 @@ class SftpTarget:
             "lastError": self._last_error or None,
         }
 
+    def _new_placing(self) -> Placing:
+        settings = self._settings
+        return Placing(settings.temporary, settings.marker, settings.append)
+
     async def _knock(self) -> dict[str, Any]:
         folder = self._good[0] if self._good else self._base
         name = f"logged in as {self._settings.username}"
-        placing = Placing(self._settings.temporary, self._settings.marker)
+        placing = self._new_placing()
         session, mine = None, self._session
         try:
             session = await connect(self._endpoint, self._credentials, self._host_keys)
@@ -171,8 +176,8 @@ class SftpTarget:
     # --- files
 
     def _send(self, records: Sequence[TelemetryRecord], settle: Settle) -> None:
-        groups: dict[str, list[TelemetryRecord]] = {}
-        bad: list[tuple[int, str]] = []
+        groups: dict[str, list[tuple[TelemetryRecord, bytes]]] = {}
+        unwritten: list[tuple[int, Verdict]] = []
         name = self._file_name(records[0])
         for record in records:
             named = {"file": name}
@@ -180,9 +185,12 @@ class SftpTarget:
                 received = datetime.fromtimestamp(record.received_ms / 1000, self._zone)
                 named |= {"date": f"{received:%Y-%m-%d}", "time": f"{received:%H-%M-%S}"}
             try:
-                groups.setdefault(self._path.text(record, named), []).append(record)
+                entry = record, self._content.document(record)
+                groups.setdefault(self._path.text(record, named), []).append(entry)
+            except NothingToSay:
+                unwritten.append((record.seq, DELIVERED))
             except TemplateFailed as error:
-                bad.append((record.seq, str(error)))
+                unwritten.append((record.seq, Rejected(str(error))))
         verdicts: dict[str, Verdict] = {}
 
         if groups and (shown := self._context.shown(records)) is not None:
@@ -196,23 +204,22 @@ class SftpTarget:
             outcomes = [(group, verdicts.get(path, rest)) for path, group in groups.items()]
             self._inflight -= len(records)
             self._wrote(outcomes, len(records))
-            for seq, problem in bad:
-                settle([seq], Rejected(problem))
+            for seq, verdict in unwritten:
+                settle([seq], verdict)
             for group, verdict in outcomes:
-                settle([record.seq for record in group], verdict)
+                settle([record.seq for record, _ in group], verdict)
 
         self._inflight += len(records)
         writing = Deferred.fromCoroutine(self._write_all(groups, verdicts))
-        writing.addTimeout(self._settings.timeout, self._reactor, self._too_slow)
         writing.addBoth(done).addErrback(
             lambda failure: self._log.failure("the result of a file could not be processed", failure)
         )
 
-    def _shown(self, groups: dict[str, list[TelemetryRecord]], of: TelemetryRecord, settle: Settle) -> Settle:
+    def _shown(self, groups: Mapping[str, Entries], of: TelemetryRecord, settle: Settle) -> Settle:
         """Settle records, and show for one of them the files as they are before compression and encryption."""
         how = "APPEND" if self._settings.append else "WRITE"
         files = [
-            f"{how} {path}\n\n{trial.text(self._content.text(records))}" for path, records in groups.items()
+            f"{how} {path}\n\n{trial.text(self._content.text(entries))}" for path, entries in groups.items()
         ]
         return trial.showing(self._context.show, of, "\n\n".join(files), "written", settle)
 
@@ -244,26 +251,22 @@ class SftpTarget:
         self._log.failure("a file could not be written", failure)
         return Retry(f"{type(failure.value).__name__}: {failure.getErrorMessage()}")
 
-    async def _write_all(
-        self, groups: dict[str, list[TelemetryRecord]], verdicts: dict[str, Verdict]
-    ) -> None:
+    async def _write_all(self, groups: Mapping[str, Entries], verdicts: dict[str, Verdict]) -> None:
         """Write a file for each group. What is said here of a group is its verdict; an exception is about the others."""
-        for path, records in groups.items():
-            try:
-                verdicts[path] = await self._write(path, records)
-            except TemplateFailed as error:
-                verdicts[path] = Retry(str(error))
+        for path, entries in groups.items():
+            writing = Deferred.fromCoroutine(self._write(path, entries))
+            verdicts[path] = await writing.addTimeout(self._settings.timeout, self._reactor, self._too_slow)
 
-    async def _write(self, path: str, records: Sequence[TelemetryRecord]) -> Verdict:
+    async def _write(self, path: str, entries: Entries) -> Verdict:
         files = await self._connected()
         appends = self._settings.append
-        content = b"" if appends else self._content.file(path, records)
+        content = b"" if appends else self._content.file(path, entries)
         folder = posixpath.dirname(path)
         size = len(content)
 
         def addition(end: bytes) -> bytes:
             nonlocal size
-            added = self._content.addition(records, end)
+            added = self._content.addition(entries, end)
             size = len(added)
             return added
 

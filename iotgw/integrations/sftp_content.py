@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from datetime import UTC, tzinfo
 
@@ -14,7 +13,6 @@ from iotgw.integrations import payload
 from iotgw.integrations.csv_layout import CsvLayout
 from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.files import Columns, json_file, ndjson_file
-from iotgw.integrations.formats.readings import NothingToSay
 from iotgw.integrations.formats.table import bodies_of
 from iotgw.integrations.packing import Packing
 from iotgw.integrations.sftp_settings import SftpSettings
@@ -24,6 +22,10 @@ PATHS = {
     "batch": "{{ file }}",
     "schedule": "{{ file }}",
 }
+
+
+Entries = Sequence[tuple[TelemetryRecord, bytes]]
+"""The records of a file, each with its document."""
 
 
 class Content:
@@ -62,10 +64,10 @@ class Content:
                     "configuration.append",
                     "expected content ndjson, or csv with csv.columns: nothing else can be added to",
                 )
-            if self._bodies.suffix and not self._is_csv:
+            if self._bodies.is_closed and not self._is_csv:
                 raise SettingsError(
                     "configuration.append",
-                    f"expected no format {self._bodies.suffix}: nothing can be added to such a file",
+                    "expected another format: nothing can be added to a file of this one",
                 )
             if self._packing.suffix:
                 raise SettingsError(
@@ -83,26 +85,27 @@ class Content:
                 "expected {{ deviceType }}: CSV has a file for each, unless csv.columns lists its columns",
             )
 
-    def file(self, path: str, records: Sequence[TelemetryRecord]) -> bytes:
-        """A whole file."""
-        return self._packing.packed(path, self.text(records))
+    def document(self, record: TelemetryRecord) -> bytes:
+        """What a record adds to a file; of CSV nothing by itself. Raises TemplateFailed, and NothingToSay."""
+        return b"" if self._is_csv else self._format(record)
 
-    def addition(self, records: Sequence[TelemetryRecord], end: bytes) -> bytes:
+    def file(self, path: str, entries: Entries) -> bytes:
+        """A whole file."""
+        return self._packing.packed(path, self.text(entries))
+
+    def addition(self, entries: Entries, end: bytes) -> bytes:
         """What is added to a file that ends with ``end``. A line that was cut off ends first."""
         line_end = self._csv.line_end if self._is_csv else b"\n"
-        made = self._csv.text(records, begins=not end) if self._is_csv else self.text(records)
+        made = self.text(entries, begins=not end)
         return made if not end or end.endswith(line_end) else line_end + made
 
-    def text(self, records: Sequence[TelemetryRecord]) -> bytes:
-        """A file's content before compression and encryption."""
+    def text(self, entries: Entries, begins: bool = True) -> bytes:
+        """A file's content before compression and encryption. ``begins``: as a file of its own."""
         if self._is_csv:
-            return self._csv.text(records)
-        made = []
-        for record in records:
-            with contextlib.suppress(NothingToSay):
-                made.append(self._format(record))
+            return self._csv.text([record for record, _ in entries], begins)
+        made = [document for _, document in entries]
         if self._bodies.together is not None:
-            return self._bodies.together(made) if made else b""
+            return self._bodies.together(made)
         if self._settings.content == "ndjson":
             return ndjson_file(made)
         return json_file(made) if self._is_whole else b"".join(made)

@@ -24,9 +24,9 @@ MOST_FOLDERS = 1000
 
 class Placing:
     """Puts files in place. ``temporary`` is the setting for the name aside, in which ``{name}`` is the file's; empty is
-    in place. Raises SettingsError."""
+    in place. ``appends``: files are added to. Raises SettingsError."""
 
-    def __init__(self, temporary: str, marker: Marker) -> None:
+    def __init__(self, temporary: str, marker: Marker, appends: bool = False) -> None:
         place = "configuration.temporary"
         if temporary and temporary.count("{name}") != 1:
             raise SettingsError(place, f"expected '{{name}}' in it once, got {temporary!r}")
@@ -36,6 +36,7 @@ class Placing:
             raise SettingsError(place, f"expected a name within the file's directory, got {temporary!r}")
         self._temporary = temporary
         self._marker = marker
+        self._appends = appends
         self._unconfirmed: dict[str, int] = {}
         """Where an addition to a file began that wasn't confirmed."""
         self._renames: set[str] = set()
@@ -76,23 +77,33 @@ class Placing:
             await files.append(path, self._unconfirmed, make)
 
     async def try_out(self, files: Files, folder: str, content: bytes) -> None:
-        """Put a file, read it back and remove it; raises SftpRefused, also if what is read differs."""
+        """Put a file, add to it where files are added to, read it back and remove it; raises SftpRefused, also if what is read differs."""
         path = posixpath.join(folder, f"{_probe()}.txt")
-        await self.put(files, path, content)
-        found = await files.read(path, len(content) + 1)
-        if found != content:
-            raise SftpRefused(
-                "read back", path, 4, f"expected {len(content)} bytes as written, got {len(found)}"
-            )
-        await files.remove(path)
-        for suffix in ("done", "sha256"):
-            await self._discard(files, f"{path}.{suffix}")
+        try:
+            await self.put(files, path, content)
+            if self._appends:
+                await files.append(path, {}, lambda _: content)
+                content += content
+            found = await files.read(path, len(content) + 1)
+            if found != content:
+                raise SftpRefused(
+                    "read back", path, 4, f"expected {len(content)} bytes as written, got {len(found)}"
+                )
+            await files.remove(path)
+        except SftpRefused:
+            await self._discard(files, path)
+            raise
+        finally:
+            for suffix in ("done", "sha256"):
+                await self._discard(files, f"{path}.{suffix}")
 
     async def takes(self, files: Files, folder: str, content: bytes) -> bool:
-        """Whether a folder takes a file of this content, which is removed again."""
+        """Whether a folder takes a file of this content, and an addition where files are added to. It is removed again."""
         path = self._aside(files, folder, _probe())
         try:
             await files.write(path, content)
+            if self._appends:
+                await files.append(path, {}, lambda _: b"\n")
         except SftpRefused:
             return False
         finally:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from zope.interface import implementer
 
 from iotgw.core.model import Event, Outcome, State, StoredUplink, TelemetryRecord
-from iotgw.core.ports.live import Happening, ILive, ILiveFeed, LiveMessage, Topic
+from iotgw.core.ports.live import HappenedElsewhere, Happening, ILive, ILiveFeed, LiveMessage, Topic
 from iotgw.core.ports.pipeline import UplinkListener
 
 LENGTH = 2048
@@ -111,6 +111,16 @@ class LiveFeed(UplinkListener):
         if self._watchers["events"]:
             datasource = event.name if event.source == "datasource" else ""
             self._put("events", event.tenant, datasource, (event.device,), "", event)
+
+    def happened_elsewhere(self, found: HappenedElsewhere) -> None:
+        """This has happened on other nodes."""
+        if self.is_watched:
+            for each in found.messages:
+                self._put(
+                    "messages", each.tenant, each.datasource, each.devices, _WORDS[each.state], each.message
+                )
+        for event in found.events:
+            self.happened(event)
 
     def counted(self, tenant: str, changed: Any) -> None:
         """These figures of a tenant's things have changed in the last second."""

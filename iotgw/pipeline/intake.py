@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from iotgw.core import proof
+from iotgw.core.downlink_item import OFFERED
 from iotgw.core.fixed_metadata import FixedMetadata
 from iotgw.core.model import Answer, Became, Downlink, Metadata, Status, Uplink
 from iotgw.core.ports.clock import ICalendar
@@ -305,7 +306,7 @@ class Intake:
     def downlink_offered(self, downlink: Downlink, network: str = "") -> None:
         """See `IIntake.downlink_offered`."""
         name = self._named(network)
-        self._downlinks.outcome(downlink.id, "offered", "offered to the network", None, name)
+        self._downlinks.outcome(downlink.id, "offered", OFFERED, None, name)
 
     def downlink_confirmed(
         self,

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 
+from iotgw.core.epochs import Epochs
 from iotgw.core.failures import FailureGroup, FoundFailures
 from iotgw.core.message_query import LOOK, FoundMessages, MessageQuery
 from iotgw.core.model import Counters, Message, State
@@ -23,6 +24,7 @@ T = TypeVar("T")
 class JournalAnswers:
     """A part of `iotgw.store.journal.GroupCommitJournal`."""
 
+    epochs: Epochs
     head: int
     last_uplink: int
     _readers: Readers
@@ -59,6 +61,10 @@ class JournalAnswers:
     def latest_keys(self, datasource: str, limit: int) -> Deferred[list[tuple[str, int]]]:
         """See `IUplinkStream.latest_keys`."""
         return self._readers.ask(lambda reader: reader.latest_keys(datasource, limit))
+
+    def where(self, id: str) -> Deferred[int | None]:
+        """See `IMessages.where`."""
+        return succeed(self.epochs.position(id))
 
     def message(self, seq: int) -> Deferred[Message | None]:
         """See `IJournal.message`."""

@@ -120,6 +120,10 @@ class ItemStore:
         found = self._after_writes(lambda: self._of_network(tenant, network) if network else [])
         return found.addCallback(lambda items: items[0] if items else None)
 
+    def sent_as(self, tenant: str, network: str, limit: int) -> Deferred[list[Item]]:
+        """See `IDownlinkStore.sent_as`."""
+        return self._after_writes(lambda: self._sent_as(tenant, network, limit) if network else [])
+
     def of_device(self, tenant: str, device: str, limit: int) -> Deferred[list[Item]]:
         """See `IDownlinkStore.of_device`."""
         return self._after_writes(lambda: self._of_device(tenant, device, _ALL, _LAST, limit))
@@ -240,6 +244,10 @@ class ItemStore:
     @abstractmethod
     def _of_network(self, tenant: str, network: str) -> list[Item]:
         """The latest item with this name of a network, if there is one."""
+
+    @abstractmethod
+    def _sent_as(self, tenant: str, network: str, limit: int) -> list[Item]:
+        """The SENT items with this name of a network, oldest first."""
 
     @abstractmethod
     def _of_device(

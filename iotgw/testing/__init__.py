@@ -35,7 +35,7 @@ from iotgw.testing.journal import MemoryJournal
 from iotgw.testing.kept import MemoryKept
 from iotgw.testing.mounts import MemoryMounts
 from iotgw.testing.own_converters import MemoryOwnConverters
-from iotgw.testing.pipeline import FakePipeline, HeardUplinks
+from iotgw.testing.pipeline import FakeArrivals, FakePipeline, HeardUplinks
 from iotgw.testing.ports import verify_ports
 from iotgw.testing.reactor import START, MemoryReactor, clock
 from iotgw.testing.registry import MemoryRegistry
@@ -51,6 +51,7 @@ from iotgw.testing.usage import MemoryUsage
 
 __all__ = [
     "START",
+    "FakeArrivals",
     "FakeAsyncioThread",
     "FakeConnector",
     "FakeConverters",

@@ -77,6 +77,15 @@ class MemoryDownlinkStore:
         ]
         return succeed(found[-1] if found else None)
 
+    def sent_as(self, tenant: str, network: str, limit: int) -> Deferred[list[Item]]:
+        """See `IDownlinkStore.sent_as`."""
+        found = [
+            item
+            for item in self._by_age()
+            if network and (item.tenant, item.network, item.state) == (tenant, network, ItemState.SENT)
+        ]
+        return succeed(found[:limit])
+
     def of_device(self, tenant: str, device: str, limit: int) -> Deferred[list[Item]]:
         """See `IDownlinkStore.of_device`."""
         found = [item for item in self._by_age() if (item.tenant, item.device) == (tenant, device)]

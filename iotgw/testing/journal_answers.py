@@ -8,6 +8,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred, fail, succeed
 
+from iotgw.core.epochs import Epochs
 from iotgw.core.errors import Unavailable
 from iotgw.core.failures import FailureGroup, FoundFailures, conversion_group, group_id, merged, pattern
 from iotgw.core.message_query import FoundMessages, MessageQuery
@@ -23,9 +24,14 @@ T = TypeVar("T")
 class MemoryAnswers:
     """What people ask of a journal in memory: a part of `iotgw.testing.journal.MemoryJournal`."""
 
+    epochs: Epochs
     storage: Storage
     looks: int
     _closed: bool
+
+    def where(self, id: str) -> Deferred[int | None]:
+        """See `IMessages.where`."""
+        return succeed(self.epochs.position(id))
 
     def message(self, seq: int) -> Deferred[Message | None]:
         """See `IMessages.message`."""

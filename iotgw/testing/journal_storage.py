@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from iotgw.core.epochs import Epoch
-from iotgw.core.message_query import FoundMessages, KeptApart, MessageQuery
+from iotgw.core.message_query import LOOK, FoundMessages, KeptApart, MessageQuery, affordable
 from iotgw.core.model import Counters, Message, Outcome, Parked, State, TelemetryRecord, Uplink
 from iotgw.core.ports.journal import Held
 from iotgw.core.times import DateMs
@@ -104,6 +104,10 @@ class Storage(Struct):
         if len(found) > limit:
             found = found[:limit]
             looked_to = found[-1].seq
+        count, _ = affordable(map(_size, found), LOOK)
+        if count < len(found):
+            found = found[:count]
+            looked_to = found[-1].seq
         left = any(seq < looked_to for seq in self.uplinks)
         at_ms = self.uplinks[looked_to].received_ms if looked_to else DateMs(0)
         return FoundMessages(found, looked_to if left else 0, at_ms)
@@ -126,3 +130,8 @@ class Storage(Struct):
             "parked": len(self.parked),
             "uplink": {"first": first, "last": self.last_uplink, "oldest": oldest},
         }
+
+
+def _size(message: Message) -> int:
+    uplink = message.uplink
+    return len(uplink.payload) + len(uplink.metadata) + sum(len(each.body) for each in message.records)

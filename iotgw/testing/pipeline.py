@@ -12,7 +12,19 @@ from iotgw.core.errors import NotFound
 from iotgw.core.model import STORED, Answer, Message, Metadata, Outcome, State, StoredUplink, TelemetryRecord
 from iotgw.core.ports.datasources import IDatasource
 from iotgw.core.ports.journal import Entries
-from iotgw.core.ports.pipeline import IPipeline, Room, UplinkListener
+from iotgw.core.ports.pipeline import IArrivals, IPipeline, Room, UplinkListener
+
+
+@implementer(IArrivals)
+class FakeArrivals:
+    """Nothing is under way; whoever waits lets ``settles`` happen, called with the tenant."""
+
+    def __init__(self) -> None:
+        self.settles: Callable[[str], None] = lambda tenant: None
+
+    async def settled(self, tenant: str) -> None:
+        """See `IArrivals.settled`."""
+        self.settles(tenant)
 
 
 @implementer(IPipeline)

@@ -36,15 +36,26 @@ class Response(Struct, frozen=True):
 
 
 def request_head(method: str, target: str, headers: Iterable[tuple[str, str]]) -> bytes:
-    """The request line and headers, without the line that ends them. Raises ValueError for control characters.
+    """The request line and headers, without the line that ends them. Raises ValueError for what isn't printable, or not in Latin-1, which would
+    arrive as another text; it says where, and doesn't repeat a value, which may be secret.
 
     ``target`` is the path with its query; the caller escapes characters that aren't allowed in it.
     """
     lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers)]
     for line in lines:
         if not line.isprintable():
-            raise ValueError(f"expected printable characters in {line!r}")
-    return ("\r\n".join(lines) + "\r\n").encode("latin-1", "replace")
+            raise _unfit(line)
+    try:
+        return ("\r\n".join(lines) + "\r\n").encode("latin-1")
+    except UnicodeEncodeError:
+        raise next(_unfit(line) for line in lines if max(line) > "\xff") from None
+
+
+def _unfit(line: str) -> ValueError:
+    bad = next(character for character in line if not character.isprintable() or character > "\xff")
+    name, is_header, _ = line.partition(": ")
+    where = f"the header {name}" if is_header and name.isprintable() else "the request's target"
+    return ValueError(f"expected printable characters of Latin-1 in {where}, got U+{ord(bad):04X}")
 
 
 class Reader:

@@ -23,6 +23,8 @@ LEEWAY = 60.0
 """Seconds by which the clocks of two machines may differ (RFC 7519 §4.1.4)."""
 SMALLEST_KEY, LARGEST_KEY = 2048, 8192
 """Bits of a key (RFC 7518 §3.3); a larger one costs a listener more than a token is worth."""
+LARGEST_EXPONENT = 4
+"""Bytes of a public exponent: nearly all are 65537 (RFC 8017 §3.1), and the work on a signature grows with it."""
 MOST_KEYS = 100
 
 _PARTS = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]*)")
@@ -116,17 +118,32 @@ class WebKeySet(Struct, frozen=True):
 
 
 def key_set(document: bytes) -> dict[str, RSAPublicKey]:
-    """The keys of a set by their ids, as far as they sign with RS256. Raises ValueError."""
+    """The keys of a set by their ids, as far as they sign with RS256 and can be used. Raises ValueError if there is none."""
     found: dict[str, RSAPublicKey] = {}
     for key in plain_json.decode(document, WebKeySet).keys[:MOST_KEYS]:
-        if (key.kty, key.alg, key.use) != ("RSA", ALGORITHM, "sig"):
-            continue
-        numbers = RSAPublicNumbers(int.from_bytes(_bytes(key.e)), int.from_bytes(_bytes(key.n)))
-        if SMALLEST_KEY <= numbers.n.bit_length() <= LARGEST_KEY:
-            found[key.kid] = numbers.public_key()
+        if (key.kty, key.alg, key.use) == ("RSA", ALGORITHM, "sig") and (usable := _usable(key)) is not None:
+            found[key.kid] = usable
     if not found:
-        raise ValueError(f"expected keys for {ALGORITHM}")
+        raise ValueError(
+            f"expected keys for {ALGORITHM} of {SMALLEST_KEY} to {LARGEST_KEY} bits, with an exponent of at most "
+            f"{LARGEST_EXPONENT} bytes"
+        )
     return found
+
+
+def _usable(key: WebKey) -> RSAPublicKey | None:
+    """An RSA key; None if its numbers are none of a key, or too large to check signatures with."""
+    try:
+        modulus, exponent = (_bytes(each).lstrip(b"\0") for each in (key.n, key.e))
+    except ValueError:
+        return None
+    if not SMALLEST_KEY <= 8 * len(modulus) <= LARGEST_KEY + 7 or len(exponent) > LARGEST_EXPONENT:
+        return None
+    numbers = RSAPublicNumbers(int.from_bytes(exponent), int.from_bytes(modulus))
+    try:
+        return numbers.public_key() if SMALLEST_KEY <= numbers.n.bit_length() <= LARGEST_KEY else None
+    except ValueError:  # an even exponent, one larger than the modulus, …
+        return None
 
 
 Find = Callable[[str], RSAPublicKey | None]

@@ -67,26 +67,27 @@ class HttpConnect:
     def receive(self, data: bytes) -> bytes:
         """Read the answer; nothing is to be written."""
         self._buffer += data
-        end = self._buffer.find(b"\r\n\r\n")
-        if end < 0:
-            if len(self._buffer) > LARGEST_HEAD:
-                raise ProtocolError(f"expected an answer to CONNECT of at most {LARGEST_HEAD} bytes")
-            return b""
-        first = bytes(self._buffer).partition(b"\r\n")[0]
-        status = whole(first[9:12], 100, 999) if first.startswith(b"HTTP/1.") else None
-        if status is None:
-            raise ProtocolError(f"expected an answer to CONNECT, got {first[:60]!r}")
-        if status < 200:  # an interim response: the real one follows
-            del self._buffer[: end + 4]
-            return self.receive(b"")
+        while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
+            first = bytes(self._buffer[:end]).partition(b"\r\n")[0]
+            status = whole(first[9:12], 100, 999) if first.startswith(b"HTTP/1.") else None
+            if status is None:
+                raise ProtocolError(f"expected an answer to CONNECT, got {first[:60]!r}")
+            if status >= 200:
+                self._answered(status, first[13:])
+                self.is_open, self.rest = True, bytes(self._buffer[end + 4 :])
+                return b""
+            del self._buffer[: end + 4]  # an interim response: the real one follows
+        if len(self._buffer) > LARGEST_HEAD:
+            raise ProtocolError(f"expected an answer to CONNECT of at most {LARGEST_HEAD} bytes")
+        return b""
+
+    def _answered(self, status: int, reason: bytes) -> None:
         if status in (401, 407):  # tinyproxy says 401
             wrong = "refuses the user or the password" if self._credentials else "asks for user and password"
             raise ProtocolError(f"it {wrong} (HTTP {status})")
         if status >= 300:
-            said = shown(first[13:].decode("latin-1").strip()) if first[13:].strip() else ""
+            said = shown(reason.decode("latin-1").strip()) if reason.strip() else ""
             raise ProtocolError(f"HTTP {status} to CONNECT {self._place}" + (f": {said}" if said else ""))
-        self.is_open, self.rest = True, bytes(self._buffer[end + 4 :])
-        return b""
 
 
 class Socks5:

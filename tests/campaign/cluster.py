@@ -25,6 +25,8 @@ from .targets import BOARD
 NAMES = ("a", "b", "c")
 LEASE = 4.0
 """Seconds."""
+LOST = "the partition is lost"
+"""What a node says that ends, as another one has taken it for dead."""
 LONG = 120
 """Seconds to wait for what a busy machine takes its time for."""
 
@@ -149,9 +151,16 @@ class Cluster:
     # --- nodes
 
     def start(self, name):
+        """One that loses its partition meanwhile, as the machine stood still for longer than the lease, is started again."""
         node = self.nodes[name]
-        node.launch()
-        node.wait_for(node.ready, LONG, f"node {name} to be ready")
+        while True:
+            node.launch()
+            wait_until(lambda: not node.alive or node.ready(), LONG, f"node {name} to be ready")
+            if node.alive:
+                return
+            if LOST not in node.output[-4000:]:
+                raise AssertionError(f"node {name} ended with {node.child.returncode}\n{node.output[-4000:]}")
+            self.report["starts that lost the partition"] += 1
 
     def pause(self, shortest, longest):
         threading.Event().wait(self.dice.uniform(shortest, longest))
@@ -169,15 +178,14 @@ class Cluster:
 
     def come_back(self):
         """All nodes run, each with its own partition."""
-        for name, node in self.nodes.items():
-            if not node.alive:
-                self.start(name)
-        for name, node in self.nodes.items():
-            node.wait_for(node.ready, LONG, f"node {name} to be ready again")
-            wait_until(lambda name=name: self._is_home(name), LONG, f"{name} to have its partition")
 
-    def _is_home(self, name):
-        return self.owner(name) == name
+        def are_home():
+            for name, node in self.nodes.items():
+                if not node.alive:
+                    self.start(name)
+            return all(node.ready() and self.owner(name) == name for name, node in self.nodes.items())
+
+        wait_until(are_home, LONG, "all nodes to have their partitions")
 
     # --- a chapter
 

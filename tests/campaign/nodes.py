@@ -12,6 +12,7 @@ import time
 import traceback
 from collections import Counter
 from pathlib import Path
+from statistics import median
 
 from . import faults
 from .cluster import LEASE, Cluster
@@ -61,7 +62,9 @@ def campaign(options, folder, targets):
         (folder / "targets" / "sink" / "received").unlink(missing_ok=True)
         print(f"{time.monotonic() - began:.0f} s, chapter {number}: {dict(total)}", flush=True)
     if adopted:
-        print(f"adopted after {min(adopted):.1f} to {max(adopted):.1f} s; the lease is {LEASE:.0f} s")
+        print(
+            f"{len(adopted)} partitions were adopted after {min(adopted):.1f} to {max(adopted):.1f} s, {median(adopted):.1f} in the middle; the lease is {LEASE:.0f} s"
+        )
     print(
         f"{len(wrong)} faults in {total['rounds']} rounds, {time.monotonic() - began:.0f} s, seed {options.seed}"
     )

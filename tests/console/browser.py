@@ -51,19 +51,28 @@ class Browser:
 
 
 class Visitor:
-    """A page and who looks at it, at a gateway's ``url``. ``complaints`` are what the page did wrong."""
+    """A page and who looks at it, at a gateway's ``url``. ``complaints`` are what the page did wrong, and ``refused`` what it
+    asked the API for in vain."""
 
     def __init__(self, page, url, token):
         self.page, self.url = page, url
         self._token = token
         self.complaints = []
+        self.refused = []
         page.on("pageerror", lambda error: self.complaints.append(f"error: {error}"))
         page.on("console", self._heard)
+        page.on("response", self._answered)
 
     def _heard(self, said):
         # a refused or unreachable call is shown by the page itself; Chromium tells of it here as well
         if said.type == "error" and not said.text.startswith("Failed to load resource"):
             self.complaints.append(said.text)
+
+    def _answered(self, answer):
+        if answer.status >= 400 and "/api/" in answer.url:
+            self.refused.append(
+                f"{answer.status} {answer.request.method} {answer.url.partition('/api/v1')[2]}"
+            )
 
     def sign_in(self):
         """By the form, as a person does."""

@@ -104,6 +104,20 @@ def test_what_was_given_up_is_dismissed_only_by_who_types_the_name(scene, visito
     wait_until(lambda: stats(scene, "billing")["dead"] == 0, 20, "no dead letter")
 
 
+def test_who_deletes_a_target_that_is_down_is_told_what_is_lost(scene, visitor):
+    for number in (1, 2, 3):
+        scene.tank(number, 900)
+    wait_until(lambda: stats(scene, "archive")["waiting"] == 3, 20, "three to wait")
+    page, asked = visitor.page, []
+    page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.accept()))
+    visitor.open("integrations/archive")
+    page.get_by_text("target down").first.wait_for()
+    page.get_by_role("link", name="3 waiting").wait_for()
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("heading", level=1, name="Integrations").wait_for()
+    assert asked == ["Delete “archive”? The 3 messages that wait for it are never delivered."]
+
+
 def test_a_new_datasource_waits_for_its_first_message(scene, visitor):
     page = visitor.page
     visitor.open("connect")

@@ -1,5 +1,6 @@
 """Each page of the web console: in all of its looks, what it says, and what nobody may make it do."""
 
+import re
 import shlex
 import signal
 import subprocess
@@ -44,12 +45,35 @@ def looking(furnished, browser):
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_has_no_error_no_violation_and_nothing_that_axe_finds(looking, furnished, name):
     looking.complaints.clear()
+    looking.refused.clear()
     looking.open(named(PAGES[name], furnished))
     for theme, size in LOOKS:
         looking.look(theme, size)
         assert looking.findings() == [], (theme, size)
         assert looking.too_wide() <= 0, (theme, size)
     assert looking.complaints == []
+    assert looking.refused == []
+
+
+TENANTS_OWN = [name for name, where in PAGES.items() if "/" not in where or where.startswith("connect/")]
+"""Pages that need nothing that only another tenant has."""
+
+
+def test_a_tenant_sees_all_pages_of_his_own(scene, browser):
+    scene.gateway.api("PUT", "/tenants/acme", {})
+    for tenant in ("acme", "*"):
+        made = scene.gateway.api(
+            "POST", f"/tokens?tenant={tenant}", {"name": f"of {tenant}", "role": "admin"}
+        )
+        with browser.visitor(scene.gateway, token=made.json["token"]) as visitor:
+            visitor.sign_in()
+            if tenant == "*":
+                visitor.page.get_by_label("Tenant").select_option("acme")
+            for name in TENANTS_OWN:
+                said = visitor.open(PAGES[name]).page.locator("main").inner_text()
+                assert not re.search(r"NaN|undefined|\[object|thermo\b", said), name
+            assert visitor.complaints == []
+            assert visitor.refused == []
 
 
 @pytest.fixture

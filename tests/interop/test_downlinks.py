@@ -80,6 +80,16 @@ def test_http_answers_200_with_the_item_and_204_without(gateway):
     assert gateway.post("key", BY_NAME).status == 204
 
 
+def test_a_device_gets_items_from_the_moment_at_which_its_first_message_was_answered(gateway):
+    http(gateway)
+    item = {"data": "hello", "contentType": "TEXT"}
+    for name in map(str, range(20)):
+        uplink = json.dumps({"deviceName": name, "t": 1}).encode()
+        assert gateway.post("key", uplink).status == 204
+        assert gateway.api("POST", f"/devices/{name}/downlinks", item).status == 201
+        assert gateway.post("key", uplink).body == b"hello"
+
+
 def test_the_item_of_one_device_does_not_leave_with_the_uplink_of_another(gateway):
     http(gateway)
     item = text(gateway, "other", "hello")

@@ -1,8 +1,13 @@
 """Several gateways on one database: what a node was told is stored and arrives, also when that node is killed."""
 
+import contextlib
+import http.client
 import json
 import shutil
 import signal
+import socket
+import threading
+from itertools import pairwise
 
 import pytest
 
@@ -83,6 +88,39 @@ class Cluster:
         return {device: set(numbers) for device, numbers in self.delivered().items()}
 
 
+class Stream:
+    """Reads `GET /stream` of a node."""
+
+    def __init__(self, node):
+        self._connection = http.client.HTTPConnection("127.0.0.1", node.port)
+        self._connection.request(
+            "GET", "/api/v1/stream?topics=messages,events", headers={"Authorization": f"Bearer {node.token}"}
+        )
+        self._answer = self._connection.getresponse()
+        self._lines = []
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self):
+        with contextlib.suppress(OSError, http.client.HTTPException, ValueError, AttributeError):
+            while line := self._answer.readline():
+                self._lines.append(line.decode())
+
+    def of(self, kind):
+        """What has come of one kind."""
+        pairs = pairwise(list(self._lines))
+        return [
+            json.loads(line.removeprefix("data: "))
+            for before, line in pairs
+            if before.strip() == f"event: {kind}"
+        ]
+
+    def close(self):
+        self._connection.sock.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        self._connection.close()
+
+
 @pytest.fixture(scope="module")
 def server():
     with Postgres() as postgres:
@@ -145,6 +183,69 @@ def test_a_node_that_stands_still_beyond_its_lease_writes_nothing_more_and_ends(
         twice = "SELECT count(*) - count(DISTINCT (part, uplink)) FROM iotgw.telemetry WHERE uplink <> 0"
         wait_until(lambda: cluster.arrived() == cluster.stored(), what="all to arrive")
         assert cluster.asked(twice) == [(0,)]
+
+
+FAILING = "function Decoder(request) { throw new Error('no field ' + request.payload.length); }"
+
+
+def test_whichever_node_is_asked_shows_the_messages_of_all(server, tmp_path):
+    with Cluster(server, tmp_path) as cluster:
+        a, b = cluster.nodes.values()
+        a.create("converters", name="fails", type="UPLINK", script=FAILING)
+        a.create("datasources", name="failing", type="http", routingKey="failing", converter="fails")
+        wait_until(lambda: b.post("failing", b"{}").status == 204)
+        assert a.post("failing", b"{}").status == 204
+        for n in range(5):
+            for node, name in ((a, "one"), (b, "two")):
+                assert node.post("key", body(name)(n)).status == 204
+        wait_until(lambda: cluster.arrived().keys() >= {"one", "two"}, what="messages of both at the target")
+
+        def listed(node, query=""):
+            return node.api("GET", f"/messages?limit=100{query}").json["items"]
+
+        def ended(node):
+            return all(
+                each["state"] != "received"
+                and {sent["state"] for sent in each["deliveries"]} <= {"delivered"}
+                for each in listed(node)
+            )
+
+        for node in (a, b):
+            wait_until(lambda node=node: ended(node), what="all to be delivered, and both to know it")
+        assert listed(a) == listed(b)
+        ids = {each["id"] for each in listed(a)}
+        paged, query = [], ""
+        for node in (a, b) * len(ids):  # as a load balancer sends whoever leafs through it
+            page = node.api("GET", f"/messages?limit=2{query}").json
+            paged += [each["id"] for each in page["items"]]
+            if page["next"] is None:
+                break
+            query = f"&before={page['next']}"
+        assert sorted(paged) == sorted(ids)
+        of_b = listed(a, "&device=two")[0]
+        assert of_b["deliveries"][0]["state"] == "delivered"
+        assert a.api("GET", f"/messages/{of_b['id']}").json == b.api("GET", f"/messages/{of_b['id']}").json
+        assert "'b'" in a.api("POST", f"/messages/{of_b['id']}/reprocess").json["detail"]
+        both = [each["id"] for each in listed(a, "&datasource=failing")]
+        again = [node.api("POST", "/messages/reprocess", {"ids": both}).json["elsewhere"] for node in (a, b)]
+        assert sum(again) == len(both)
+        (group,) = a.api("GET", "/failures").json["items"]
+        assert (group["count"], group["where"]) == (len(both), "fails")
+        seen = a.api("GET", "/devices/two/telemetry").json["readings"]["n"]
+        assert sorted(each["value"] for each in seen)[-5:] == [0, 1, 2, 3, 4]
+
+
+def test_a_stream_of_one_node_has_what_happens_on_the_other(server, tmp_path):
+    with Cluster(server, tmp_path) as cluster, contextlib.closing(Stream(cluster.nodes["a"])) as stream:
+        b = cluster.nodes["b"]
+
+        def seen():
+            b.post("key", body("far")(1))
+            return [each for each in stream.of("message") if "far" in each["devices"]]
+
+        wait_until(seen, what="a message of the other node")
+        message = seen()[-1]
+        assert b.api("GET", f"/messages/{message['id']}").json["datasource"] == message["datasource"]
 
 
 def test_what_is_saved_on_one_node_counts_on_the_other_one(server, tmp_path):

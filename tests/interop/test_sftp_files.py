@@ -142,12 +142,85 @@ async def test_a_line_that_was_cut_off_is_ended_first(tmp_path):
         {"content": "json"},
         {"content": "csv", "csv": {}},
         {"compress": "gzip"},
+        {"content": "ndjson", "format": "senml"},
+        {"content": "ndjson", "format": "openmetrics"},
     ],
 )
 @ensureDeferred
 async def test_what_nothing_can_be_added_to_is_refused(tmp_path, more):
     world = Delivering("sftp")
+    more = dict(more)
+    format_ = more.pop("format", "standard")
     configuration = {"host": "h", "username": "u", "hostKeys": ["SHA256:x"], **ADDING, **more}
     with pytest.raises(SettingsError) as caught:
-        world.service.validate(IntegrationSpec(name="i", type="sftp", configuration=configuration))
+        world.service.validate(
+            IntegrationSpec(name="i", type="sftp", configuration=configuration, format=format_)
+        )
     assert caught.value.path == "configuration.append"
+
+
+@pytest.mark.parametrize("lacks", ["fstat", "sizes"])
+@ensureDeferred
+async def test_a_server_that_files_cannot_be_added_to_is_waited_for_and_keeps_what_it_has(tmp_path, lacks):
+    with AsyncsshServer(tmp_path / "server", [lacks]) as server:
+        there = server.root / f"{date(TODAY)}.csv"
+        there.write_bytes(b"deviceName;number\r\nbefore;1\r\n")
+        async with Delivering("sftp", configuration=server.configuration(**ADDING)) as world:
+            checked = await world.service.check("i1")
+            assert not checked["ok"]
+            assert "fstat" in checked["detail"], checked
+            assert server.files() == [there]
+            world.store("a", received_ms=TODAY)
+            await until(lambda: world.stats()["state"] == "unavailable", what="the target to be down")
+            stats = world.stats()
+            assert "fstat" in stats["lastError"]
+            assert (stats["delivered"], stats["dead"], stats["retrying"]) == (0, 0, 0), stats
+        assert there.read_bytes() == b"deviceName;number\r\nbefore;1\r\n"
+
+
+@ensureDeferred
+async def test_of_a_batch_only_the_message_that_its_template_does_not_fit_fails(tmp_path):
+    with AsyncsshServer(tmp_path / "server") as server:
+        configuration = server.configuration(files="batch", content="ndjson", path="{{ file }}.txt")
+        spec = {"format": "template", "template": "{{ deviceName }} {{ attributes.site }}"}
+        async with Delivering("sftp", configuration=configuration, **spec) as world:
+            world.service.pause("i1")
+            for device, site in ("a", "x"), ("b", None), ("c", "y"):
+                attributes = {} if site is None else {"site": site}
+                body = {"deviceName": device, "deviceType": "t", "attributes": attributes, "telemetry": []}
+                world.store(device, body=json.dumps(body).encode())
+            world.service.resume("i1")
+            stats = await world.settled()
+            assert (stats["delivered"], stats["dead"]) == (2, 1)
+            (letter,) = await world.service.dead_letters("i1")
+            assert "attributes.site is missing" in letter.error
+            assert letter.attempts == 1
+        assert [path.read_text() for path in server.files()] == ["a x\nc y\n"]
+
+
+@pytest.mark.parametrize("files", ["message", "batch"])
+@ensureDeferred
+async def test_a_message_of_which_a_format_says_nothing_is_no_file(tmp_path, files):
+    with AsyncsshServer(tmp_path / "server") as server:
+        configuration = server.configuration(files=files, path="{{ deviceName }}_{{ file }}.txt")
+        async with Delivering("sftp", configuration=configuration, format="openmetrics") as world:
+            world.store(
+                "a", body=b'{"deviceName":"a","deviceType":"t","telemetry":[{"ts":1,"values":{"s":"x"}}]}'
+            )
+            world.store(
+                "b", body=b'{"deviceName":"b","deviceType":"t","telemetry":[{"ts":1,"values":{"n":2}}]}'
+            )
+            assert (await world.settled())["delivered"] == 2
+        (written,) = server.files()
+        assert written.name.startswith("b_")
+
+
+@ensureDeferred
+async def test_a_password_that_has_expired_is_said(tmp_path):
+    with AsyncsshServer(tmp_path / "server", password="open", expired=True) as server:
+        async with Delivering("sftp", configuration=server.configuration(password="open")) as world:
+            checked = await world.service.check("i1")
+            assert checked == {
+                "ok": False,
+                "detail": "the password has expired; the server asks for a new one: Choose another password:",
+            }

@@ -29,6 +29,8 @@ class Users(asyncssh.SSHServer):
         return "password" in SETTINGS
 
     def validate_password(self, username, password):
+        if SETTINGS.get("expired"):
+            raise asyncssh.PasswordChangeRequired("Choose another password:")
         return password == SETTINGS["password"]
 
     def kbdint_auth_supported(self):
@@ -90,6 +92,12 @@ class Limited(asyncssh.SFTPServer):
     def mkdir(self, path, attrs):
         self._refuse_if("mkdir", DENIED)
         return super().mkdir(path, attrs)
+
+    def fstat(self, file_obj):
+        self._refuse_if("fstat")
+        if "sizes" in SETTINGS["lacks"]:
+            return asyncssh.SFTPAttrs(permissions=0o100644)
+        return super().fstat(file_obj)
 
     def setstat(self, path, attrs, *, follow_symlinks=True):
         self._refuse_if("setstat")

@@ -35,7 +35,7 @@ export function address(path: string, query: Query = {}): string {
   return `${API}${path}${text ? `?${text}` : ""}`;
 }
 // Operations that are about the whole gateway, and take no tenant.
-const WHOLE = /^\/(openapi\.json|session|status|health|metrics|backups|resume|tenants|presets|library$|tokens\?)/;
+const WHOLE = /^\/(openapi\.json|session|health|metrics|backups|resume|tenants|presets|library$|tokens\?)/;
 
 export async function call<T>(method: string, path: string, body?: Json, extra: Extra = {}): Promise<T> {
   const headers: Record<string, string> = {};

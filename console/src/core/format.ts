@@ -1,11 +1,9 @@
 // Numbers, times and sizes as people read them, in the page's language.
-import { language } from "../texts";
+import { language, numeral } from "../texts";
 
 const two = (n: number) => String(n).padStart(2, "0");
 
-export function number(value: number, digits = 0): string {
-  return value.toLocaleString(language, { maximumFractionDigits: digits });
-}
+export const number = numeral;
 
 export function size(bytes: number): string {
   for (const [unit, scale] of [["GB", 1e9], ["MB", 1e6], ["kB", 1e3]] as const)

@@ -18,7 +18,6 @@ export interface Schema {
   maximum?: number;
   pattern?: string;
   format?: string;
-  writeOnly?: boolean;
   [extension: `x-${string}`]: unknown;
 }
 
@@ -51,7 +50,7 @@ export function kindOf(schema: Schema): Kind {
   const real = schema.anyOf?.filter((each) => each.type !== "null");
   if (schema.anyOf) return real?.length === 1 ? "maybe" : "json";
   if (schema.enum) return "choice";
-  if (schema.writeOnly || schema.format === "password") return "secret";
+  if (schema.format === "password") return "secret";
   if (schema.type === "boolean") return "switch";
   if (schema.type === "integer" || schema.type === "number") return "number";
   if (schema.type === "string") return "text";

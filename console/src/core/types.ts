@@ -228,15 +228,33 @@ export interface Event {
   detail?: Record<string, unknown>;
 }
 
+export interface Flow {
+  received: number;
+  converted: number;
+  filtered: number;
+  failed: number;
+  waiting: number;
+}
+
+// What only those are told who see the whole gateway.
+export interface Kept {
+  bytes: number;
+  fileBytes: number;
+  walBytes: number;
+  room: boolean;
+  problem: string;
+  uplink: { oldest: number };
+}
+
 export interface Status {
   version: string;
   startedAt: number;
   now: number;
   ready: boolean;
   notReadyBecause: string | null;
-  faults: unknown[];
+  faults: string[];
   paused: unknown;
-  journal: { received: number; converted: number; filtered: number; failed: number; waiting: number; bytes: number; fileBytes: number; walBytes: number; parked: number; room: boolean; problem: string; uplink: { oldest: number } };
+  journal: Flow & Partial<Kept>;
   confinement: { by: string };
   refusals: Record<string, Record<string, number>>;
   datasources: ({ id: string; name: string; type: string } & SourceStatus)[];

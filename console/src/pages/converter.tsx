@@ -4,6 +4,7 @@ import { get, part, patch, post, Problem } from "../core/api";
 import { fromHex, toHex, fromBase64 } from "../core/bytes";
 import { changes } from "../core/diff";
 import { useKeys } from "../core/keys";
+import { number } from "../core/format";
 import { useLoad } from "../core/load";
 import { go, href, place, setQuery } from "../core/router";
 import { mayWrite } from "../core/session";
@@ -327,7 +328,7 @@ function History({ name, script, close }: { name: string; script: string; close:
         <select aria-label={t("replay.limit")} value={limit} onChange={(event) => setLimit(Number(event.currentTarget.value))}>
           {[100, 1000, 5000, 10_000].map((each) => (
             <option key={each} value={each}>
-              {each.toLocaleString()}
+              {number(each)}
             </option>
           ))}
         </select>
@@ -340,7 +341,7 @@ function History({ name, script, close }: { name: string; script: string; close:
           <div class="tiles">
             {kinds.map((each) => (
               <button type="button" key={each} class={`tile ${each} ${kind === each ? "on" : ""}`} aria-pressed={kind === each} onClick={() => setKind(kind === each ? "" : each)}>
-                <b class="number">{found[each].toLocaleString()}</b>
+                <b class="number">{number(found[each])}</b>
                 {t(`replay.${each}`)}
               </button>
             ))}

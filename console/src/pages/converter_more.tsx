@@ -13,7 +13,7 @@ import { group as groupOf } from "./failure";
 
 export function Versions({ name, refresh }: { name: string; refresh: (now: Converter) => void }) {
   const { query } = place.value;
-  const load = useLoad((signal) => get<Items<Version>>(`/converters/${part(name)}/versions`, { limit: 1000 }, signal), [name]);
+  const load = useLoad((signal) => get<Items<Version>>(`/converters/${part(name)}/versions`, {}, signal), [name]);
   const [problem, setProblem] = useState<Problem>();
   const versions = [...(load.data?.items ?? [])].reverse();
   const chosen = versions.find((each) => String(each.version) === query.version) ?? versions[0];

@@ -1,6 +1,7 @@
 // One datasource: its counts, its settings, and the wait for its first message.
 import { useState } from "preact/hooks";
 import { del, get, part, patch, post, type Problem, put } from "../core/api";
+import { number, time } from "../core/format";
 import { useLoad } from "../core/load";
 import { go, href, place } from "../core/router";
 import { mayWrite } from "../core/session";
@@ -16,9 +17,10 @@ import { Act, Box, Copy, Empty, Failed, Field, Notice, Page, Panel, State, Tabs 
 import { Chart } from "../ui/chart";
 import { Form } from "../ui/form";
 import { Icon } from "../ui/icons";
+import { LinkState } from "../ui/link";
 import { List } from "../ui/list";
-import { located, NAMES } from "./gallery";
-import { COLUMNS, LinkState } from "./messages";
+import { located, NAMES, Platform, type SourcePreset } from "./gallery";
+import { COLUMNS } from "./messages";
 
 export function DatasourcePage({ name }: { name: string }) {
   const { query } = place.value;
@@ -44,6 +46,7 @@ export function DatasourcePage({ name }: { name: string }) {
     >
       <Tabs label={name} now={tab} items={(["state", "listen", "settings"] as const).map((key) => ({ key, text: t(`source.${key}`), href: key === "state" ? at : `${at}?tab=${key}` }))} />
       {problem && <Failed error={problem} />}
+      {tab !== "state" && !is && load.error && <Failed error={load.error} retry={load.reload} />}
       {is?.status.error && <Notice kind="bad">{is.status.error}</Notice>}
       {tab === "state" && (
         <>
@@ -52,7 +55,7 @@ export function DatasourcePage({ name }: { name: string }) {
               <div class="figures">
                 {(["received", "converted", "filtered", "failed", "refused"] as const).map((key) => (
                   <a class={`figure ${key === "failed" && found.status.counts.failed ? "bad" : ""}`} key={key} href={key === "refused" ? href(["events"], { type: "refused", name }) : href(["messages"], { datasource: name, state: key === "received" ? undefined : key })}>
-                    <b class="number">{found.status.counts[key].toLocaleString()}</b>
+                    <b class="number">{number(found.status.counts[key])}</b>
                     <span>{t(`overview.${key}`)}</span>
                   </a>
                 ))}
@@ -97,11 +100,12 @@ function Newest({ name }: { name: string }) {
 // Where devices send to, a command to try it, and the first message as it comes.
 function Listen({ source }: { source: Datasource }) {
   const [rows, setRows] = useState<Row[]>([]);
-  const [since] = useState(new Date().toLocaleTimeString());
+  const [since] = useState(time(Date.now()).slice(0, 8));
   const [problem, setProblem] = useState<Problem>();
   const [said, say] = useState(sample(source));
   const link = useStream({ topics: "messages", datasource: source.name }, (events) => setRows((was) => [...events.filter((each) => each.event === "message").map((each) => each.data as Row).reverse(), ...was].slice(0, 20)));
   const tried = trial(source);
+  const preset = source.configuration.preset as string | undefined;
   const inject = () => {
     const bytes = fromHex(said);
     const body = bytes ? { payload: btoa(String.fromCharCode(...bytes)) } : { text: said };
@@ -115,6 +119,7 @@ function Listen({ source }: { source: Datasource }) {
             <code>{each}</code> <Copy text={each} />
           </p>
         ))}
+        {preset && preset !== "none" && <Preset name={preset} type={source.type} />}
         <h3>{t("listen.try")}</h3>
         <p class="address">
           <code>{tried}</code> <Copy text={tried} />
@@ -157,6 +162,12 @@ function Listen({ source }: { source: Datasource }) {
   );
 }
 
+function Preset({ name, type }: { name: string; type: string }) {
+  const load = useLoad((signal) => get<{ items: SourcePreset[] }>("/presets", {}, signal), []);
+  const found = load.data?.items.find((each) => each.name === name && each.type === type);
+  return found ? <Platform preset={found} /> : null;
+}
+
 const OWN = ["id", "tenant", "revision", "createdAt", "updatedAt", "status"];
 
 function Edit({ source, saved }: { source: Datasource; saved: (now: Datasource) => void }) {
@@ -180,7 +191,7 @@ function Edit({ source, saved }: { source: Datasource; saved: (now: Datasource) 
         const schemas = new Schemas(description.components.schemas);
         return (
           <form class="settings" onSubmit={save}>
-            {problem && (!problems.length || problem.status === 409) && <Failed error={problem} />}
+            {problem && <Failed error={problem} />}
             {said && <Notice kind="good">{said}</Notice>}
             <h2>{NAMES[source.type] ?? source.type}</h2>
             <Form schemas={schemas} schema={schemas.settings("DatasourceSpec", source.type)} value={(spec.configuration ?? {}) as Record<string, unknown>} change={(configuration) => change({ ...spec, configuration })} path="configuration" problems={problems} />

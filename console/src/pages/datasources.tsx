@@ -1,5 +1,6 @@
 // Where data comes in.
 import { get } from "../core/api";
+import { number } from "../core/format";
 import { useLoad } from "../core/load";
 import { href } from "../core/router";
 import type { Datasource, List as Items } from "../core/types";
@@ -23,8 +24,8 @@ export function Datasources() {
               { key: "type", title: t("kind"), width: "minmax(7rem,.8fr)", cell: (each) => NAMES[each.type] ?? each.type, narrow: "below" },
               { key: "address", title: t("address"), width: "minmax(11rem,1.6fr)", cell: (each) => <code>{each.status.address}</code> },
               { key: "converter", title: t("converter"), width: "minmax(7rem,1fr)", cell: (each) => each.converter || <span class="dim">–</span> },
-              { key: "received", title: t("overview.received"), width: "6rem", cell: (each) => each.status.counts.received.toLocaleString(), end: true, narrow: "below" },
-              { key: "failed", title: t("overview.failed"), width: "6rem", cell: (each) => (each.status.counts.failed ? <span class="error-text">{each.status.counts.failed.toLocaleString()}</span> : "0"), end: true },
+              { key: "received", title: t("overview.received"), width: "6rem", cell: (each) => number(each.status.counts.received), end: true, narrow: "below" },
+              { key: "failed", title: t("overview.failed"), width: "6rem", cell: (each) => (each.status.counts.failed ? <span class="error-text">{number(each.status.counts.failed)}</span> : "0"), end: true },
             ]}
           />
         )}

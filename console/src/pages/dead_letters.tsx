@@ -1,6 +1,7 @@
 // What an integration gave up: by reason, with a sample's request and answer, to be sent again or dismissed together.
 import { useState } from "preact/hooks";
 import { call, get, part, post, type Problem } from "../core/api";
+import { number } from "../core/format";
 import { useLoad } from "../core/load";
 import { go, href, place, setQuery } from "../core/router";
 import { mayWrite } from "../core/session";
@@ -8,8 +9,8 @@ import type { Group, Job, List as Items, Message, Stats } from "../core/types";
 import { t } from "../texts";
 import { Act, Ago, Dialog, Empty, Failed, Field, Panel, Time } from "../ui/basic";
 import { Json } from "../ui/data";
+import { merged } from "../ui/groups";
 import { List } from "../ui/list";
-import { merged } from "./failures";
 
 interface Letter {
   position: number;
@@ -57,7 +58,7 @@ function Reason({ group, retry }: { group: Group; retry: () => void }) {
     <div class="reason">
       <header>
         <code class="pattern">{group.pattern}</code>
-        <b class="number big">{group.count.toLocaleString()}</b>
+        <b class="number big">{number(group.count)}</b>
         <Ago ms={group.last} />
         <Act may={mayWrite.value} kind="primary" onClick={retry}>{t("dead.retry", { n: group.count })}</Act>
       </header>

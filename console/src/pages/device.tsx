@@ -55,6 +55,7 @@ export function DevicePage({ name }: { name: string }) {
       {tab === "messages" && <Messages name={name} />}
       {tab === "downlinks" && <Downlinks name={name} />}
       {tab === "credentials" && <Credentials name={name} />}
+      {tab === "settings" && !device && load.error && <Failed error={load.error} retry={load.reload} />}
       {tab === "settings" && device && <Settings device={device} saved={(now) => load.set({ ...device, ...now })} />}
     </Page>
   );

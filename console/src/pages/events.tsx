@@ -10,7 +10,7 @@ import { t, word } from "../texts";
 import { Box, Empty, Failed, Page, Skeleton, State, Time } from "../ui/basic";
 import { Changes, Json } from "../ui/data";
 import { Filters } from "../ui/filters";
-import { LinkState } from "./messages";
+import { LinkState } from "../ui/link";
 
 const PAGES: Record<string, string> = { datasource: "datasources", converter: "converters", integration: "integrations", device: "devices", credential: "credentials" };
 

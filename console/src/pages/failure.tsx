@@ -1,6 +1,7 @@
 // One group of failures: why they are one, which messages they are, and what to do about them all.
 import { useState } from "preact/hooks";
 import { get, post, type Problem } from "../core/api";
+import { number } from "../core/format";
 import { useLoad } from "../core/load";
 import { go, href } from "../core/router";
 import { mayWrite } from "../core/session";
@@ -8,9 +9,9 @@ import type { Group, Job, List as Items, Row } from "../core/types";
 import { t, word } from "../texts";
 import { Act, Ago, Box, Empty, Failed, Page, Panel, Time } from "../ui/basic";
 import { Pairs } from "../ui/data";
+import { merged } from "../ui/groups";
 import { Icon } from "../ui/icons";
 import { List } from "../ui/list";
-import { merged } from "./failures";
 import { COLUMNS } from "./messages";
 
 const PAGES = 20;
@@ -74,7 +75,7 @@ export function Failure({ name: id }: { name: string }) {
               items={[
                 [t("failure.example"), <code key="e">{is.error.message}</code>],
                 [t("where"), is.kind === "conversion" ? <a key="w" href={href(["converters", is.where])}>{is.where}{is.version ? ` v${is.version}` : ""}{is.error.line ? `, ${t("at.line", { line: is.error.line, column: is.error.column ?? 1 })}` : ""}</a> : is.kind === "delivery" ? <a key="w" href={href(["integrations", is.where])}>{is.where}</a> : is.where],
-                [t("count"), <b key="c" class="number">{is.count.toLocaleString()}</b>],
+                [t("count"), <b key="c" class="number">{number(is.count)}</b>],
                 [t("failure.first"), <Time key="f" ms={is.first} />],
                 [t("failure.last"), <Ago key="l" ms={is.last} />],
                 [t("failure.why"), t(`failure.why.${is.kind}`)],

@@ -2,13 +2,13 @@
 import { useEffect, useState } from "preact/hooks";
 import { get } from "../core/api";
 import { useLoad } from "../core/load";
-import { href, place } from "../core/router";
+import { place } from "../core/router";
 import type { Group, List as Items, Saved } from "../core/types";
 import { command } from "../core/shell";
-import { t, word } from "../texts";
-import { Ago, Empty, Page, Panel, Time } from "../ui/basic";
+import { t } from "../texts";
+import { Empty, Page, Panel, Time } from "../ui/basic";
 import { Filters } from "../ui/filters";
-import { Icon } from "../ui/icons";
+import { GroupRow, merged } from "../ui/groups";
 
 export function Failures() {
   const { query } = place.value;
@@ -58,45 +58,5 @@ export function Failures() {
         )}
       </Panel>
     </Page>
-  );
-}
-
-// Groups of further pages with the same id belong together.
-export function merged(groups: Group[]): Group[] {
-  const found = new Map<string, Group>();
-  for (const group of groups) {
-    const was = found.get(group.id);
-    found.set(
-      group.id,
-      was
-        ? { ...was, count: was.count + group.count, first: Math.min(was.first, group.first), last: Math.max(was.last, group.last), datasources: [...new Set([...was.datasources, ...group.datasources])] }
-        : group,
-    );
-  }
-  return [...found.values()];
-}
-
-export function GroupRow({ group }: { group: Group }) {
-  return (
-    <li class="group" data-row>
-      <span class={`kind ${group.kind}`}>
-        <Icon name={group.kind === "conversion" ? "converters" : group.kind === "delivery" ? "integrations" : "tokens"} />
-      </span>
-      <div class="what">
-        <a class="row-link" href={href(["failures", group.id])}>
-          {group.pattern}
-        </a>
-        <span class="dim">
-          {word(group.kind)} · {group.where}
-          {group.version ? ` v${group.version}` : ""}
-          {group.error.line ? ` · ${t("at.line", { line: group.error.line, column: group.error.column ?? 1 })}` : ""}
-          {group.datasources.length > 0 && ` · ${group.datasources.join(", ")}`}
-        </span>
-      </div>
-      <b class="number big">{group.count.toLocaleString()}</b>
-      <span class="when">
-        <Ago ms={group.last} />
-      </span>
-    </li>
   );
 }

@@ -12,8 +12,9 @@ import { type Key, known, t } from "../texts";
 import { Act, Empty, Failed, Field, Notice, Page, Panel, Tabs } from "../ui/basic";
 import { Form } from "../ui/form";
 import { Icon, type IconName } from "../ui/icons";
+import { marked } from "../ui/marked";
 
-interface SourcePreset {
+export interface SourcePreset {
   name: string;
   title: string;
   type: string;
@@ -94,7 +95,7 @@ function Choose({ what }: { what: "source" | "target" }) {
                   <a class="card" key={card.key} href={card.href}>
                     <Icon name={ICONS[group] ?? "datasources"} />
                     <strong>{card.title}</strong>
-                    <span class="dim">{card.about}</span>
+                    <span class="dim">{marked(card.about)}</span>
                   </a>
                 ))}
               </div>
@@ -129,7 +130,8 @@ function NewSource() {
   const load = useLoad(async (signal) => {
     const [description, converters, sources] = await Promise.all([describe(), get<Items<Converter>>("/converters", { limit: 1000 }, signal), get<Items<Datasource>>("/datasources", { limit: 1000 }, signal)]);
     const library = await get<{ items: { name: string; type: string }[] }>("/library", { limit: 1000 }, signal);
-    return { schemas: new Schemas(description.components.schemas), converters: converters.items, library: library.items, taken: sources.items.map((each) => each.name) };
+    const from = query.preset ? (await get<{ items: SourcePreset[] }>("/presets", {}, signal)).items.find((each) => each.name === query.preset && each.type === type) : undefined;
+    return { from, schemas: new Schemas(description.components.schemas), converters: converters.items, library: library.items, taken: sources.items.map((each) => each.name) };
   }, [type]);
   const [value, change] = useState<Record<string, unknown>>({});
   const [configuration, setConfiguration] = useState<Record<string, unknown>>(query.preset ? { preset: query.preset } : {});
@@ -150,9 +152,10 @@ function NewSource() {
   return (
     <Page title={t("new.datasource", { type: NAMES[type] ?? type })} back={{ href: "#/connect", text: t("gallery.source") }} command={`iotgwctl create datasource FILE`}>
       <Panel load={load}>
-        {({ schemas, converters, library }) => (
+        {({ schemas, converters, library, from }) => (
           <form class="settings" onSubmit={(event) => void save(event)}>
-            {problem && (!problems.length || problem.status === 409) && <Failed error={problem} />}
+            {problem && <Failed error={problem} />}
+            {from && <Platform preset={from} />}
             <Field label={t("name")} problem={problems.find((each) => each.path === "name")?.problem}>
               <input required value={name ?? suggested} onInput={(event) => setName(event.currentTarget.value)} spellcheck={false} />
             </Field>
@@ -165,7 +168,7 @@ function NewSource() {
               ))}
             </datalist>
             <Form schemas={schemas} schema={schemas.settings("DatasourceSpec", type)} value={configuration} change={setConfiguration} path="configuration" problems={problems} />
-            <details>
+            <details open={problems.some((each) => OF_SPEC.includes(each.path.split(/[.[]/)[0]!))}>
               <summary>{t("new.more")}</summary>
               <Form schemas={schemas} schema={schemas.named("DatasourceSpec")} value={value} change={change} problems={problems} only={OF_SPEC} />
             </details>
@@ -178,6 +181,17 @@ function NewSource() {
         )}
       </Panel>
     </Page>
+  );
+}
+
+// What is to be done on a platform's side.
+export function Platform({ preset }: { preset: SourcePreset }) {
+  return (
+    <Notice kind="info">
+      <strong>{preset.title}</strong>
+      {preset.note && <p>{marked(preset.note)}</p>}
+      {preset.unverified && <p>{t("preset.unverified", { what: preset.unverified })}</p>}
+    </Notice>
   );
 }
 
@@ -255,12 +269,12 @@ function Plain({ type, start }: { type: string; start: Record<string, unknown> }
       <Panel load={load}>
         {({ schemas }) => (
           <form class="settings" onSubmit={(event) => void save(event)}>
-            {problem && !problems.length && <Failed error={problem} />}
+            {problem && <Failed error={problem} />}
             <Field label={t("name")} problem={problems.find((each) => each.path === "name")?.problem}>
               <input required value={name ?? suggested} onInput={(event) => setName(event.currentTarget.value)} spellcheck={false} />
             </Field>
             <Form schemas={schemas} schema={schemas.settings("IntegrationSpec", type)} value={configuration} change={setConfiguration} path="configuration" problems={problems} />
-            <details>
+            <details open={problems.some((each) => !/^(name|type|configuration)/.test(each.path))}>
               <summary>{t("new.more")}</summary>
               <Form schemas={schemas} schema={schemas.named("IntegrationSpec")} value={value} change={change} problems={problems} without={["name", "type", "configuration", "enabled"]} />
             </details>

@@ -1,42 +1,55 @@
-// Which file has which page; each is loaded when it is first opened.
+// Which view a page has. The first one comes with the frame; all others are loaded together when one of them is first opened.
 import type { ComponentType } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { Empty, Page, Skeleton } from "../ui/basic";
 import { t } from "../texts";
+import { Overview } from "./overview";
 
 type View = ComponentType<{ name: string; rest: string[] }>;
-type Pages = [list: () => Promise<View>, one: () => Promise<View>];
+type Others = typeof import("./others");
 
-const none = () => Promise.resolve(Missing as View);
-const PAGES: Record<string, Pages> = {
-  overview: [() => import("./overview").then((m) => m.Overview), none],
-  messages: [() => import("./messages").then((m) => m.Messages), () => import("./message").then((m) => m.MessageView)],
-  failures: [() => import("./failures").then((m) => m.Failures), () => import("./failure").then((m) => m.Failure)],
-  events: [() => import("./events").then((m) => m.Events), none],
-  devices: [() => import("./devices").then((m) => m.Devices), () => import("./device").then((m) => m.DevicePage)],
-  downlinks: [() => import("./downlinks").then((m) => m.Downlinks), none],
-  credentials: [() => import("./credentials").then((m) => m.Credentials), () => import("./credentials").then((m) => m.Credentials)],
-  datasources: [() => import("./datasources").then((m) => m.Datasources), () => import("./datasource").then((m) => m.DatasourcePage)],
-  converters: [() => import("./converters").then((m) => m.Converters), () => import("./converter").then((m) => m.ConverterPage)],
-  integrations: [() => import("./integrations").then((m) => m.Integrations), () => import("./integration").then((m) => m.IntegrationPage)],
-  connect: [() => import("./gallery").then((m) => m.Gallery), () => import("./gallery").then((m) => m.Gallery)],
-  jobs: [() => import("./jobs").then((m) => m.Jobs), () => import("./jobs").then((m) => m.JobPage)],
-  usage: [() => import("./usage").then((m) => m.Usage), none],
-  tokens: [() => import("./tokens").then((m) => m.Tokens), none],
-  settings: [() => import("./settings").then((m) => m.Settings), none],
+const PAGES: Record<string, [list: keyof Others, one?: keyof Others]> = {
+  messages: ["Messages", "MessageView"],
+  failures: ["Failures", "Failure"],
+  events: ["Events"],
+  devices: ["Devices", "DevicePage"],
+  downlinks: ["Downlinks"],
+  credentials: ["Credentials", "Credentials"],
+  datasources: ["Datasources", "DatasourcePage"],
+  converters: ["Converters", "ConverterPage"],
+  integrations: ["Integrations", "IntegrationPage"],
+  connect: ["Gallery", "Gallery"],
+  jobs: ["Jobs", "JobPage"],
+  usage: ["Usage"],
+  tokens: ["Tokens"],
+  settings: ["Settings"],
 };
 
+let others: Others | undefined;
+
+// The view of a page; none where it is in a file that has to be loaded first.
+function viewOf(page: string, name: string): View | undefined {
+  if (page === "overview" && !name) return Overview;
+  const view = PAGES[page]?.[name ? 1 : 0];
+  return view ? (others?.[view] as View | undefined) : Missing;
+}
+
 export function PageOf({ path }: { path: string[] }) {
-  const [view, show] = useState<{ View: View } | "lost" | null>(null);
   const [page = "overview", name = "", ...rest] = path;
+  const [lost, lose] = useState(false);
+  const [, loaded] = useState(0);
+  const View = viewOf(page, name);
   useEffect(() => {
-    const pages = PAGES[page];
-    (pages ? pages[name ? 1 : 0]() : none()).then(
-      (View) => show({ View }),
-      () => show("lost"),
+    if (View) return;
+    import("./others").then(
+      (found) => {
+        others = found;
+        loaded(1);
+      },
+      () => lose(true),
     );
   }, []);
-  if (view === "lost")
+  if (lost)
     return (
       <Page title={t("page.lost")}>
         <Empty icon="warn" title={t("page.lost.hint")}>
@@ -46,8 +59,8 @@ export function PageOf({ path }: { path: string[] }) {
         </Empty>
       </Page>
     );
-  if (!view) return <Skeleton />;
-  return <view.View name={name} rest={rest} />;
+  if (!View) return <Skeleton />;
+  return <View name={name} rest={rest} />;
 }
 
 function Missing() {

@@ -1,7 +1,7 @@
 // One integration: its accounts, its backlog, what was given up, and its settings.
 import { useState } from "preact/hooks";
 import { del, get, part, post, type Problem } from "../core/api";
-import { duration, size } from "../core/format";
+import { duration, number, size } from "../core/format";
 import { useLoad } from "../core/load";
 import { go, href, place } from "../core/router";
 import { mayWrite } from "../core/session";
@@ -33,7 +33,12 @@ export function IntegrationPage({ name }: { name: string }) {
       .then((answer) => say({ what, answer }), setProblem)
       .finally(() => (setBusy(""), load.reload()));
   };
-  const remove = (backlog: string) => del(`/integrations/${part(name)}`, { query: { backlog } }).then(() => go(["integrations"]), setProblem);
+  // what waits for a target that doesn't take it can't be worked off
+  const leave = ({ state, waiting }: Stats) => {
+    const backlog = state === "running" ? "drain" : "drop";
+    const sure = confirm(backlog === "drain" ? t("delete.drain", { name }) : waiting ? t("delete.drop", { name, n: waiting }) : t("delete.sure", { name }));
+    if (sure) del(`/integrations/${part(name)}`, { query: { backlog } }).then(() => go(["integrations"]), setProblem);
+  };
   return (
     <Page
       title={name} wide back={{ href: "#/integrations", text: t("nav.integrations") }} command={command(["integration", name, tab === "dead" ? "dead-letters" : "stats"])}
@@ -50,7 +55,7 @@ export function IntegrationPage({ name }: { name: string }) {
             <Act may={mayWrite.value} onClick={() => act(is.status.state === "paused" ? "resume" : "pause")} disabled={busy !== ""}>
               <Icon name={is.status.state === "paused" ? "play" : "pause"} /> {is.status.state === "paused" ? t("target.resume") : t("target.pause")}
             </Act>
-            <Act may={mayWrite.value} kind="danger" onClick={() => confirm(t("delete.drain", { name })) && void remove(is.status.state === "running" ? "drain" : "drop")}>
+            <Act may={mayWrite.value} kind="danger" onClick={() => leave(is.status)}>
               {t("delete")}
             </Act>
           </>
@@ -67,6 +72,7 @@ export function IntegrationPage({ name }: { name: string }) {
         ]}
       />
       {problem && <Failed error={problem} />}
+      {tab !== "queue" && !is && load.error && <Failed error={load.error} retry={load.reload} />}
       {said && <Said what={said.what} answer={said.answer} />}
       {tab === "queue" && (
         <>
@@ -76,8 +82,8 @@ export function IntegrationPage({ name }: { name: string }) {
           <Backlog name={name} stats={is?.status} />
         </>
       )}
-      {tab === "dead" && <DeadLetters name={name} stats={is?.status} />}
-      {tab === "try" && <Try name={name} />}
+      {tab === "dead" && is && <DeadLetters name={name} stats={is.status} />}
+      {tab === "try" && is && <Try name={name} />}
       {tab === "settings" && is && <IntegrationSettings target={is} saved={load.set} />}
     </Page>
   );
@@ -109,8 +115,8 @@ function Queue({ name, stats }: { name: string; stats: Stats }) {
         items={[
           [t("target.next"), stats.retryIn !== null ? <Countdown key="n" seconds={stats.retryIn} /> : stats.state === "paused" ? t("target.notwhile") : <span key="n" class="dim">{t("target.nothing")}</span>],
           [t("overview.oldest"), stats.oldestAge !== null ? duration(stats.oldestAge) : "–"],
-          [t("target.waiting"), `${stats.waiting.toLocaleString()} · ${size(stats.waitingBytes)}`],
-          [t("target.retrying"), stats.retrying.toLocaleString()],
+          [t("target.waiting"), `${number(stats.waiting)} · ${size(stats.waitingBytes)}`],
+          [t("target.retrying"), number(stats.retrying)],
           [t("target.last"), <Ago key="l" ms={stats.lastDeliveredAt} />],
           [t("target.connection"), <span key="c"><State value={stats.target.state} /> {stats.target.connections > 0 && t("target.connections", { n: stats.target.connections })}</span>],
           ...(Object.keys(stats.dropped).length ? [[t("target.dropped"), Object.entries(stats.dropped).map(([why, n]) => `${n} ${why}`).join(", ")] as [string, any]] : []),

@@ -33,7 +33,7 @@ export function IntegrationSettings({ target, saved }: { target: Integration; sa
         const schemas = new Schemas(description.components.schemas);
         return (
           <form class="settings" onSubmit={save}>
-            {problem && !problem.fields.length && <Failed error={problem} />}
+            {problem && <Failed error={problem} />}
             {said && <Notice kind="good">{said}</Notice>}
             <h2>{NAMES[target.type] ?? target.type}</h2>
             <Form schemas={schemas} schema={schemas.settings("IntegrationSpec", target.type)} value={(spec.configuration ?? {}) as Record<string, unknown>} change={(configuration) => change({ ...spec, configuration })} path="configuration" problems={problem?.fields ?? []} />

@@ -1,6 +1,6 @@
 // Where data goes, and what waits for whom.
 import { get } from "../core/api";
-import { duration } from "../core/format";
+import { duration, number } from "../core/format";
 import { useLoad } from "../core/load";
 import { href } from "../core/router";
 import type { Integration, List as Items } from "../core/types";
@@ -22,10 +22,10 @@ export function Integrations() {
               { key: "name", title: t("name"), width: "minmax(8rem,1fr)", cell: (each) => each.name, narrow: "main" },
               { key: "state", title: t("state"), width: "8.6rem", cell: (each) => <State value={each.status.state} />, narrow: "side" },
               { key: "type", title: t("kind"), width: "minmax(6rem,.7fr)", cell: (each) => NAMES[each.type] ?? each.type },
-              { key: "delivered", title: t("overview.delivered"), width: "6.5rem", cell: (each) => each.status.delivered.toLocaleString(), end: true },
-              { key: "waiting", title: t("overview.backlog"), width: "6rem", cell: (each) => each.status.waiting.toLocaleString(), end: true, narrow: "below" },
+              { key: "delivered", title: t("overview.delivered"), width: "6.5rem", cell: (each) => number(each.status.delivered), end: true },
+              { key: "waiting", title: t("overview.backlog"), width: "6rem", cell: (each) => number(each.status.waiting), end: true, narrow: "below" },
               { key: "oldest", title: t("overview.oldest"), width: "6rem", cell: (each) => (each.status.oldestAge ? duration(each.status.oldestAge) : <span class="dim">–</span>), end: true },
-              { key: "dead", title: t("overview.dead"), width: "5rem", cell: (each) => (each.status.dead ? <span class="error-text">{each.status.dead.toLocaleString()}</span> : "0"), end: true },
+              { key: "dead", title: t("overview.dead"), width: "5rem", cell: (each) => (each.status.dead ? <span class="error-text">{number(each.status.dead)}</span> : "0"), end: true },
               { key: "balance", title: t("accounts"), width: "4.5rem", cell: (each) => <span class={each.status.balanced ? "good-text" : "error-text"} title={each.status.balanced ? t("accounts.balanced") : t("accounts.unbalanced")}>{each.status.balanced ? "✓" : "≠"}</span>, end: true },
               { key: "error", title: t("last.error"), width: "minmax(9rem,1.6fr)", cell: (each) => (each.status.lastError ? <span class={each.status.state === "unavailable" ? "error-text" : "dim"}>{each.status.lastError} (<Ago ms={each.status.lastErrorAt} />)</span> : <span class="dim">–</span>), narrow: "below" },
             ]}

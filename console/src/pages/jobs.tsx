@@ -1,6 +1,7 @@
 // Long actions: how far they are, how what they did ended, and the way to end them.
 import { useState } from "preact/hooks";
 import { del, get, part, type Problem } from "../core/api";
+import { number } from "../core/format";
 import { useLoad } from "../core/load";
 import { href } from "../core/router";
 import { mayWrite } from "../core/session";
@@ -23,7 +24,7 @@ export function Jobs() {
               { key: "kind", title: t("kind"), width: "9rem", cell: (job) => word(job.kind), narrow: "main" },
               { key: "state", title: t("state"), width: "8rem", cell: (job) => <State value={job.state} />, narrow: "side" },
               { key: "what", title: t("what"), width: "minmax(10rem,2fr)", cell: (job) => <code>{said(job.what)}</code>, narrow: "below" },
-              { key: "done", title: t("done"), width: "8rem", cell: (job) => `${job.done.toLocaleString()} / ${job.total?.toLocaleString() ?? "…"}`, end: true },
+              { key: "done", title: t("done"), width: "8rem", cell: (job) => `${number(job.done)} / ${job.total === null ? "…" : number(job.total)}`, end: true },
               { key: "at", title: t("started"), width: "8rem", cell: (job) => <Ago ms={job.createdAt} />, narrow: "below" },
             ]}
           />
@@ -64,15 +65,15 @@ export function JobPage({ name: id }: { name: string }) {
             <div class="tiles">
               {Object.entries(is.counts).map(([state, n]) => (
                 <div class="tile" key={state}>
-                  <b class="number">{n.toLocaleString()}</b>
+                  <b class="number">{number(n)}</b>
                   <State value={state} />
                 </div>
               ))}
             </div>
             <Pairs
               items={[
-                ...Object.entries(is.before).map(([name, n]): [string, string] => [t("job.before", { what: word(name) }), n.toLocaleString()]),
-                ...Object.entries(is.after).map(([name, n]): [string, string] => [t("job.after", { what: word(name) }), n.toLocaleString()]),
+                ...Object.entries(is.before).map(([name, n]): [string, string] => [t("job.before", { what: word(name) }), number(n)]),
+                ...Object.entries(is.after).map(([name, n]): [string, string] => [t("job.after", { what: word(name) }), number(n)]),
                 [t("started"), <Time key="s" ms={is.createdAt} />],
                 [t("ended"), is.endedAt ? <Time key="e" ms={is.endedAt} /> : "–"],
                 [t("by"), is.by],

@@ -82,6 +82,24 @@ export function MessageView({ name: id }: { name: string }) {
           </p>
         </Notice>
       )}
+      {load.error && !message ? <Failed error={load.error} retry={load.reload} /> : <Story load={load} id={id} converter={converter} version={version} device={device} />}
+    </Page>
+  );
+}
+
+interface StoryProps {
+  load: Loaded<Message>;
+  id: string;
+  converter: string | undefined;
+  version: string | undefined;
+  device: string | undefined;
+}
+
+// How it came, what it became, and where it went.
+function Story({ load, id, converter, version, device }: StoryProps) {
+  const message = load.data;
+  return (
+    <>
       <div class="story">
         <Step icon="datasources" title={t("message.came")}>
           <Panel load={load} title={message && `${t("bytes")} · ${size(fromBase64(message.payload).length)}`}>
@@ -102,7 +120,7 @@ export function MessageView({ name: id }: { name: string }) {
         </Step>
       </div>
       <Kept id={id} />
-    </Page>
+    </>
   );
 }
 

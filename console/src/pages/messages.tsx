@@ -2,17 +2,18 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { get, type Problem } from "../core/api";
 import { EMPTY, type Feed, joined, released, taken } from "../core/feed";
-import { number, size } from "../core/format";
+import { number, size, time } from "../core/format";
 import { useKeys } from "../core/keys";
 import { useLoad } from "../core/load";
 import { href, place, setQuery } from "../core/router";
 import { command } from "../core/shell";
-import { type Link, useStream } from "../core/stream";
+import { useStream } from "../core/stream";
 import type { List as Items, Row, Saved } from "../core/types";
 import { t } from "../texts";
 import { Box, Empty, Failed, Page, Skeleton, State, Time, useNow } from "../ui/basic";
 import { Filters } from "../ui/filters";
 import { Icon } from "../ui/icons";
+import { LinkState } from "../ui/link";
 import { type Column, List } from "../ui/list";
 
 const NAMES = ["datasource", "device", "state", "outcome", "integration", "group", "text", "since", "until"];
@@ -124,7 +125,7 @@ export function Messages() {
             !error && <Skeleton />
           ) : (
             <Empty icon="messages" title={filtered ? t("messages.none.filtered") : t("messages.none")}>
-              {filtered ? next ? t("messages.looked") : null : live ? <p>{t("messages.waiting", { time: new Date(since).toLocaleTimeString() })}</p> : null}
+              {filtered ? next ? t("messages.looked") : null : live ? <p>{t("messages.waiting", { time: time(since).slice(0, 8) })}</p> : null}
               {!filtered && (
                 <a class="button" href="#/connect">
                   <Icon name="plus" /> {t("connect.first")}
@@ -148,16 +149,6 @@ export function Messages() {
         </Box>
       </div>
     </Page>
-  );
-}
-
-export function LinkState({ link, live }: { link: Link; live: boolean }) {
-  const kind = !live ? "calm" : link === "open" ? "good" : "warn";
-  return (
-    <span class={`state ${kind} live`}>
-      <i class={live && link === "open" ? "pulse" : ""} />
-      {!live ? t("live.paused") : link === "open" ? t("live.on") : link === "lost" ? t("live.lost") : t("live.connecting")}
-    </span>
   );
 }
 

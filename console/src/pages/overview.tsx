@@ -1,18 +1,19 @@
 // The gateway at a glance: what comes in, what converts it, where it goes.
 import { useRef, useState } from "preact/hooks";
-import { get } from "../core/api";
+import { get, post, type Problem } from "../core/api";
 import { duration, number, size } from "../core/format";
 import { useLoad } from "../core/load";
 import { href } from "../core/router";
+import { isAdmin } from "../core/session";
 import { useStream } from "../core/stream";
 import { trial } from "../core/trial";
 import type { Datasource, Group, List as Items, Series, Status } from "../core/types";
 import { t } from "../texts";
-import { Box, Copy, Empty, Notice, Page, Panel, State } from "../ui/basic";
+import { Act, Box, Copy, Empty, Failed, Notice, Page, Panel, State } from "../ui/basic";
 import { Spark } from "../ui/data";
+import { GroupRow, merged } from "../ui/groups";
 import { Icon } from "../ui/icons";
-import { GroupRow, merged } from "./failures";
-import { LinkState } from "./messages";
+import { LinkState } from "../ui/link";
 import { Rates } from "../core/rates";
 
 export function Overview() {
@@ -21,6 +22,7 @@ export function Overview() {
   const failures = useLoad((signal) => get<Items<Group>>("/failures", {}, signal), [], 10_000);
   const into = useLoad((signal) => get<Series>("/series", { kind: "datasource", step: 60, }, signal), [], 15_000);
   const out = useLoad((signal) => get<Series>("/series", { kind: "integration", step: 60 }, signal), [], 15_000);
+  const [problem, setProblem] = useState<Problem>();
   const rates = useRef(new Rates());
   const [, tick] = useState(0);
   const link = useStream({ topics: "stats" }, (events) => {
@@ -39,7 +41,12 @@ export function Overview() {
   return (
     <Page title={t("nav.overview")} wide command="iotgwctl status" actions={<LinkState link={link} live />}>
       {is && !is.ready && <Notice kind="bad">{t("overview.notready", { why: is.notReadyBecause ?? "" })}</Notice>}
-      {is?.paused ? <Notice kind="warn">{t("overview.paused")}</Notice> : null}
+      {is?.paused ? (
+        <Notice kind="warn">
+          {t("overview.paused")} <Act may={isAdmin.value} onClick={() => void post("/resume").then(status.reload, setProblem)}>{t("overview.resume")}</Act>
+        </Notice>
+      ) : null}
+      {problem && <Failed error={problem} />}
       {is && is.journal.problem && <Notice kind="bad">{is.journal.problem}</Notice>}
       <Panel
         load={status} flush
@@ -60,7 +67,7 @@ export function Overview() {
               <Figure title={t("overview.filtered")} value={number(found.journal.filtered)} />
               <Figure title={t("overview.failed")} value={number(found.journal.failed)} kind={found.journal.failed ? "bad" : ""} href="#/failures" />
               <Figure title={t("overview.waiting")} value={number(found.journal.waiting)} />
-              <Figure title={t("overview.stored")} value={size(found.journal.bytes)} />
+              {found.journal.bytes !== undefined && <Figure title={t("overview.stored")} value={size(found.journal.bytes)} />}
               <Balance journal={found.journal} />
             </div>
             {found.journal.received === 0 && <First sources={sources.data?.items ?? []} />}
@@ -111,12 +118,15 @@ export function Overview() {
                   const users = sources.data?.items.filter((each) => each.converter === name || Object.values(each.converters).includes(name)).map((each) => each.name) ?? [];
                   const groups = trouble(name);
                   return (
-                    <a class="node" key={name} href={href(["converters", name])}>
+                    <a class={`node ${groups > 0 ? "bad" : ""}`} key={name} href={href(["converters", name])}>
                       <header>
                         <strong>{name}</strong>
-                        {groups > 0 ? <State value="failed" text={t("overview.groups", { n: groups })} /> : <State value="ok" />}
+                        <State value={groups > 0 ? "failing" : "ok"} />
                       </header>
-                      <span class="dim">{t("overview.from", { names: users.join(", ") })}</span>
+                      <span class="dim">
+                        {t("overview.from", { names: users.join(", ") })}
+                        {groups > 0 && ` · ${t("overview.groups", { n: groups })}`}
+                      </span>
                     </a>
                   );
                 })}
@@ -143,6 +153,10 @@ export function Overview() {
                   <a class={`node ${each.state === "unavailable" ? "bad" : ""}`} key={each.id} href={href(["integrations", each.name])}>
                     <header>
                       <strong>{each.name}</strong>
+                      <span class={`state ${each.balanced ? "good" : "bad"}`} title={t(each.balanced ? "accounts.balanced" : "accounts.unbalanced")}>
+                        <Icon name={each.balanced ? "balanced" : "cross"} />
+                        <span class={each.balanced ? "hidden" : ""}>{t(each.balanced ? "accounts.short" : "accounts.unbalanced")}</span>
+                      </span>
                       <State value={each.state} />
                     </header>
                     <Spark points={points(out.data, each.name, "delivered")} label={t("overview.hour.out", { what: each.name })} kind={each.state === "unavailable" ? "bad" : ""} />
@@ -152,7 +166,6 @@ export function Overview() {
                       <Count name={t("overview.backlog")} value={number(each.waiting)} kind={each.state === "unavailable" && each.waiting ? "bad" : ""} />
                       {each.oldestAge !== null && each.oldestAge > 5 && <Count name={t("overview.oldest")} value={duration(each.oldestAge)} />}
                       {each.dead > 0 && <Count name={t("overview.dead")} value={number(each.dead)} kind="bad" />}
-                      <Count name={t("accounts")} value={each.balanced ? "✓" : "≠"} kind={each.balanced ? "good" : "bad"} title={each.balanced ? t("accounts.balanced") : t("accounts.unbalanced")} />
                     </dl>
                     {each.lastError && each.state === "unavailable" && <span class="error-text">{each.lastError}</span>}
                   </a>
@@ -235,9 +248,9 @@ function Balance({ journal }: { journal: Status["journal"] }) {
   );
 }
 
-function Count({ name, value, kind = "", title }: { name: string; value: string; kind?: string; title?: string }) {
+function Count({ name, value, kind = "" }: { name: string; value: string; kind?: string }) {
   return (
-    <div class={kind} title={title}>
+    <div class={kind}>
       <dt>{name}</dt>
       <dd class="number">{value}</dd>
     </div>

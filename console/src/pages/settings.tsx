@@ -1,16 +1,27 @@
 // How the page looks, and what runs behind it.
+import type { ComponentChildren } from "preact";
 import { get } from "../core/api";
 import { size } from "../core/format";
 import { useLoad } from "../core/load";
 import { session } from "../core/session";
 import { setTheme, theme } from "../core/theme";
-import type { Status } from "../core/types";
+import type { Flow, Kept, Status } from "../core/types";
 import { choose, language, t, word } from "../texts";
 import { Ago, Box, Field, Page, Panel, State, Time } from "../ui/basic";
 import { Pairs } from "../ui/data";
 
+const isWhole = (journal: Status["journal"]): journal is Flow & Kept => journal.fileBytes !== undefined;
+
+function disk(journal: Kept): [string, ComponentChildren][] {
+  return [
+    [t("settings.disk"), `${size(journal.fileBytes)} · ${t("settings.wal", { size: size(journal.walBytes) })}`],
+    [t("settings.room"), <State key="r" value={journal.room ? "ok" : "failed"} text={journal.room ? t("settings.room.yes") : journal.problem || t("settings.room.no")} />],
+    [t("settings.oldest"), <Time key="o" ms={journal.uplink.oldest} />],
+  ];
+}
+
 export function Settings() {
-  const load = useLoad((signal) => get<Status>("/status", {}, signal), [], 10_000);
+  const load = useLoad((signal) => get<Status>("/status", { tenant: undefined }, signal), [], 10_000);
   return (
     <Page title={t("nav.settings")} command="iotgwctl status">
       <Box title={t("settings.look")}>
@@ -39,10 +50,9 @@ export function Settings() {
               [t("state"), <State key="s" value={is.ready ? "healthy" : "failed"} text={is.ready ? t("settings.ready") : (is.notReadyBecause ?? "")} />],
               [t("settings.version"), <code key="v">{is.version}</code>],
               [t("started"), <span key="t"><Time ms={is.startedAt} /> (<Ago ms={is.startedAt} />)</span>],
-              [t("settings.disk"), `${size(is.journal.fileBytes)} · ${t("settings.wal", { size: size(is.journal.walBytes) })}`],
-              [t("settings.room"), <State key="r" value={is.journal.room ? "ok" : "failed"} text={is.journal.room ? t("settings.room.yes") : is.journal.problem || t("settings.room.no")} />],
-              [t("settings.oldest"), <Time key="o" ms={is.journal.uplink.oldest} />],
+              ...(isWhole(is.journal) ? disk(is.journal) : []),
               [t("settings.confined"), is.confinement.by],
+              ...is.faults.map((each): [string, ComponentChildren] => [t("settings.fault"), <span key={each} class="error-text">{each}</span>]),
             ]}
           />
         )}

@@ -25,13 +25,21 @@ export function choose(wanted: Language): void {
   location.reload();
 }
 
+const numerals: Intl.NumberFormat[] = [];
+
+// A number with so many digits behind the point at most. To make a format costs more than all else of a page's first numbers, so each is made once.
+export function numeral(value: number, digits = 0): string {
+  numerals[digits] ??= new Intl.NumberFormat(language, { maximumFractionDigits: digits });
+  return numerals[digits].format(value);
+}
+
 // A text with {name} filled in; "one|many" is chosen by `n`.
 export function t(key: Key, fill: Record<string, string | number> = {}): string {
   const forms = words[key].split("|");
   const form = forms.length === 2 && fill.n !== 1 ? forms[1]! : forms[0]!;
   return form.replace(/\{(\w+)\}/g, (_, name: string) => {
     const given = fill[name];
-    return typeof given === "number" ? given.toLocaleString(language) : (given ?? "");
+    return typeof given === "number" ? numeral(given, 3) : (given ?? "");
   });
 }
 

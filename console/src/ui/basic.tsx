@@ -2,7 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Problem } from "../core/api";
-import { duration, time, utc } from "../core/format";
+import { duration, number, time, utc } from "../core/format";
 import type { Loaded } from "../core/load";
 import { tenant } from "../core/session";
 import { quoted } from "../core/shell";
@@ -106,6 +106,15 @@ export function Failed({ error, retry, stale }: { error: Problem; retry?: () => 
       <div>
         <strong>{error.status === 0 ? t("error.unreachable") : error.message}</strong>
         {error.status === 0 && <p>{t("error.unreachable.hint")}</p>}
+        {error.fields.length > 1 && (
+          <ul>
+            {error.fields.map((each) => (
+              <li key={each.path}>
+                <code>{each.path}</code> {each.problem}
+              </li>
+            ))}
+          </ul>
+        )}
         {error.reference && <p>{t("error.reference", { reference: error.reference })}</p>}
         {stale && <p>{t("error.stale")}</p>}
       </div>
@@ -140,7 +149,7 @@ export function Notice({ kind = "info", children }: { kind?: "info" | "good" | "
 const LOOKS: Record<string, [string, IconName]> = {};
 const look = (kind: string, icon: IconName, states: string) => states.split(" ").forEach((state) => (LOOKS[state] = [kind, icon]));
 look("good", "check", "converted delivered running listening active connected done sent acknowledged successful ok good reporting released healthy");
-look("bad", "cross", "failed dead unavailable refused error lost silent rejected expired timeout dropped");
+look("bad", "cross", "failed failing dead unavailable refused error lost silent rejected expired timeout dropped");
 look("warn", "clock", "retrying queued waiting inflight quarantine deleting paused opening connecting pending held low open");
 look("calm", "dot", "filtered received disabled cancelled unwatched idle unknown created changed deleted stopped superseded");
 
@@ -270,7 +279,7 @@ export function Tabs({ label, now, items }: { label: string; now: string; items:
       {items.map((item) => (
         <a key={item.key} href={item.href} aria-current={item.key === now ? "page" : undefined}>
           {item.text}
-          {item.count ? <span class="count">{item.count.toLocaleString()}</span> : null}
+          {item.count ? <span class="count">{number(item.count)}</span> : null}
         </a>
       ))}
     </nav>

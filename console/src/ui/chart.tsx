@@ -1,10 +1,11 @@
 // Curves over time, with a table of the same for who doesn't see them.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { time, value } from "../core/format";
+import { number, tick, time, value } from "../core/format";
 import { night, theme } from "../core/theme";
 import { t } from "../texts";
-import type { Band } from "./uplot";
+import type { Band, Words } from "./uplot";
 
+const words: Words = { time: tick, number: (value) => number(value, 6) };
 const short = (last: number | null | undefined) => (last === null || last === undefined ? "–" : value(Number(last.toPrecision(5))));
 
 export function Chart({ label, times, bands, height = 220, span }: { label: string; times: number[]; bands: Band[]; height?: number; span?: [number, number] }) {
@@ -14,7 +15,7 @@ export function Chart({ label, times, bands, height = 220, span }: { label: stri
   useEffect(() => {
     let end: (() => void) | undefined;
     let over = false;
-    import("./uplot").then(({ draw }) => !over && host.current && (end = draw(host.current, times.map((ms) => ms / 1000), bands, height, span && [span[0] / 1000, span[1] / 1000])), () => setLost(true));
+    import("./uplot").then(({ draw }) => !over && host.current && (end = draw(host.current, times.map((ms) => ms / 1000), bands, words, height, span && [span[0] / 1000, span[1] / 1000])), () => setLost(true));
     return () => {
       over = true;
       end?.();

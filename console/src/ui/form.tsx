@@ -4,6 +4,7 @@ import type { FieldProblem } from "../core/api";
 import { kindOf, ordered, problemAt, type Schema, type Schemas, spoken } from "../core/schema";
 import { t, word } from "../texts";
 import { Icon } from "./icons";
+import { marked } from "./marked";
 
 type Values = Record<string, unknown>;
 const MASK = "***";
@@ -116,14 +117,6 @@ function Property(props: PropertyProps) {
       {help}
     </div>
   );
-}
-
-// `code` in descriptions; links of the documents are left as their texts.
-function marked(text: string) {
-  return text
-    .replace(/\[([^\]]+)\]\([^)]*\)/g, "$1")
-    .split(/(`[^`]+`)/)
-    .map((piece, i) => (piece.startsWith("`") ? <code key={i}>{piece.slice(1, -1)}</code> : piece));
 }
 
 type InputProps = { id: string; "aria-describedby": string | undefined; "aria-invalid": boolean | undefined; required: boolean; value: unknown; set: (value: unknown) => void };

@@ -1,6 +1,7 @@
 // Icons, drawn on a grid of 16.
 const PATHS = {
   check: "M3 8.5l3.2 3L13 4.5",
+  balanced: "M8 2a6 6 0 100 12A6 6 0 008 2zM5.4 8.2l1.9 1.9 3.4-4",
   cross: "M4 4l8 8M12 4l-8 8",
   clock: "M8 2a6 6 0 100 12A6 6 0 008 2zM8 5v3.2l2 1.5",
   dot: "M8 6.5a1.5 1.5 0 100 3 1.5 1.5 0 000-3z",

@@ -1,6 +1,11 @@
 // uPlot, in a chunk of its own: only who looks at a curve loads it.
 import uPlot from "uplot";
-import { number, tick } from "../core/format";
+
+// How an axis' values are said: times in milliseconds since 1970, with how far they are apart, and numbers.
+export interface Words {
+  time: (ms: number, every: number) => string;
+  number: (value: number) => string;
+}
 
 export interface Band {
   label: string;
@@ -19,7 +24,7 @@ function token(host: HTMLElement, name: string): string {
 }
 
 // Draws curves over time (seconds since 1970); returns how to take them away.
-export function draw(host: HTMLElement, times: number[], bands: Band[], height: number, span?: [number, number]): () => void {
+export function draw(host: HTMLElement, times: number[], bands: Band[], words: Words, height: number, span?: [number, number]): () => void {
   const colours = [1, 2, 3, 4, 5, 6].map((n) => token(host, `--curve-${n}`));
   const grid = { stroke: token(host, "--line"), width: 1 };
   const axis = { stroke: token(host, "--ink-2"), grid, ticks: grid, font: "12px system-ui" };
@@ -36,7 +41,7 @@ export function draw(host: HTMLElement, times: number[], bands: Band[], height: 
     data.push(band.values);
     series.push({ label: band.label, stroke: colour, width: 2, spanGaps: true, points: { show: band.values.filter((each) => each !== null).length < 60, size: 5 } });
   });
-  const plot = new uPlot({ width: host.clientWidth, height, series, bands: areas, axes: [{ ...axis, size: 34, values: (_, at, __, ___, every) => at.map((each) => tick(each * 1000, every * 1000)) }, { ...axis, size: 56, values: (_, at) => at.map((each) => number(each, 6)) }], legend: { show: false }, ...(span && { scales: { x: { range: span } } }), cursor: { drag: { x: true, y: false } } }, data as uPlot.AlignedData, host);
+  const plot = new uPlot({ width: host.clientWidth, height, series, bands: areas, axes: [{ ...axis, size: 34, values: (_, at, __, ___, every) => at.map((each) => words.time(each * 1000, every * 1000)) }, { ...axis, size: 56, values: (_, at) => at.map((each) => words.number(each)) }], legend: { show: false }, ...(span && { scales: { x: { range: span } } }), cursor: { drag: { x: true, y: false } } }, data as uPlot.AlignedData, host);
   const watch = new ResizeObserver(() => plot.setSize({ width: host.clientWidth, height }));
   watch.observe(host);
   return () => {

@@ -18,10 +18,11 @@ PARTS = ("lockdown.js", "guard.js", "host.js", "dialects.js", "realm.js")
 TBEL = "tbel"
 """The parts in runtime/tbel as one, in a scope of its own: for translations of TBEL scripts, which name it."""
 TBEL_PARTS = ("values", "json", "numbers", "dates", "texts", "members", "classes", "functions", "entry")
+_CRYPTO = re.compile(r"\brequire\s*\(\s*['\"`](?:node:)?crypto['\"`]")
 ON_DEMAND = {
     TBEL: re.compile(r"\b__tbel\b"),
     "lobaro.js": re.compile(r"\b(?:Parse|Parser|Device|Record|u?int(?:16|32)[BL]E|float32[BL]E)\b"),
-    "buffer.js": re.compile(r"\bBuffer\b|\bmsg\s*\.\s*payload\b"),
+    "buffer.js": re.compile(rf"\bBuffer\b|\bmsg\s*\.\s*payload\b|{_CRYPTO.pattern}"),
     "dates.js": re.compile(r"\bDate\b|\btoLocale"),
     "akenza.js": re.compile(r"\b(?:consume|emit|Bits|Hex)\b"),
     "platforms.js": re.compile(
@@ -29,6 +30,7 @@ ON_DEMAND = {
     ),
     "loraobject.js": re.compile(r"\bLoRaObject\b"),
     "modules.js": re.compile(r"\brequire\b"),
+    "crypto.js": _CRYPTO,
     "codecs.js": re.compile(r"\brequire\s*\(\s*['\"`](?:cbor|msgpack|@msgpack|cayenne)"),
 }
 """Parts for scripts that name what is in them: a context costs what its runtime does, in time and memory."""

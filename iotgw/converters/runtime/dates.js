@@ -85,7 +85,8 @@ function chosen(options, withDate, withTime) {
 function localised(date, options, withDate, withTime) {
   if (isNone(date)) return 'Invalid Date';
   var wanted = chosen(options, withDate, withTime), zone = options && options.timeZone;
-  var isUtc = zone === 'UTC' || zone === 'GMT' || zone === 'Etc/UTC';
+  var isUtc = zone !== undefined && /^(?:Etc\/)?(?:UTC|GMT)$/i.test(zone);
+  if (zone !== undefined && !isUtc) throw new RangeError("timeZone: expected 'UTC', the only one that is known here, got '" + zone + "'");
   function part(name) { return date[(isUtc ? 'getUTC' : 'get') + name](); }
   var day = wanted.day && (wanted.day === '2-digit' ? two(part('Date')) : '' + part('Date'));
   var year = wanted.year && (wanted.year === '2-digit' ? two(part('FullYear') % 100) : '' + part('FullYear'));

@@ -41,11 +41,21 @@ function resolved(from, name) {
 var ENDINGS = ['', '.js', '.ts', '.mjs', '.cjs', '.mts', '.cts', '.json', '/index.js', '/index.ts'];
 
 // By their first names; codecs are loaded for scripts that name them.
-var HOST_MODULES = ['assert', 'buffer', 'cayenne-lpp', 'cbor', 'msgpack', 'util'];
+var HOST_MODULES = ['assert', 'buffer', 'cayenne-lpp', 'cbor', 'crypto', 'msgpack', 'util'];
 
+// Of node's own modules those that reach out of a script; nothing stands for them.
+var OUTWARD = ['child_process', 'cluster', 'dgram', 'dns', 'fs', 'http', 'http2', 'https', 'net', 'os', 'process', 'readline', 'tls', 'vm', 'worker_threads'];
+
+// What to do instead, by the module's kind.
+function advice(name) {
+  var first = name.split('/')[0];
+  if (OUTWARD.indexOf(first) >= 0) return 'a converter reaches no files, network or processes, so take out what needs it (often a test at the end of the script)';
+  if (/^@?aws-sdk/.test(name)) return 'this is a function for AWS, so take the decoder in it alone';
+  return "add it to the converter's files" + (/^\./.test(name) ? '' : ', in one file (' + stringify(name + '.js') + ') that needs no other');
+}
 function missing(name, files) {
   var known = keys(files).concat(HOST_MODULES);
-  var error = new Error("there is no module '" + name + "': expected one of the converter's files or of the host's modules (" + known.join(', ') + ')');
+  var error = new Error("there is no module '" + name + "': " + advice(name) + '. There are ' + known.join(', '));
   error.code = 'MODULE_NOT_FOUND';
   return error;
 }
@@ -68,11 +78,9 @@ function librarian(spec) {
     function requirer(from) {
       function require(wanted) {
         var name = ('' + wanted).replace(/^node:/, '');
-        if (!/^\.\.?(?:\/|$)/.test(name) && !hasOwn(files, name)) {
-          if (hasOwn(hostModules, name)) return hostModules[name];
-          throw missing(name, files);
-        }
-        var path = hasOwn(files, name) ? name : resolved(from, name);
+        var isOther = !/^\.\.?(?:\/|$)/.test(name);
+        if (isOther && !hasOwn(files, name) && hasOwn(hostModules, name)) return hostModules[name];
+        var path = isOther ? name : resolved(from, name);
         for (var i = 0; i <= ENDINGS.length; i++) {
           // TypeScript names what a file will be: './bits.js' for bits.ts
           var place = i < ENDINGS.length ? path + ENDINGS[i] : path.replace(/\.([cm]?)js$/, '.$1ts');
@@ -84,7 +92,7 @@ function librarian(spec) {
           module.loaded = true;
           return module.exports;
         }
-        throw missing(wanted, files);
+        throw missing(name, files);
       }
       return require;
     }

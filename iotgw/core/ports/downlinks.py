@@ -71,8 +71,8 @@ class IDownlinks(Interface):
         proved: Proved = "",
     ) -> Deferred[bool]:
         """A network's receipt, from a datasource that may speak for the device, for the item with the id ``item``, and no
-        other, or for the one that the network calls ``network``; without either, for the latest SENT item of a device (by
-        name or identity). Fires with whether there is such an item, once what it says of it is durable; fails if that can't be
+        other, or for the one that the network calls ``network``; without either, for a SENT item of a device (by
+        name or identity): the one that a network which keeps a queue was given first, or else the latest. Fires with whether there is such an item, once what it says of it is durable; fails if that can't be
         written. A duplicate or late receipt changes nothing. One that names what no answer of the network has named yet is kept for a minute: answers may be slower than receipts."""
 
     def acknowledged(
@@ -185,6 +185,9 @@ class IDownlinkStore(Interface):
 
     def of_network(tenant: str, network: str) -> Deferred[Item | None]:
         """The latest item that a network calls so (`Item.network`), or None."""
+
+    def sent_as(tenant: str, network: str, limit: int) -> Deferred[list[Item]]:
+        """The SENT items that a network calls so, oldest first."""
 
     def of_device(tenant: str, device: str, limit: int) -> Deferred[list[Item]]:
         """A device's items, newest first."""

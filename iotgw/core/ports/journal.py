@@ -29,6 +29,7 @@ from iotgw.core.model import (
     Uplink,
 )
 from iotgw.core.ports.intake import Reply
+from iotgw.core.ports.live import HappenedElsewhere
 from iotgw.core.series import FoundSeries, SeriesQuery
 from iotgw.core.times import DateMs, SteadyMs
 
@@ -212,6 +213,10 @@ class IMessages(Interface):
     head: int = Attribute("position of the last durable telemetry record")
     faults: list[str] = Attribute("what is wrong with the data, as sentences; empty when nothing is")
 
+    def where(id: str) -> Deferred[int | None]:
+        """The position of the message that an id names, or at which a list goes on; None where it is none of this journal's. Where several nodes have
+        one each, it may be a place (`iotgw.core.places`)."""
+
     def message(seq: int) -> Deferred[Message | None]:
         """The uplink at a position, with its outcome and deliveries."""
 
@@ -251,6 +256,29 @@ class IMessages(Interface):
 
     def stats() -> Deferred[dict[str, Any]]:
         """Counts by state, bytes, oldest, positions; as JSON."""
+
+
+class IElsewhere(Interface):
+    """What other nodes' partitions say of deliveries, as of their last commits."""
+
+    def progress(part: int) -> Deferred[dict[str, tuple[int, Counters]]]:
+        """Integration id → (cursor, accounts)."""
+
+    def parked_among(
+        part: int, wanted: Mapping[str, Sequence[int]]
+    ) -> Deferred[dict[tuple[str, int], ParkedState]]:
+        """As `ITelemetryStream.parked_among`."""
+
+
+class IHistory(IMessages, IElsewhere):
+    """The messages of all nodes. Those of others have places (`iotgw.core.places`)."""
+
+    def happened(messages: bool, events: bool) -> Deferred[HappenedElsewhere]:
+        """What has happened on other nodes since this was asked before: messages whose conversion ended, and events, if these are wanted. What wasn't wanted
+        before begins now. Of very much, the newest."""
+
+    def stop() -> Deferred[None]:
+        """Answer what was asked, and close."""
 
 
 class IJournal(IUplinkStream, ITelemetryStream, IMessages):

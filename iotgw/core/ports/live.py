@@ -7,7 +7,7 @@ from typing import Any, Literal
 from msgspec import Struct
 from zope.interface import Attribute, Interface
 
-from iotgw.core.model import ConversionError, Outcome, StoredUplink
+from iotgw.core.model import ConversionError, Event, Outcome, State, StoredUplink
 from iotgw.core.times import DateMs
 
 Topic = Literal["messages", "events", "stats"]
@@ -37,6 +37,23 @@ class Happening(Struct):
     state: str
     value: Any
     text: bytes = b""
+
+
+class MessageElsewhere(Struct, frozen=True):
+    """A message of another node that was converted, or is only stored; its position is a place (`iotgw.core.places`)."""
+
+    tenant: str
+    datasource: str
+    devices: tuple[str, ...]
+    state: State
+    message: LiveMessage
+
+
+class HappenedElsewhere(Struct):
+    """What has happened on other nodes."""
+
+    messages: list[MessageElsewhere] = []
+    events: list[Event] = []
 
 
 class ILiveFeed(Interface):

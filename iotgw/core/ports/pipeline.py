@@ -56,6 +56,14 @@ class IPipeline(Interface):
         """Send an uplink through the real pipeline by hand; raises NotFound."""
 
 
+class IArrivals(Interface):
+    """What devices have sent and what comes of it, for whoever has to wait for that."""
+
+    async def settled(tenant: str) -> None:
+        """Returns when all that is stored of a tenant by now is converted, and what came of it is durable and known to every
+        listener; at the latest after some seconds, whatever is missing then."""
+
+
 class UplinkListener:
     """Base of listeners that are told what happens to uplinks. A listener overrides the methods that it needs;
     the others cost nothing. Each call is one batch, in the reactor's thread, and must not raise.

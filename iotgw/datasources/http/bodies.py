@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -16,6 +17,8 @@ from iotgw.wire.http_bodies import FORM, MULTIPART
 
 FIELDS = 1000
 """Fields of a form or a query."""
+HEADERS = 128 << 10
+"""Characters of the headers of all parts of a form."""
 MEMBERS = 16
 """Members of a gzip body, which may be several (RFC 1952 §2.2)."""
 CODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
@@ -117,11 +120,15 @@ def _parts(body: bytes, boundary: str) -> Iterable[tuple[str, Any]]:
         raise ValueError("no boundary is given")
     segment: MultipartSegment | None = None
     content = bytearray()
+    left = HEADERS
     with PushMultipartParser(boundary, max_segment_count=FIELDS) as parser:
-        for event in (*parser.parse(body), *parser.parse(b"")):
+        for event in chain(parser.parse(body), parser.parse(b"")):
             if isinstance(event, MultipartSegment):
                 segment = event
                 content.clear()
+                left -= sum(len(name) + len(value) for name, value in segment.headerlist)
+                if left < 0:
+                    raise ValueError(f"expected parts with at most {HEADERS} characters of headers")
             elif event is not None:
                 content += event
             elif segment is not None:

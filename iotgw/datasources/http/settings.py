@@ -132,7 +132,10 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
     converter_gets: ConverterGets = "auto"
     secret: Annotated[
         Secret,
-        Meta(description="The key with which a platform signs its requests, where its preset checks that."),
+        Meta(
+            description="The key with which a platform signs its requests, where its preset checks that.",
+            extra_json_schema={"x-advanced": True},
+        ),
     ] = ""
     gather_seconds: GatherSeconds = None
     gather_with: GatherWith = ""

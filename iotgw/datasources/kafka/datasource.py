@@ -24,7 +24,7 @@ from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IRunsOnce, IVouches
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.datasources.kafka.settings import KafkaSourceSettings
-from iotgw.datasources.pulled import Partition, Uplink
+from iotgw.datasources.pulled import Found, Partition
 from iotgw.datasources.pulled_source import MOST_HEADERS, PATIENCE, PulledSource
 
 COMMIT_EVERY = 1.0
@@ -223,7 +223,7 @@ class KafkaDatasource(PulledSource[KafkaSourceSettings]):
         if offsets := _offsets(ours):
             self._reader.commit(offsets)
 
-    def _uplinks(self, place: Place, record: KafkaRecord) -> list[Uplink]:
+    def _uplinks(self, place: Place, record: KafkaRecord) -> list[Found]:
         topic, number = place
         if record.value is None:  # it says that its key is deleted
             self._counts["tombstones"] += 1

@@ -27,7 +27,7 @@ from iotgw.datasources.kinesis.keeping import Keeping
 from iotgw.datasources.kinesis.lineage import DONE, STARTED, Lineage
 from iotgw.datasources.kinesis.settings import KinesisSourceSettings
 from iotgw.datasources.kinesis.shard import OLDEST, Begin, ShardReader
-from iotgw.datasources.pulled import Partition, Uplink
+from iotgw.datasources.pulled import Found, Partition
 from iotgw.datasources.pulled_source import PATIENCE, PulledSource
 
 LOOK_EVERY = 60.0
@@ -268,7 +268,7 @@ class KinesisDatasource(PulledSource[KinesisSourceSettings]):
 
     # --- records ---
 
-    def _uplinks(self, shard: str, record: KinesisRecord) -> list[Uplink]:
+    def _uplinks(self, shard: str, record: KinesisRecord) -> list[Found]:
         key = "" if unfit(record.partition_key) else record.partition_key
         known: Metadata = {
             "protocol": "aws-kinesis", "stream": self._settings.stream, "shard": shard,

@@ -11,12 +11,13 @@ from twisted.internet.interfaces import IReactorTime
 from iotgw.connect.mqtt_owner import ArrivalSource
 from iotgw.core.model import Answer, DeviceReply, Downlink, Metadata
 from iotgw.core.ports.intake import IIntake
-from iotgw.datasources.feed import Feed
+from iotgw.datasources.feed import Feed, Write
 from iotgw.datasources.frames import HeldFrames
 from iotgw.wire.mqtt import Arrived
 
-Found = tuple[bytes, Metadata, bool, str]
-"""An uplink of a message: payload, metadata, whether its answer can carry a downlink, and its key."""
+Found = tuple[bytes, Metadata, bool, str] | Write
+"""What a message has: an uplink (payload, metadata, whether its answer can carry a downlink, and its key), or a network's receipt,
+which must be durable, too, before the message is acknowledged."""
 Send = Callable[[str, str, tuple[Downlink, ...]], None]
 """``send(identity, topic, downlinks)``: sends an answer's downlinks to the device behind an uplink's topic."""
 SendReply = Callable[[str, str, DeviceReply], None]
@@ -64,8 +65,8 @@ class Arrivals:
         self._listens = listens
         self._feed = Feed(intake, clock, self._pause, reader.start_reading, frames=frames)
 
-    def take(self, arrived: Arrived, uplinks: list[Found]) -> None:
-        """Hand a message's uplinks over, and acknowledge it when the gateway has all of them."""
+    def take(self, arrived: Arrived, found: list[Found]) -> None:
+        """Hand over what a message has, and acknowledge it when the gateway has all of them."""
         qos = arrived.qos
         if qos == 2:
             pending = self._era.pending
@@ -74,10 +75,10 @@ class Arrivals:
             if not is_new:
                 return
         finish = self._complete if qos == 2 else self._finish
-        if len(uplinks) == 1:
-            self._submit(arrived, uplinks[0], finish)
+        if len(found) == 1:
+            self._submit(arrived, found[0], finish)
             return
-        left = len(uplinks)
+        left = len(found)
 
         def one_is_over(arrived: Arrived) -> None:
             nonlocal left
@@ -85,13 +86,18 @@ class Arrivals:
             if not left:
                 finish(arrived)
 
-        for uplink in uplinks:
-            self._submit(arrived, uplink, one_is_over)
-        if not uplinks:
+        for each in found:
+            self._submit(arrived, each, one_is_over)
+        if not found:
             finish(arrived)
 
-    def _submit(self, arrived: Arrived, uplink: Found, settled: Callable[[Arrived], None]) -> None:
-        payload, facts, listens, key = uplink
+    def _submit(self, arrived: Arrived, found: Found, settled: Callable[[Arrived], None]) -> None:
+        # pending messages must not be forgotten: if redelivered, they count as received
+        is_kept = arrived.qos == 1 and self._is_kept
+        if not isinstance(found, tuple):
+            self._feed.write(found, lambda _: settled(arrived), is_kept)
+            return
+        payload, facts, listens, key = found
 
         def answered(answer: Answer) -> None:
             settled(arrived)
@@ -100,8 +106,6 @@ class Arrivals:
             if answer.downlinks:
                 self._send(str(facts.get("identity", "")), arrived.topic, answer.downlinks)
 
-        # pending messages must not be forgotten: if redelivered, they count as received
-        is_kept = arrived.qos == 1 and self._is_kept
         self._feed.submit(payload, facts, answered, self._listens and listens, is_kept=is_kept, key=key)
 
     def close(self) -> None:

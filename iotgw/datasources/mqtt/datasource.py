@@ -221,7 +221,7 @@ class MqttDatasource(MqttOwner):
             self.intake.downlink_lost(downlink, f"the broker refused it: {reason}")
 
     def _read(self, arrived: mqtt.Arrived) -> list[Found]:
-        """The uplinks of a message. An invalid message is returned itself, to be kept as failed."""
+        """The uplinks and receipts of a message. An invalid message is returned itself, to be kept as failed."""
         if arrived.retain and (why := self._left_out(arrived)):
             self.counts[why] += 1
             return []
@@ -249,8 +249,8 @@ class MqttDatasource(MqttOwner):
                 self.counts["faults"] += 1
                 facts = self._facts(known, {**event.facts, "rejected": event.reason}, named)
                 found.append((event.data, facts, True, ""))
-            else:
-                self._notices.take(event)
+            elif (write := self._notices.in_turn(event)) is not None:
+                found.append(write)
         return found
 
     def _left_out(self, arrived: mqtt.Arrived) -> str:

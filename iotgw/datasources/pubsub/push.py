@@ -191,7 +191,11 @@ class PubsubPush(PulledSource[PubsubPushSettings]):
         answering = _Answering(request)
         gathering = Gathering(answering.finish)
         into = self._intake if self._frames is None else self._frames
-        for payload, facts, key in self._reader.uplinks(pushed.message, pushed.delivery_attempt):
+        for each in self._reader.uplinks(pushed.message, pushed.delivery_attempt):
+            if not isinstance(each, tuple):
+                gathering.wait_for(each())
+                continue
+            payload, facts, key = each
             into.receive(payload, facts, gathering.expect(""), listens=False, key=key)
         gathering.close()
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from iotgw.connect.pubsub import PubsubMessage
 from iotgw.core.model import Metadata
 from iotgw.core.names import unfit
-from iotgw.datasources.pulled import PulledReader, Uplink
+from iotgw.datasources.pulled import Found, PulledReader
 from iotgw.datasources.pulled_source import MOST_HEADERS
 
 
@@ -37,7 +37,7 @@ class PubsubReader:
         self._messages = messages
         self._may_show = may_show
 
-    def uplinks(self, message: PubsubMessage, attempt: int = 0) -> list[Uplink]:
+    def uplinks(self, message: PubsubMessage, attempt: int = 0) -> list[Found]:
         """The uplinks of a message; ``attempt`` is how often Pub/Sub has sent it, 0 where it doesn't say."""
         settings = self._settings
         known: Metadata = {

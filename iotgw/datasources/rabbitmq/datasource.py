@@ -21,7 +21,7 @@ from iotgw.core.names import unfit
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IVouches
 from iotgw.core.ports.reactor import IReactor
-from iotgw.datasources.pulled import Partition, Uplink
+from iotgw.datasources.pulled import Found, Partition
 from iotgw.datasources.pulled_source import MOST_HEADERS, PATIENCE, PulledSource
 from iotgw.datasources.rabbitmq.settings import RabbitSourceSettings
 
@@ -176,7 +176,7 @@ class RabbitDatasource(PulledSource[RabbitSourceSettings]):
             self._acknowledged = tag
             channel.basic_ack(tag, multiple=True)
 
-    def _uplinks(self, method: Any, properties: Any, body: bytes) -> list[Uplink]:
+    def _uplinks(self, method: Any, properties: Any, body: bytes) -> list[Found]:
         settings = self._settings
         key = str(method.routing_key)
         known: Metadata = {

@@ -22,7 +22,7 @@ from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import DatasourceContext, IVouches
 from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.leased_source import SIDE_CONNECTIONS, LeasedSource
-from iotgw.datasources.pulled import Uplink
+from iotgw.datasources.pulled import Found
 from iotgw.datasources.pulled_source import MOST_HEADERS
 from iotgw.datasources.sqs.settings import SqsSourceSettings
 from iotgw.datasources.sqs.telling import SqsTelling
@@ -102,7 +102,7 @@ class SqsDatasource(LeasedSource[SqsSourceSettings]):
         lane = message.attributes.get("MessageGroupId", "") if self._settings.is_fifo else ""
         self._leases.take(message.receipt_handle, lane, asked, self._uplinks(message))
 
-    def _uplinks(self, message: SqsMessage) -> list[Uplink]:
+    def _uplinks(self, message: SqsMessage) -> list[Found]:
         settings, id = self._settings, message.message_id
         known: Metadata = {
             "protocol": "aws-sqs",

@@ -61,6 +61,8 @@ class PresetEnvelope(Envelope):
         self._reply = REPLIES[preset.form.answer.reply]() if preset.form.answer.reply else None
         self.addresses = publishes and preset.publish is not None
         self.offers = bool(preset.receipts)
+        self._tells_what_is_sent = any(rule.became == "sent" for rule in preset.receipts)
+        """Whether the network says anything of a downlink that the device needn't confirm."""
         self.is_network = True
         self.keys_last = bool(preset.key)
         self.gathers = form.gather if preset.key else 0.0
@@ -215,9 +217,12 @@ class PresetEnvelope(Envelope):
         target, body = publish.topic(known), publish.body(known)
         if not isinstance(target, str) or body is None:
             raise ValueError("the preset gives no topic or no body for this downlink")
+        awaits = self.offers and (item.confirmed or self._tells_what_is_sent)
         if self._is_coded and self._coding is not None and isinstance(body, dict):
-            return Command(self._coding.write(body), "application/octet-stream", target)
-        return Command(msgspec.json.encode(body), "application/json", target)
+            data, kind = self._coding.write(body), "application/octet-stream"
+        else:
+            data, kind = msgspec.json.encode(body), "application/json"
+        return Command(data, kind, target, awaits_receipt=awaits)
 
     def answer(self, asked: Asked, item: Downlink) -> tuple[Command, str]:
         """See `Envelope.answer`: by the preset's hook."""

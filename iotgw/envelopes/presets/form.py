@@ -128,8 +128,8 @@ class ReceiptForm(Form, frozen=True, kw_only=True):
     item: Annotated[
         str,
         Meta(
-            description="Expression: the downlink's id, as it was sent. Without one, the receipt is for the latest "
-            "downlink of the device; where it gives none, the downlink was somebody else's."
+            description="Expression: the downlink's id, as it was sent. Without one, the receipt is for a "
+            "downlink of the device: the first that the network still has, or the latest where answers carry them; where it gives none, the downlink was somebody else's."
         ),
     ] = ""
     network: Annotated[

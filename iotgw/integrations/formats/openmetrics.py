@@ -40,14 +40,25 @@ def _metric(key: str) -> str:
 
 
 def together(bodies: Sequence[bytes]) -> bytes:
-    """The families of several records, each once."""
-    families: dict[str, bytes] = {}
+    """The families of several records, each once; in it the samples of a series stand together and in the order of their times."""
+    families: dict[str, dict[bytes, list[bytes]]] = {}
     for body in bodies:
-        for family in body.removesuffix(END).split(b"# TYPE ")[1:]:
-            head, _, samples = family.partition(b"\n")
-            metric = head.split()[0].decode()
-            families[metric] = families.get(metric, b"") + samples
-    return _text(families)
+        series: dict[bytes, list[bytes]] = {}
+        for line in body.removesuffix(END).split(b"\n")[:-1]:  # a label's own line ends are escaped
+            if line.startswith(b"#"):
+                series = families.setdefault(line.split()[2].decode(), {})
+            else:
+                series.setdefault(line.rsplit(b" ", 2)[0], []).append(line + b"\n")
+    return _text(
+        {
+            metric: b"".join(sample for samples in series.values() for sample in sorted(samples, key=_time))
+            for metric, series in families.items()
+        }
+    )
+
+
+def _time(sample: bytes) -> float:
+    return float(sample.rpartition(b" ")[2])
 
 
 def _text(families: dict[str, bytes]) -> bytes:

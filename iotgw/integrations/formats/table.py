@@ -12,13 +12,15 @@ from iotgw.integrations.formats import cloudevents, line_protocol, ngsi_ld, open
 class FormatBodies(Struct, frozen=True):
     """What is to be known of a format's bodies: their media type, alone and in an array. ``together`` makes one body of several, where the format has a
     way of its own. ``is_latest``: it says the latest of several times only. ``is_part``: what is made of a message is a body only by ``together``, also of
-    one. ``suffix`` is what names of files end with, where that follows from the format; nothing can be added to such a file."""
+    one. ``is_closed``: a body has an end, so nothing can be added to one that is there. ``suffix`` is what names of files end with, where that follows
+    from the format."""
 
     content_type: str = "application/json"
     array_type: str = "application/json"
     together: Callable[[Sequence[bytes]], bytes] | None = None
     is_latest: bool = False
     is_part: bool = False
+    is_closed: bool = False
     suffix: str = ""
 
     def media_type(self, batch: str) -> str:
@@ -37,11 +39,13 @@ class FormatBodies(Struct, frozen=True):
 JSON = FormatBodies()
 BODIES = {
     "line-protocol": FormatBodies(line_protocol.CONTENT_TYPE, together=line_protocol.together),
-    "senml": FormatBodies(senml.CONTENT_TYPE, together=senml.together),
+    "senml": FormatBodies(senml.CONTENT_TYPE, together=senml.together, is_closed=True),
     "ngsi-ld": FormatBodies(ngsi_ld.CONTENT_TYPE, ngsi_ld.CONTENT_TYPE, is_latest=True),
     "cloudevents": FormatBodies(cloudevents.CONTENT_TYPE, cloudevents.BATCH_TYPE),
-    "openmetrics": FormatBodies(openmetrics.CONTENT_TYPE, together=openmetrics.together),
-    "parquet": FormatBodies(parquet.CONTENT_TYPE, together=parquet.file, is_part=True, suffix=parquet.SUFFIX),
+    "openmetrics": FormatBodies(openmetrics.CONTENT_TYPE, together=openmetrics.together, is_closed=True),
+    "parquet": FormatBodies(
+        parquet.CONTENT_TYPE, together=parquet.file, is_part=True, is_closed=True, suffix=parquet.SUFFIX
+    ),
 }
 
 

@@ -193,6 +193,12 @@ class PostgresItems(ItemStore):
             "WHERE tenant = %s AND network = %s AND network <> '' ORDER BY seq DESC LIMIT 1", tenant, network.encode()
         )  # fmt: skip
 
+    def _sent_as(self, tenant: str, network: str, limit: int) -> list[Item]:
+        return self._read(
+            "WHERE tenant = %s AND network = %s AND network <> '' AND state = 'SENT' ORDER BY seq LIMIT %s",
+            tenant, network.encode(), limit,
+        )  # fmt: skip
+
     def _of_device(
         self, tenant: str, device: str, states: Sequence[ItemState], before: int, limit: int
     ) -> list[Item]:

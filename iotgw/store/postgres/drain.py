@@ -10,11 +10,12 @@ was spilled gets new positions first, in the file itself.
 
 from __future__ import annotations
 
+import sqlite3
+from itertools import islice
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
-from twisted.logger import Logger
 
 from iotgw.core.epochs import Epoch, new_name
 from iotgw.core.model import StoredUplink
@@ -25,6 +26,7 @@ from iotgw.store.postgres.fenced import FencedConnection
 from iotgw.store.postgres.positions import PartitionPositions
 from iotgw.store.postgres.spill import ANSWERED
 from iotgw.store.postgres.statements import DRAIN, drained
+from iotgw.store.sqlite import damage
 from iotgw.store.sqlite.spill import SpillFile
 
 CHUNK = 2000
@@ -32,16 +34,15 @@ CHUNK = 2000
 
 
 class Drained(Struct, frozen=True):
-    """How many uplinks were put into the partition, and whether they got new ids."""
+    """How many uplinks were put into the partition, whether they got new ids, and what became of a damaged file; empty for nothing."""
 
     count: int = 0
     renumbered: bool = False
+    put_aside: str = ""
 
 
 class SpillDrain:
     """Drains a file into the partition of a connection. ``positions`` and ``names`` are those of the partition, and go on with it."""
-
-    _log = Logger()
 
     def __init__(self, database: FencedConnection, positions: PartitionPositions, names: NameTable) -> None:
         self._database = database
@@ -53,22 +54,44 @@ class SpillDrain:
         if not path.exists():
             return Drained()
         file = SpillFile(path)
-        if file.put_aside:
-            self._log.critical("messages that were spilled are lost: {problem}", problem=file.put_aside)
         try:
+            if file.put_aside:
+                return Drained(put_aside=file.put_aside)
             origin = file.origin
-            if origin is None or not file.size.count:
+            if origin is None or not (file.size.count or file.is_damaged):
                 return Drained()
-            return self._drain(file, origin)
+            if not file.is_damaged:
+                try:
+                    return self._drain(file, origin)
+                except sqlite3.DatabaseError as error:
+                    if not damage.is_damage(error):
+                        raise
+            return self._rescue(file, origin)
         finally:
             file.close()
 
-    def _drain(self, file: SpillFile, origin: Epoch) -> Drained:
+    def _rescue(self, file: SpillFile, origin: Epoch) -> Drained:
+        """Put what can be read of a damaged file into the partition. Where its positions are others' by now, they can't be told, and nothing is."""
+        last, begun = self._reached()
+        count = 0
+        if not self._is_foreign(origin, begun, last):
+            origin = msgspec.structs.replace(origin, uplink=begun.get(origin.name, max(origin.uplink, last)))
+            found = file.readable(last)
+            while chunk := list(islice(found, CHUNK)):
+                self._commit(chunk, origin)
+                count += len(chunk)
+        return Drained(count, put_aside=f"{file.put_all_aside()}; {count} messages of it could be read")
+
+    def _reached(self) -> tuple[int, dict[str, int]]:
+        """The last position of the partition, and after which positions its epochs began."""
         ((last,),) = self._database.fetch(
             "SELECT uplink FROM partition WHERE id = %s", (self._database.part,)
         )
         rows = self._database.fetch("SELECT name, uplink FROM epoch WHERE part = %s", (self._database.part,))
-        begun = dict(rows)
+        return last, dict(rows)
+
+    def _drain(self, file: SpillFile, origin: Epoch) -> Drained:
+        last, begun = self._reached()
         is_foreign = self._is_foreign(origin, begun, last)
         if is_foreign:
             self._drop_identical(file, last)

@@ -45,6 +45,11 @@ class PostgresJournal(GroupCommitJournal):
         hears = Hears(self._reported, self._spaced, self._troubled, self._fenced)
         self._writer = PartitionWriter(reactor, node, limits or JournalLimits(), self._names, hears, spilled)
 
+    @property
+    def put_aside(self) -> str:
+        """What became of a damaged file of what was spilled, once the journal has started; empty for nothing."""
+        return self._writer.put_aside
+
     def _new_reader(self) -> PartitionReader:
         return PartitionReader(self._node.address, self._writer.part, self._names)
 

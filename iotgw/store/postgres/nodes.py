@@ -83,6 +83,11 @@ class DatabaseNodes:
         """See `INodes.name`."""
         return self._node.name
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other partition has been seen than the own."""
+        return self._last is None or len(self._last.parts) < 2
+
     # --- start and stop
 
     def start(self, duties: Duties) -> Deferred[None]:

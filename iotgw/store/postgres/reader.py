@@ -27,7 +27,7 @@ from iotgw.store.postgres.rows import (
     stored_uplink,
     telemetry_record,
 )
-from iotgw.store.postgres.search import PartitionSearch
+from iotgw.store.postgres.search import PartitionSearch, Rows
 
 T = TypeVar("T")
 LAST = 1 << 62
@@ -57,49 +57,18 @@ _held_error = msgspec.json.Decoder(_HeldError).decode
 _keyed = msgspec.json.Decoder(_Keyed).decode
 
 
-class PartitionReader:
-    """The queries of a partition's journal. Each runs in the reader's thread and sees what is committed by then.
+class PartitionQueries:
+    """The queries of a partition's journal. ``rows`` runs one, with the partition among its values.
 
     Many methods: those of `JournalReads`, and one for each kind of row.
     """
 
-    def __init__(self, address: Address, part: int, names: NameTable) -> None:
-        self._address = address
-        self._part = part
+    def __init__(self, rows: Rows, names: NameTable) -> None:
+        self._rows = rows
         self._names = names
-        self._connection: Connection = address.connect()
-        self.unreadable: dict[str, set[int]] = {}
-        """Nothing: PostgreSQL says what page is damaged, and its operator puts back what it holds."""
-        self.search = PartitionSearch(self._rows, names)
-        self.series = PartitionSeries(self._rows, names, self.search)
-        self.failing = PartitionFailures(self._rows, names, self.search)
-
-    def _rows(self, query: str, **values: Any) -> list[Row]:
-        if self._connection.closed:
-            self._connection = self._address.connect()
-        values["part"] = self._part
-        return self._connection.execute(sql(query), values, binary=True).fetchall()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
-
-    def carefully(self, query: Callable[[], T]) -> T:
-        """See `JournalReads.carefully`: there is nothing to be careful about."""
-        return query()
-
-    def unless_damaged(self, query: Callable[[], T]) -> T:
-        """See `JournalReads.unless_damaged`."""
-        return self.asked(query)
-
-    def asked(self, query: Callable[[], T]) -> T:
-        """See `JournalReads.asked`."""
-        try:
-            return query()
-        except psycopg.Error as error:
-            if self._connection.closed:
-                raise Unavailable(f"the database is away: {str(error).strip()}", 5.0) from error
-            raise
+        self.search = PartitionSearch(rows, names)
+        self.series = PartitionSeries(rows, names, self.search)
+        self.failing = PartitionFailures(rows, names, self.search)
 
     def _page(
         self,
@@ -240,3 +209,42 @@ class PartitionReader:
         ) or [(0, 0)]
         ((last,),) = self._rows(f"SELECT coalesce(max(seq), 0) FROM {table} WHERE part = %(part)s")
         return {"first": first[0][0], "last": last, "oldest": first[0][1]}
+
+
+class PartitionReader(PartitionQueries):
+    """These queries on a connection of their own. Each runs in the reader's thread and sees what is committed by then."""
+
+    def __init__(self, address: Address, part: int, names: NameTable) -> None:
+        self._address = address
+        self._part = part
+        self._connection: Connection = address.connect()
+        self.unreadable: dict[str, set[int]] = {}
+        """Nothing: PostgreSQL says what page is damaged, and its operator puts back what it holds."""
+        super().__init__(self._ask, names)
+
+    def _ask(self, query: str, **values: Any) -> list[Row]:
+        if self._connection.closed:
+            self._connection = self._address.connect()
+        values["part"] = self._part
+        return self._connection.execute(sql(query), values, binary=True).fetchall()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def carefully(self, query: Callable[[], T]) -> T:
+        """See `JournalReads.carefully`: there is nothing to be careful about."""
+        return query()
+
+    def unless_damaged(self, query: Callable[[], T]) -> T:
+        """See `JournalReads.unless_damaged`."""
+        return self.asked(query)
+
+    def asked(self, query: Callable[[], T]) -> T:
+        """See `JournalReads.asked`."""
+        try:
+            return query()
+        except psycopg.Error as error:
+            if self._connection.closed:
+                raise Unavailable(f"the database is away: {str(error).strip()}", 5.0) from error
+            raise

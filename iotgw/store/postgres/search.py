@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from iotgw.core.message_query import FoundMessages, MessageQuery
+from iotgw.core.message_query import FoundMessages, MessageQuery, affordable
 from iotgw.core.model import ConversionError, Message, State
 from iotgw.core.times import DateMs
 from iotgw.store.names import NameTable
@@ -37,6 +37,9 @@ _MESSAGES = f"""SELECT u.seq, u.tenant, u.datasource, u.received_ms, u.metadata,
 _RECORDS = f"""SELECT {", ".join(f"t.{each}" for each in RECORD.split(", "))} FROM telemetry t
 LEFT JOIN outcome o ON o.part = t.part AND o.seq = t.uplink
 WHERE t.part = %(part)s AND t.uplink <> 0 AND t.uplink = ANY(%(seqs)s::bigint[]) AND t.seq >= coalesce(o.telemetry, 0) ORDER BY t.seq"""
+_SIZES = """SELECT u.seq, octet_length(u.payload) + octet_length(u.metadata) + coalesce((SELECT sum(octet_length(t.body)) FROM telemetry t
+    WHERE t.part = u.part AND t.uplink <> 0 AND t.uplink = u.seq), 0)
+FROM uplink u WHERE u.part = %(part)s AND u.seq = ANY(%(seqs)s::bigint[])"""
 _OUTPUTS = "SELECT DISTINCT uplink FROM telemetry WHERE part = %(part)s AND uplink <> 0 AND uplink >= %(low)s AND uplink < %(high)s"
 _OF_STATE = "SELECT seq FROM outcome WHERE part = %(part)s AND state <> 1 AND state = %(picked)s AND seq >= %(low)s AND seq < %(high)s"
 _OF_DATASOURCE = "SELECT seq FROM uplink WHERE part = %(part)s AND datasource = %(datasource)s AND seq >= %(low)s AND seq < %(high)s"
@@ -74,6 +77,10 @@ class PartitionSearch:
         """See `MessageReads.message`."""
         return next(iter(self._messages([seq])), None)
 
+    def these(self, seqs: Sequence[int]) -> list[Message]:
+        """The messages at these positions, newest first. Missing ones are left out."""
+        return self._messages(seqs)
+
     def find(self, query: MessageQuery, before: int, limit: int, cost: float = float("inf")) -> FoundMessages:
         """See `MessageReads.find`."""
         low, high = self.bounds(query, before)
@@ -87,11 +94,22 @@ class PartitionSearch:
             if len(newest) > limit - len(found):
                 newest = newest[: limit - len(found)]
                 looked_to = newest[-1]
+            count, weight = self._affordable(newest, left)
+            if count < len(newest):
+                newest = newest[:count]
+                looked_to = newest[-1]
             found += [message for message in self._messages(newest) if query.matches(message)]
-            left -= sum(leg.cost for leg in legs)
+            left -= weight + sum(leg.cost for leg in legs)
             high, piece = looked_to, min(piece * 4, LARGEST)
         next_ = high if scans and high > low else 0
         return FoundMessages(found, next_, self.time(query, high if next_ else low))
+
+    def _affordable(self, seqs: Sequence[int], left: float) -> tuple[int, int]:
+        """How many of the messages may be read, and what they cost."""
+        if not seqs or left == float("inf"):
+            return len(seqs), 0
+        sizes = {seq: int(size) for seq, size in self._rows(_SIZES, seqs=list(seqs))}
+        return affordable((sizes.get(seq, 0) for seq in seqs), left)
 
     def bounds(self, query: MessageQuery, before: int) -> tuple[int, int]:
         """The first position that can meet a query, and the one after the last, by the times that were noted."""

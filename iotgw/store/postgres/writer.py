@@ -90,6 +90,8 @@ class PartitionWriter:
         self._is_open_for_orders = True
         self.part = 0
         """The number of the partition, once it is open."""
+        self.put_aside = ""
+        """What became of a damaged file of what was spilled; empty for nothing."""
         self._database: FencedConnection
         self._committer: PartitionCommitter
         self._trimmer: PartitionTrimmer
@@ -206,6 +208,9 @@ class PartitionWriter:
 
     def _drain(self, file: Path) -> None:
         drained = SpillDrain(self._database, self._positions, self._names).drain(file)
+        if drained.put_aside:
+            self.put_aside = drained.put_aside
+            self._log.critical("messages that were spilled are lost: {problem}", problem=drained.put_aside)
         if drained.count:
             self._log.info("{count} messages that were spilled are in the journal now", count=drained.count)
         if drained.renumbered:

@@ -101,6 +101,12 @@ class DownlinkStore(ItemStore):
             "WHERE tenant = ? AND network = ? AND network <> '' ORDER BY seq DESC LIMIT 1", tenant, network
         )
 
+    def _sent_as(self, tenant: str, network: str, limit: int) -> list[Item]:
+        return self._read(
+            "WHERE tenant = ? AND network = ? AND network <> '' AND state = 'SENT' ORDER BY seq LIMIT ?",
+            tenant, network, limit,
+        )  # fmt: skip
+
     def _of_device(
         self, tenant: str, device: str, states: Sequence[ItemState], before: int, limit: int
     ) -> list[Item]:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from iotgw.core.errors import Unavailable
-from iotgw.core.message_query import FoundMessages, MessageQuery
+from iotgw.core.message_query import FoundMessages, MessageQuery, affordable
 from iotgw.core.model import ConversionError, Message, State
 from iotgw.core.times import DateMs
 from iotgw.store.names import NameTable
@@ -49,6 +49,13 @@ SELECT json_group_array(json_array(
 JOIN uplink ON uplink.seq = found.value LEFT JOIN outcome ON outcome.seq = found.value
 """
 
+_READ_SIZES = """
+SELECT json_group_array(json_array(uplink.seq, length(payload) + length(metadata)
+    + coalesce((SELECT sum(length(body)) FROM telemetry WHERE uplink <> 0 AND uplink = found.value), 0)))
+FROM json_each(?) AS found JOIN uplink ON uplink.seq = found.value
+"""
+_sizes = msgspec.json.Decoder(list[tuple[int, int]]).decode
+
 
 class _Area(Struct):
     """Positions that are still to be looked at, from the last range on; each has its first position and the one after its last."""
@@ -86,7 +93,7 @@ class MessageSearch:
         found: list[Message] = []
         piece, left = FIRST, cost
         while area.ranges and len(found) < limit and left > 0:
-            messages, spent = self._stretch(scans, query, area, limit - len(found), piece)
+            messages, spent = self._stretch(scans, query, area, limit - len(found), piece, left)
             found += messages
             left -= spent
             piece = min(piece * 4, LARGEST)
@@ -95,12 +102,12 @@ class MessageSearch:
         return FoundMessages(found, area.looked_to, self.time(query, area.looked_to))
 
     def _stretch(
-        self, scans: list[Scan], query: MessageQuery, area: _Area, limit: int, piece: int
+        self, scans: list[Scan], query: MessageQuery, area: _Area, limit: int, piece: int, left: float
     ) -> tuple[list[Message], int]:
-        """Look a bit further: the messages found, and what it cost."""
+        """Look a bit further: the messages found, and what it cost. What is ``left`` is what messages may cost."""
         low, high = area.ranges.pop()
         try:
-            messages, looked_to, cost = self._look(scans, query, low, high, limit, piece)
+            messages, looked_to, cost = self._look(scans, query, low, high, limit, piece, left)
         except sqlite3.Error as error:
             if not is_damage(error):
                 raise
@@ -123,7 +130,14 @@ class MessageSearch:
         return messages, cost
 
     def _look(
-        self, scans: list[Scan], query: MessageQuery, low: int, high: int, limit: int, piece: int
+        self,
+        scans: list[Scan],
+        query: MessageQuery,
+        low: int,
+        high: int,
+        limit: int,
+        piece: int,
+        left: float,
     ) -> tuple[list[Message], int, int]:
         """Messages in a range, the position down to which all of it was looked at, and what that cost."""
         looked_to, spent, candidates = low, 0, set[int]()
@@ -138,10 +152,23 @@ class MessageSearch:
         if len(newest) > limit:
             newest = newest[:limit]
             looked_to = newest[-1]
+        count, weight = self._affordable(newest, left)
+        if count < len(newest):
+            newest = newest[:count]
+            looked_to = newest[-1]
+        spent += weight
         found = [message for message in self._messages(newest) if query.matches(message)]
         if query.group is not None:  # which only the message itself tells
             spent += len(newest) * MESSAGE
         return found, looked_to, spent
+
+    def _affordable(self, positions: list[int], left: float) -> tuple[int, int]:
+        """How many of the messages may be read, and what they cost."""
+        if not positions or left == float("inf"):
+            return len(positions), 0
+        (text,) = self._ask(_READ_SIZES, as_array(positions))
+        sizes = dict(_sizes(text if isinstance(text, str) else "[]"))
+        return affordable((sizes.get(seq, 0) for seq in positions), left)
 
     def _bounds(self, query: MessageQuery, before: int) -> tuple[int, int]:
         """The first position, and the one after the last. All, where the times that were noted can't be read."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SPILL = "spill.db"
 """The file's name, in the data directory."""
 _ROWS = ManyRows("spilled", "seq, tenant, datasource, received_ms, metadata, payload", "INSERT OR IGNORE")
+_BEFORE = "SELECT seq FROM spilled WHERE seq < ? AND seq > ? ORDER BY seq DESC LIMIT 1"
+_END = 1 << 62
 _SIZES = f"SELECT count(*), coalesce(sum(length(metadata) + length(payload) + {ROW_BYTES}), 0) FROM spilled"
 
 
@@ -36,19 +38,25 @@ class Spilled(Struct, frozen=True):
 class SpillFile:
     """``path`` is a database of its own, in which a commit outlasts a power cut. Used in one thread at a time.
 
-    ``put_aside`` says what was wrong with the file before; empty if nothing was. Raises sqlite3.Error where the disk fails, and CannotOpen.
+    ``put_aside`` says what was wrong with the file before; empty if nothing was. One of which a part can be read is left where it is, and ``is_damaged``. Raises sqlite3.Error where the disk fails, and CannotOpen.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._db, self.put_aside = damage.opened_anew(path, self._connect)
-        self.size = Spilled(*self._db.execute(_SIZES).fetchone())
+        self.size, self.is_damaged = Spilled(), False
+        try:
+            self.size = Spilled(*self._db.execute(_SIZES).fetchone())
+        except sqlite3.DatabaseError as error:
+            if not damage.is_damage(error):
+                raise
+            self.is_damaged = True
 
     def _connect(self) -> sqlite3.Connection:
         connection = connect(self._path)
         try:
             upgrade(connection, "spill")
-            connection.execute(_SIZES).fetchone()
+            connection.execute("SELECT seq FROM spilled LIMIT 1").fetchone()
         except Exception:
             connection.close()
             raise
@@ -91,6 +99,28 @@ class SpillFile:
             StoredUplink(at, Uplink(tenant, datasource, DateMs(received_ms), payload, metadata))
             for at, tenant, datasource, received_ms, metadata, payload in rows
         ]
+
+    def readable(self, after: int) -> Iterator[StoredUplink]:
+        """What can be read of a damaged file after a position, in order: from its beginning up to the first damage, and from its end back to the last."""
+        last, behind = after, list[int]()
+        with suppress(sqlite3.DatabaseError):
+            while found := self.after(last, 1):
+                last = found[0].seq
+                yield found[0]
+            return
+        end = _END
+        with suppress(sqlite3.DatabaseError):
+            while row := self._db.execute(_BEFORE, (end, last)).fetchone():
+                (end,) = row
+                behind.append(end)
+        for seq in reversed(behind):
+            with suppress(sqlite3.DatabaseError):
+                yield from self.after(seq - 1, 1)
+
+    def put_all_aside(self) -> str:
+        """Close a file that turned out to be damaged, and move it out of the way. Returns what happened."""
+        self.close()
+        return f"{self._path} was damaged; it is {damage.put_aside(self._path)} now, and a new one is begun"
 
     def drop(self, seq: int) -> None:
         """Drop what is in the journal: everything up to a position."""

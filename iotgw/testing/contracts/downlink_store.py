@@ -68,6 +68,16 @@ class DownlinkStoreContract(Contract[IDownlinkStore]):
         assert self.wait(self.part.of_network("default", "ds/8")) is None
         assert self.wait(self.part.of_network("default", "")) is None
 
+    def test_what_was_sent_under_a_name_comes_oldest_first(self) -> None:
+        states = [ItemState.SENT, ItemState.DELIVERED, ItemState.SENT, ItemState.QUEUED, ItemState.SENT]
+        items = [replace(self.item(seq, state), network="/7") for seq, state in enumerate(states, 1)]
+        self.save(
+            *reversed(items), self.item(6, ItemState.SENT), replace(self.item(7, tenant="acme"), network="/7")
+        )
+        assert self.wait(self.part.sent_as("default", "/7", 2)) == [items[0], items[2]]
+        assert self.wait(self.reopen().sent_as("default", "/7", 9)) == items[::2]
+        assert self.wait(self.part.sent_as("default", "", 9)) == []
+
     def test_the_highest_position_counts_what_is_over_too(self) -> None:
         assert self.wait(self.part.last_seq()) == 0
         self.save(self.item(7, ItemState.FAILED), self.item(3))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from iotgw.core.message_query import KeptApart, MessageQuery
+from iotgw.core.message_query import ENTRY, LOOK, KeptApart, MessageQuery
 from iotgw.core.model import ConversionError, DeliveryState, Outcome, State
 from iotgw.testing.contracts.journal_world import JournalWorld, output, parked
 
@@ -156,6 +156,17 @@ class MessagesContract(JournalWorld):
         last = self.wait(self.part.search(everything, page.next, 2))
         assert ([message.seq for message in last.messages], last.next) == ([a], 0)
         assert last.looked_back_to == last.messages[0].uplink.received_ms
+
+    def test_a_search_finds_no_more_than_can_be_shown_at_once(self) -> None:
+        seqs = [self.store(bytes(1 << 20))[0] for _ in range(8)]
+        query, found, before, pages = MessageQuery(tenant="default"), list[int](), 0, 0
+        while not pages or before:
+            page = self.wait(self.part.search(query, before, 1000))
+            assert 0 < sum(len(each.uplink.payload) for each in page.messages) <= LOOK * ENTRY
+            found += [each.seq for each in page.messages]
+            before, pages = page.next, pages + 1
+        assert (found, pages) == (seqs[::-1], 2)
+        assert [each.seq for each in self.wait(self.part.messages("default", 0, 1000))] == seqs[::-1]
 
     def test_uplinks_that_are_only_kept_are_filtered_messages(self) -> None:
         a, b, c = self.store(b"a", b"b", b"c")

@@ -179,6 +179,7 @@ class Bench:
         self.registry = testing.MemoryRegistry(self.clock)
         self.journal = testing.MemoryJournal(self.clock)
         self.pipeline = testing.FakePipeline()
+        self.arrivals = testing.FakeArrivals()
         self.pipeline.missing = {"gone"}
         self.pipeline.converts = self.convert
         self.pipeline.answers = lambda payload: (
@@ -220,6 +221,7 @@ class Bench:
             registry=self.registry,
             journal=self.journal,
             pipeline=self.pipeline,
+            arrivals=self.arrivals,
             converters=self.converters,
             trials=self.trials,
             versions=self.versions,

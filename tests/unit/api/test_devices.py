@@ -199,6 +199,51 @@ async def test_a_downlink_to_a_device_that_nobody_knows_is_an_error_unless_it_is
     await client.ok("POST", "/devices/keyed/downlinks", item)
 
 
+NEW = "sent-once"
+"""A device whose first message was answered, and isn't converted yet."""
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "wanted"),
+    [
+        ("POST", f"/devices/{NEW}/downlinks", {"data": "x", "contentType": "TEXT"}, 201),
+        ("PUT", f"/devices/{NEW}/downlinks", [{"data": "x", "contentType": "TEXT"}], 200),
+        ("POST", "/downlinks", {"downlink": {"data": "x", "contentType": "TEXT"}, "devices": ["dev-1", NEW]}, 201),
+        ("GET", f"/devices/{NEW}", None, 200),
+        ("PATCH", f"/devices/{NEW}", {"label": "hall"}, 200),
+        ("POST", "/debug", {"name": NEW}, 201),
+    ],
+    ids=["downlink", "downlinks", "batch", "read", "change", "debug"],
+)  # fmt: skip
+@inline
+async def test_a_device_may_be_asked_for_as_soon_as_it_was_answered(
+    bench: Any, connect: Any, method: str, path: str, body: Any, wanted: int
+) -> None:
+    asked: list[str] = []
+
+    def settles(tenant: str) -> None:
+        asked.append(tenant)
+        record = testing.telemetry(9, NEW)
+        bench.devices.saw([record])
+        bench.fleet.settled([], [record])
+
+    bench.arrivals.settles = settles
+    assert (await connect()(method, path, body)).status == wanted
+    assert asked == ["default"]
+
+
+@inline
+async def test_who_asks_for_a_known_device_waits_for_nothing(bench: Any, connect: Any) -> None:
+    client, asked = connect(), []
+    bench.arrivals.settles = asked.append
+    await client.ok("POST", "/datasources", {"name": "field", "type": "coap"})
+    await client.ok("POST", "/devices/dev-1/downlinks", {"data": "x", "contentType": "TEXT"})
+    await client.ok("PATCH", "/devices/dev-1", {"label": "hall"})
+    await client.ok("GET", "/devices/dev-1")
+    await client.ok("POST", "/debug", {"name": "field"})
+    assert asked == []
+
+
 @inline
 async def test_a_device_in_quarantine_is_listed_released_and_dropped(bench: Any, connect: Any) -> None:
     client = connect()

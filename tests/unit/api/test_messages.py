@@ -108,10 +108,10 @@ async def test_failed_messages_are_converted_again_one_or_many(bench: Any, conne
     bench.add("gone", b"x", State.FAILED)
     assert (await client.ok("POST", "/messages/e1-1/reprocess"))["state"] == "converted"
     assert await client.ok("POST", "/messages/reprocess", {"ids": ["e1-2"]}) == {
-        "count": 1, "states": {"converted": 1}, "missing": 0, "waiting": 0,
+        "count": 1, "states": {"converted": 1}, "missing": 0, "waiting": 0, "elsewhere": 0,
     }  # fmt: skip
     assert await client.ok("POST", "/messages/reprocess", {"state": "failed"}) == {
-        "count": 1, "states": {"converted": 1}, "missing": 1, "waiting": 0,
+        "count": 1, "states": {"converted": 1}, "missing": 1, "waiting": 0, "elsewhere": 0,
     }  # fmt: skip
 
 

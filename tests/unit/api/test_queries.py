@@ -260,10 +260,10 @@ async def test_an_empty_selection_is_what_failed_and_ids_that_are_gone_are_count
     bench.add("here", b"x", State.CONVERTED)
     bench.add("here", b"x", State.FAILED)
     assert await client.ok("POST", "/messages/reprocess", {}) == {
-        "count": 1, "states": {"converted": 1}, "missing": 0, "waiting": 0,
+        "count": 1, "states": {"converted": 1}, "missing": 0, "waiting": 0, "elsewhere": 0,
     }  # fmt: skip
     assert await client.ok("POST", "/messages/reprocess", {"ids": ["e1-1", "e1-1", "e1-9"]}) == {
-        "count": 1, "states": {"converted": 1}, "missing": 1, "waiting": 0,
+        "count": 1, "states": {"converted": 1}, "missing": 1, "waiting": 0, "elsewhere": 0,
     }  # fmt: skip
 
 

@@ -132,8 +132,11 @@ def test_what_a_setting_says_itself_holds() -> None:
 
 def test_what_most_do_without_is_for_the_advanced() -> None:
     components: dict[str, Any] = {
-        "It": {"properties": {name: {"type": "string"} for name in ("gzip", "url")}, "required": ["url"]}
+        "It": {
+            "properties": {name: {"type": "string"} for name in ("gzip", "proxyProtocol", "url")},
+            "required": ["url"],
+        }
     }
     describe(components)
     found = components["It"]["properties"]
-    assert (found["gzip"]["x-advanced"], found["url"]["x-advanced"]) == (True, False)
+    assert [found[name]["x-advanced"] for name in ("gzip", "proxyProtocol", "url")] == [True, True, False]

@@ -9,13 +9,19 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.padding import PKCS7
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from iotgw.connect.ssh_keys import MOST_SCRYPT, load_key
+from iotgw.connect.ssh_keys import MOST_SCRYPT, HostKeys, load_key
 from iotgw.core.errors import SettingsError
 from iotgw.core.pem import LARGEST_RSA
 from tests.certificates import composite_rsa
 
+HOST_KEY = (
+    Ed25519PrivateKey.from_private_bytes(b"h" * 32)
+    .public_key()
+    .public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    .decode()
+)
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 SCRYPT = "06092b06010401da47040b"
 
@@ -74,3 +80,10 @@ def test_a_key_whose_passphrase_would_go_through_scrypt_for_long_is_refused(para
 def test_a_key_whose_passphrase_goes_through_some_scrypt_is_opened():
     found = load_key(scrypted(1024, 1, 1), "x")
     assert found.public().blob()[-32:] == KEY.public_key().public_bytes_raw()
+
+
+@pytest.mark.parametrize("of", ["*", "other.example", "h"])
+def test_a_host_key_that_known_hosts_revokes_is_not_trusted(of):
+    blob = base64.b64decode(HOST_KEY.split()[1])
+    assert HostKeys([], f"h {HOST_KEY}\n", "h", 22).has(blob)
+    assert not HostKeys([], f"h {HOST_KEY}\n@revoked {of} {HOST_KEY} stolen\n", "h", 22).has(blob)

@@ -78,7 +78,7 @@ def test_a_time_is_a_number_of_ms_or_iso_text(ts, ms):
         ({**NAMED, "downlinkAck": 1}, "downlinkAck: expected an object or a list of objects, got a number"),
         ([NAMED, {**NAMED, "telemetry": "x"}], "[1].telemetry: expected an object or a list of objects, got a text"),
         ({**NAMED, "telemetry": {"a": {"b": 1}}}, "telemetry.a: expected a number, text or boolean, got an object"),
-        ({**NAMED, "telemetry": {"": 1}}, "telemetry: expected keys of 1 to 255 characters, got one of 0"),
+        ({**NAMED, "telemetry": {"k" * 256: 1}}, "telemetry: expected keys of at most 255 characters, got one of 256"),
         ({**NAMED, "telemetry": {"a": "x" * (MAX_TEXT + 1)}}, f"telemetry.a: expected at most {MAX_TEXT} characters"),
         ({**NAMED, "telemetry": [{"ts": 1, "values": 5}]}, "telemetry[0].values: expected an object, got a number"),
         (
@@ -237,3 +237,24 @@ def test_whatever_a_script_returns_is_canonical_or_refused(result, nested):
                 assert isinstance(value, (int, float, str)) and not (
                     isinstance(value, float) and math.isnan(value)
                 )
+
+
+@pytest.mark.parametrize(
+    ("values", "kept", "name"),
+    [
+        ({"": 1, "a": 2}, {"_": 1, "a": 2}, "_"),
+        ({"_": 3, "": 1, "__": 4}, {"_": 3, "___": 1, "__": 4}, "___"),
+        ({"": {"b": 1}, "c": {"": 2}}, {"_.b": 1, "c.": 2}, "_"),
+    ],
+)
+def test_the_value_of_an_empty_key_is_kept_under_a_name_and_costs_no_other(values, kept, name):
+    checked = check({**NAMED, "telemetry": values, "attributes": values}, AT, nested="flatten")
+    body = json.loads(checked.outputs[0].body)
+    assert (body["telemetry"], body["attributes"]) == ([{"ts": AT, "values": kept}], kept)
+    assert f"telemetry: a key is empty; its value is kept as `{name}`" in checked.warnings
+
+
+def test_an_empty_key_without_a_value_is_left_out_like_any_other():
+    checked = check({**NAMED, "telemetry": {"": None, "a": 1}}, AT)
+    assert json.loads(checked.outputs[0].body)["telemetry"] == [{"ts": AT, "values": {"a": 1}}]
+    assert checked.warnings == ["telemetry.: null (or NaN, Infinity, undefined), left out"]

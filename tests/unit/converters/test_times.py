@@ -79,3 +79,17 @@ def test_entries_that_leave_each_other_alone_are_not():
     assert check(apart, 1000).warnings == []
     assert check([reading(1648731311000, t=1), reading(1648731311000, u=2)], 1000).warnings == []
     assert check([reading(1648731311000, t=1), reading(1648731312000, t=2)], 1000).warnings == []
+
+
+@pytest.mark.parametrize("engine", ["duktape", "quickjs"])
+@ensureDeferred
+async def test_a_time_in_a_zone_that_is_not_known_fails_rather_than_being_another_time(service, engine):
+    script = """
+    function shown(zone) { return new Date(1718000000123).toLocaleString('en-US', {timeZone: zone}); }
+    function decodeUplink(i) { return {data: {at: shown(i.bytes[0] ? 'Europe/Paris' : 'utc')}}; }"""
+    converter = version(script, dialect="ts013", engine=engine)
+    known, other = await convert(
+        service, *(job(converter, payload, b'{"devEui": "A1"}') for payload in (b"\0", b"\1"))
+    )
+    assert json.loads(known.outputs[0].body)["telemetry"][0]["values"] == {"at": "6/10/2024, 6:13:20 AM"}
+    assert (other.error.name, "expected 'UTC'" in other.error.message) == ("RangeError", True)

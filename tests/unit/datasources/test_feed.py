@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from iotgw.core.model import Answer, Status
@@ -75,13 +76,25 @@ class Source:
 
     def submit(self, count: int = 1, **more) -> None:
         for _ in range(count):
-            self.last += 1
-            number = self.last
-
-            def reply(answer: Answer, number: int = number) -> None:
-                self.replies.append((number, answer.status))
-
+            number, reply = self._next()
             assert self.feed.submit(b"%d" % number, {}, reply, **more) == number
+
+    def write(self, is_kept: bool = False) -> None:
+        number, reply = self._next()
+
+        def write() -> Deferred[bool]:
+            written: Deferred[bool] = Deferred()
+            self.gateway.receive(
+                b"%d" % number, {}, lambda answer: written.callback(answer.status is not Status.BUSY)
+            )
+            return written
+
+        assert self.feed.write(write, reply, is_kept) == number
+
+    def _next(self) -> tuple[int, Callable[[Answer], None]]:
+        self.last += 1
+        number = self.last
+        return number, lambda answer: self.replies.append((number, answer.status))
 
     @property
     def handed(self) -> list[int]:
@@ -210,6 +223,22 @@ def test_whether_an_answer_can_carry_a_downlink_is_passed_on(listens):
     assert source.gateway.listening == [listens]
 
 
+def test_what_else_must_be_durable_takes_its_turn_and_is_tried_again_until_it_is():
+    source = Source(is_prefixed=True)
+    source.submit(1)
+    source.write(is_kept=True)
+    source.submit(1)
+    assert source.handed == [1, 2, 3]
+    source.gateway.answer(1)
+    source.gateway.answer(3)
+    source.gateway.answer(2, Status.BUSY)
+    assert (source.prefixes, source.paused) == ([1], [True])
+    source.clock.advance(1)
+    assert source.handed == [1, 2, 3, 2]
+    source.gateway.answer(2)
+    assert (source.prefixes, source.paused) == ([1, 3], [True, False])
+
+
 class AnyOrder(RuleBasedStateMachine):
     """Whatever the gateway answers, and whenever the source leaves."""
 
@@ -233,15 +262,18 @@ class AnyOrder(RuleBasedStateMachine):
         self.gateway.receive = checked
 
     @precondition(lambda self: not self.is_closed)
-    @rule(count=st.integers(1, 5), is_kept=st.booleans())
-    def submit(self, count, is_kept):
+    @rule(count=st.integers(1, 5), is_kept=st.booleans(), is_message=st.booleans())
+    def submit(self, count, is_kept, is_message):
         if self.source.paused and self.source.paused[-1]:
             return  # a source that is paused reads nothing
         for _ in range(count):
             self.pending.add(self.source.last + 1)
             if is_kept:
                 self.kept.add(self.source.last + 1)
-            self.source.submit(1, is_kept=is_kept)
+            if is_message:
+                self.source.submit(1, is_kept=is_kept)
+            else:
+                self.source.write(is_kept)
 
     @precondition(lambda self: self.gateway.open)
     @rule(data=st.data(), status=st.sampled_from(Status), after=st.sampled_from([0.0, 0.5, 3.0]))

@@ -36,6 +36,22 @@ def test_a_frame_is_one_message_with_all_gateways_that_heard_it():
     assert field.answers == [STORED, STORED]
 
 
+def test_a_frame_that_comes_under_another_key_is_the_same_one():
+    field, frame = Field(), {"devEui": "70B3D57ED0000017", "fCnt": 7, "fPort": 2, "frame": "00e7"}
+    field.take(b"rx", "17/3040/7", **frame, rssi=-40)
+    field.take(b"gw", "17/1795305600000/7", **frame, gateways=[CELLAR, ROOF], rssi=-110)
+    field.take(b"next", "17/3041/8", **{**frame, "fCnt": 8})
+    field.clock.advance(1.0)
+    assert [(payload, key) for payload, _, _, key in field.received] == [
+        (b"gw", "17/3040/7"),
+        (b"next", "17/3041/8"),
+    ]
+    assert field.frames.gathered == 0
+    field.take(b"later", "17/3050/7", **frame)
+    field.clock.advance(1.0)
+    assert len(field.received) == 3
+
+
 def test_several_networks_with_a_gateway_each_are_joined():
     assert joined({"a": 1, **CELLAR}, {"a": 2, "b": 3, **ROOF}) == {
         "a": 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from iotgw import testing
 from iotgw.core.model import Status
@@ -38,6 +39,14 @@ def test_what_became_durable_in_one_turn_is_acknowledged_at_once(broker):
     broker.come("a", "b", "c")
     assert broker.acknowledged == []
     assert broker.turn() == [["a", "b", "c"]]
+
+
+def test_a_message_is_acknowledged_when_its_receipt_is_durable_too(broker):
+    written = Deferred()
+    broker.leases.take("a", "", 0.0, [lambda: written, (b"x", {}, "")])
+    assert broker.turn() == []
+    written.callback(True)
+    assert broker.turn() == [["a"]]
 
 
 def test_without_a_lane_no_message_waits_for_another(broker):

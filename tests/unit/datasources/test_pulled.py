@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from twisted.internet.defer import Deferred, fail
 
 from iotgw import testing
 from iotgw.core.model import Status
 from iotgw.datasources.pulled import MOST, Partition, PulledReader
-from iotgw.envelopes.envelope import Envelope, Ignored, Malformed, Reading
+from iotgw.envelopes.envelope import Envelope, Ignored, Malformed, Reading, Receipt
 
 
 class Says(Envelope):
@@ -67,6 +68,21 @@ def test_a_message_that_holds_nothing_is_told_when_those_before_it_are_durable(b
     assert bench.said == [2]
     bench.take(3)
     assert bench.said == [2, 3]
+
+
+def test_a_message_with_a_receipt_is_told_when_what_the_receipt_says_is_durable(bench, monkeypatch):
+    said = [fail(OSError("the disk is full")), Deferred()]
+    monkeypatch.setattr(bench.intake, "downlink_confirmed", lambda *_: said.pop(0))
+    last = said[-1]
+    bench.partition.take(5, bench.read(Says(Receipt("node", became="delivered", item="item-1"))))
+    bench.take(6, b"x")
+    assert bench.said == ["pause"]
+    bench.clock.advance(1)
+    bench.intake.answer(0)
+    assert 6 not in bench.said
+    last.callback(True)
+    assert [position for position in bench.said if isinstance(position, int)] == [6]
+    assert bench.counts["unknownReceipts"] == 0
 
 
 def test_what_a_full_gateway_refused_holds_back_the_prefix(bench):

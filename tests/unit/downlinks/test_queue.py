@@ -150,13 +150,11 @@ async def test_an_offered_item_waits_for_its_confirmation_even_over_a_restart(wo
     assert await world.take() == []
     await world.crash()
     assert await world.take() == []
-    world.queue.confirmed("default", "dev", "ds", "lost", "no answer")
-    await world.queue.list("default", "dev")
+    await world.queue.confirmed("default", "dev", "ds", "lost", "no answer")
     assert await world.state(item) == "QUEUED"
     await world.take()
     world.queue.outcome(item.id, "offered", "offered to the network")
-    world.queue.confirmed("default", "dev", "ds", "delivered")
-    await world.queue.list("default", "dev")
+    await world.queue.confirmed("default", "dev", "ds", "delivered")
     assert await world.state(item) == "DELIVERED"
 
 

@@ -26,7 +26,7 @@ def test_a_callback_is_an_uplink_whole_and_says_whether_its_answer_may_carry_som
 
 
 @pytest.mark.parametrize(
-    ("more", "delivered", "reason"),
+    ("more", "sent", "reason"),
     [
         ('"infoCode": 0', True, "SigFox: acknowledged (infoCode 0)"),
         ('"infoCode": "0"', True, "SigFox: acknowledged (infoCode 0)"),
@@ -36,10 +36,8 @@ def test_a_callback_is_an_uplink_whole_and_says_whether_its_answer_may_carry_som
         ('"infoCode": -1', False, "SigFox: unknown (infoCode -1)"),
     ],
 )
-def test_an_info_code_is_the_receipt_of_the_latest_offer(more, delivered, reason):
-    assert read(f'{{"device": "1D2E3F", {more}}}') == [
-        Receipt("1D2E3F", "delivered" if delivered else "lost", reason)
-    ]
+def test_an_info_code_is_the_receipt_of_the_latest_offer(more, sent, reason):
+    assert read(f'{{"device": "1D2E3F", {more}}}') == [Receipt("1D2E3F", "sent" if sent else "lost", reason)]
 
 
 def test_what_is_pending_is_nothing_yet():

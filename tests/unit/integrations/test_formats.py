@@ -177,6 +177,22 @@ def test_whatever_devices_send_is_openmetrics(records):
             float(match[1]), float(match[2])
 
 
+def test_the_samples_of_a_series_stand_together_in_order_whatever_a_device_is_called():
+    """As OpenMetrics wants them; a parser that is strict refuses the whole body else."""
+    odd = "a\r# TYPE b gauge"
+    later, earlier, between = ((ts, {"t": ts}) for ts in (5000, 1000, 3000))
+    bodies = said("openmetrics", [record(1, later), record(2, between, name=odd), record(3, earlier)])
+    series = '{device="%s",type="tank level"}'
+    assert bodies_of("openmetrics").joined(bodies, "array").decode().split("\n") == [
+        "# TYPE t gauge",
+        f"t{series % 'tank 3, hall=A'} 1000 1",
+        f"t{series % 'tank 3, hall=A'} 5000 5",
+        f"t{series % odd} 3000 3",
+        "# EOF",
+        "",
+    ]
+
+
 @given(_records)
 def test_whatever_devices_send_is_senml(records):
     bodies = said("senml", records)

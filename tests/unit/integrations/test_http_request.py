@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
+import hmac
 import json
 import sys
 from io import BytesIO
@@ -45,7 +47,7 @@ class Sent:
 
     def __init__(self, data: bytes) -> None:
         head, _, self.body = data.partition(b"\r\n\r\n")
-        first, *lines = head.decode().split("\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
         self.method, target, _ = first.split(" ")
         self.path = urlsplit(target).path
         self.query = parse_qsl(urlsplit(target).query, keep_blank_values=True)
@@ -164,11 +166,14 @@ def test_a_body_is_signed_as_github_does_or_by_another_header(setting, header, e
 
 
 def test_what_is_signed_is_the_body_as_it_is_sent():
-    import hashlib
-    import hmac
-
     got = sent(spec=HELLO, compress="gzip", signature={"secret": "hush"})
     mac = hmac.new(b"hush", got.body, hashlib.sha256).hexdigest()
+    assert got.headers["x-hub-signature-256"] == f"sha256={mac}"
+
+
+def test_a_request_without_a_body_is_signed_as_one_with_an_empty_one():
+    got = sent(method="GET", signature={"secret": "hush"})
+    mac = hmac.new(b"hush", b"", hashlib.sha256).hexdigest()
     assert got.headers["x-hub-signature-256"] == f"sha256={mac}"
 
 
@@ -214,6 +219,31 @@ def test_a_wrong_setting_is_refused_with_its_place(configuration, path):
     with pytest.raises(SettingsError) as caught:
         maker(**configuration)
     assert caught.value.path == path
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_no_device_leads_a_request_elsewhere_by_its_name(name):
+    with pytest.raises(TemplateFailed, match="lead elsewhere"):
+        sent(telemetry(7, name), url="http://h.example/in/{{ deviceName }}/readings")
+    assert sent(telemetry(7, name), url="http://h.example/in/x{{ deviceName }}?d={{ deviceName }}").path
+
+
+def test_a_device_s_name_that_a_header_has_no_characters_for_is_no_question_mark():
+    assert sent(telemetry(7, "Süd"), headers={"X-Device": "{{ deviceName }}"}).headers["x-device"] == "Süd"
+    with pytest.raises(TemplateFailed, match="Latin-1 in the header X-Device, got U\\+0416"):
+        sent(telemetry(7, "Ж1"), headers={"X-Device": "{{ deviceName }}"})
+
+
+@pytest.mark.parametrize("url", ["http://h.example/in", "http://h.example/{{ deviceName }}"])
+def test_a_token_with_what_was_pasted_after_it_is_refused_and_not_repeated(url):
+    with pytest.raises(SettingsError, match=r"U\+200B") as caught:
+        maker(url=url, headers={"Authorization": "Bearer s3cret\u200b"})
+    assert caught.value.path == "configuration.headers.Authorization"
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_host_outside_of_ascii_is_named_as_in_dns():
+    assert sent(url="http://bücher.example:8080/").headers["host"] == "xn--bcher-kva.example:8080"
 
 
 def test_a_batch_goes_as_one_file():

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 from twisted.internet.error import ConnectionRefusedError
-from twisted.internet.task import Clock
+from twisted.internet.task import Clock, deferLater
 
 from iotgw.connect.endpoint import Connector
 from iotgw.core.cron import Cron
@@ -27,6 +27,8 @@ class Scheduled:
         self.files = {}
         self.verdicts = []
         self.refuse = False
+        self.takes = 0.0
+        """Seconds for each file."""
         settings = SftpSettings(
             host="h", username="u", host_keys=["SHA256:x"], files="schedule", batch_size=2, **settings
         )
@@ -43,14 +45,18 @@ class Scheduled:
     def _available(self):
         self.available += 1
 
-    async def _write(self, path, records):
+    async def _write(self, path, entries):
         if self.refuse:
             raise ConnectionRefusedError
-        self.files[path] = [record.seq for record in records]
+        if self.takes:
+            await deferLater(self.clock, self.takes)
+        self.files[path] = [record.seq for record, _ in entries]
         return DELIVERED
 
     def send(self, *seqs):
-        self.target.send([record(seq) for seq in seqs], lambda seqs, verdict: self.verdicts.append(verdict))
+        self.target.send(
+            [record(seq, f"d{seq}") for seq in seqs], lambda seqs, verdict: self.verdicts.append(verdict)
+        )
 
 
 def test_after_the_clock_was_set_back_a_run_replaces_no_file_of_an_earlier_one():
@@ -114,6 +120,19 @@ def test_a_run_that_fails_goes_on_until_it_succeeds():
     world.send(1)
     assert world.files == {"2026-11-21_05-30.json": [1]}
     assert world.target.capacity == 0
+
+
+def test_each_file_of_a_batch_has_the_whole_time():
+    world = Scheduled(path="{{ deviceName }}/{{ file }}.json", timeout=120)
+    world.takes = 100
+    world.clock.advance(1800)
+    world.send(1, 2)
+    world.clock.pump([100, 100])
+    assert world.verdicts == [DELIVERED, DELIVERED]
+    world.takes = 121
+    world.send(3)
+    world.clock.advance(120)
+    assert world.verdicts[2:] == [Unavailable("not written within 120 s")]
 
 
 def test_a_schedule_of_many_characters_is_refused_unread():

@@ -64,6 +64,7 @@ from iotgw.observe.rates import RateMeter
 from iotgw.observe.trace import Trace
 from iotgw.observe.usage import DeviceMeter, UsageMeter
 from iotgw.pipeline.admission import Admission
+from iotgw.pipeline.arrivals import PipelineArrivals
 from iotgw.pipeline.checkpoints import RegistryCheckpoints
 from iotgw.pipeline.intake import Intake
 from iotgw.pipeline.latency import Latency
@@ -200,6 +201,7 @@ def rooms():
         UsageMeter(testing.MemoryUsage(), [], DeviceMeter(), reactor, PlainCalendar(reactor)),
         GatewayClock().calendar,
         PlainCalendar(reactor),
+        PipelineArrivals({}, testing.MemoryJournal(), reactor),
         EventFile(NOWHERE / "e.db"),
         EventLog(EventFile(NOWHERE / "e.db"), reactor),
         LiveFeed(),
@@ -324,7 +326,7 @@ def doubles():
 
 DOUBLES = [
     testing.FakeSpeakers,
-    testing.FakeAsyncioThread, testing.FakeConnector, testing.FakeConverters, testing.FakeDelivery, testing.FakeIntake, testing.FakePipeline, testing.FakeSources,
+    testing.FakeArrivals, testing.FakeAsyncioThread, testing.FakeConnector, testing.FakeConverters, testing.FakeDelivery, testing.FakeIntake, testing.FakePipeline, testing.FakeSources,
     testing.MemoryConverterVersions, testing.MemoryDeviceEntries, testing.MemoryDevices, testing.MemoryOwnConverters, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
     testing.MemoryBackupPlans, testing.MemoryBackups, testing.MemoryCheckpoints, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryKept, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace, testing.MemoryUsage, testing.MemoryDebugStore,
     testing.MemoryStoredFiles, testing.MemoryUpdates,

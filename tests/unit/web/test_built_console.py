@@ -34,7 +34,7 @@ def test_the_page_has_nothing_inline_and_names_no_other_place(sizes):
 def test_the_page_names_every_script_that_is_needed_first(sizes):
     page = (STATIC / "index.html").read_text()
     named = set(re.findall(r'(?:href|src)="([\w-]+\.js)"', page))
-    assert len(named) > 2
+    assert 2 <= len(named) <= 3  # each is a request, which costs a slow browser more than its bytes
     needed = {
         found
         for name in named

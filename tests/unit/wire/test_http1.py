@@ -100,6 +100,16 @@ def test_a_header_can_not_smuggle_another():
         request_head("POST", "/", [("X", "a\r\nEvil: 1")])
 
 
+@pytest.mark.parametrize(("more", "code"), [("\n", "000A"), ("\u200b", "200B"), ("Ж", "0416")])
+def test_what_a_header_can_not_say_is_refused_without_its_value(more, code):
+    with pytest.raises(ValueError) as caught:
+        request_head("POST", "/", [("Host", "h"), ("Authorization", f"Bearer s3cret{more}")])
+    assert (
+        str(caught.value)
+        == f"expected printable characters of Latin-1 in the header Authorization, got U+{code}"
+    )
+
+
 @pytest.mark.parametrize(
     "head", [b"\r\n", b"Content-Length: 99999999\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n5000000\r\n"]
 )

@@ -155,6 +155,28 @@ def test_of_a_set_those_keys_count_that_sign_with_rs256():
 
 
 @pytest.mark.parametrize(
+    "wrong",
+    [
+        {"e": number((1 << 2000) + 1)}, {"e": number((1 << 32) + 1)}, {"e": number(2)}, {"e": number(1)}, {"e": ""}, {"e": "!"},
+        {"n": number((1 << 8192) + 1)}, {"n": "A" * 200_000 + "AQAB"}, {"n": number((1 << 2047) - 1)}, {"n": "A"}, {"n": ""},
+    ],
+    ids=lambda wrong: str(wrong)[:30],
+)  # fmt: skip
+def test_a_key_that_costs_too_much_or_is_none_leaves_the_others_in_force(wrong):
+    found = jwt.key_set(
+        json.dumps({"keys": [{**ONE.published, "kid": "a", **wrong}, ONE.published]}).encode()
+    )
+    assert list(found) == ["one"]
+    with pytest.raises(ValueError, match="of 2048 to 8192 bits"):
+        jwt.key_set(json.dumps({"keys": [{**ONE.published, **wrong}]}).encode())
+
+
+def test_zeros_before_a_key_s_numbers_are_no_part_of_them():
+    padded = coded(bytes(9) + (65537).to_bytes(3))
+    assert list(jwt.key_set(json.dumps({"keys": [{**ONE.published, "e": padded}]}).encode())) == ["one"]
+
+
+@pytest.mark.parametrize(
     "document",
     [b"", b"[]", b'{"keys": []}', b'{"keys": [{"kty": "RSA", "n": "!", "e": ""}]}', b'{"keys": {}}'],
 )

@@ -33,6 +33,12 @@ def test_what_follows_the_answer_belongs_to_the_connection():
     assert (tunnel.is_open, tunnel.rest) == (True, b"SSH-2.0-x\r\n")
 
 
+def test_thousands_of_interim_answers_at_once_are_passed_over():
+    tunnel = HttpConnect("h", 22)
+    tunnel.receive(b"HTTP/1.1 100\r\n\r\n" * 5000 + b"HTTP/1.1 200 OK\r\n\r\nSSH-2.0-x\r\n")
+    assert (tunnel.is_open, tunnel.rest) == (True, b"SSH-2.0-x\r\n")
+
+
 @pytest.mark.parametrize(
     ("answer", "credentials", "said"),
     [

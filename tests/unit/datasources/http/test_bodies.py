@@ -118,6 +118,11 @@ def test_a_multipart_body_is_an_object_with_its_files():
     }
 
 
+def test_a_thousand_fields_with_plain_headers_are_taken():
+    body = b"".join(part(f'name="field-{number}"', b"1") for number in range(1000)) + b"--xyz--\r\n"
+    assert len(form(body, MULTIPART)) == 1000
+
+
 @pytest.mark.parametrize(
     ("kind", "body"),
     [
@@ -128,6 +133,7 @@ def test_a_multipart_body_is_an_object_with_its_files():
         (MULTIPART, part('name="a"', b"{", "application/json") + b"--xyz--\r\n"),
         (MULTIPART, b"--xyz\r\n\r\n1\r\n--xyz--\r\n"),
         (MULTIPART, part('name="a"', b"1") * 1001 + b"--xyz--\r\n"),
+        (MULTIPART, part('name="a"' + "; p=1" * 700, b"1") * 50 + b"--xyz--\r\n"),
         (MULTIPART, b"--xyz\r\n" + b"A: b\r\n" * 100 + b"\r\n1\r\n--xyz--\r\n"),
         (
             MULTIPART,

@@ -227,7 +227,7 @@ def test_sigfox_s_device_that_listens_gets_its_eight_bytes_in_the_answer(monkeyp
     assert status(answer) == 200 and b'{"1A2B3C":{"downlinkData":"0101010101010101"}}' in answer.value()
     assert field.intake.outcomes == [("1A2B3C-0", "offered")]
     field.post({"device": "1A2B3C", "infoCode": 0})
-    assert field.intake.outcomes[-1] == ("1A2B3C", "confirmed")
+    assert field.intake.outcomes[-1] == ("1A2B3C", "confirmed as sent")
     assert status(field.post(b"batch=1A2B3C%3B1795262500%3B2a01%3B9")) == 204
     assert [facts["seqNumber"] for _, facts in field.intake.received] == [7, 8, 9]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import cbor2
 import msgspec
 import pytest
+from twisted.internet.defer import Deferred, fail
 
 from iotgw.core.model import Status
 from iotgw.datasources.mqtt.arrivals import Arrivals, Era
@@ -89,6 +90,19 @@ def test_a_message_with_nothing_for_converters_is_acknowledged_at_once(qos):
     assert field.broker.acknowledged == [1] and field.intake.received == []
     assert field.intake.outcomes == [("item", "confirmed"), ("nobody's", "confirmed")]
     assert (field.source.counts["unknownReceipts"], field.source.counts["joins"]) == (1, 1)
+
+
+@pytest.mark.parametrize("qos", [1, 2])
+def test_a_message_is_acknowledged_when_its_receipt_is_durable_which_is_tried_until_it_is(qos, monkeypatch):
+    field = Field(Platform())
+    said = [fail(OSError("the disk is full")), written := Deferred()]
+    monkeypatch.setattr(field.intake, "downlink_confirmed", lambda *_: said.pop(0))
+    field.bring([{"receipt": "item", "ok": True}, {"device": "a", "data": "1"}], qos=qos)
+    assert field.intake.received == []
+    field.clock.advance(1)
+    assert len(field.intake.received) == 1 and field.broker.acknowledged == []
+    written.callback(True)
+    assert field.broker.acknowledged == [1]
 
 
 def test_what_is_no_message_is_kept_as_failed_and_acknowledged():

@@ -8,6 +8,7 @@ import json
 import msgspec
 import pytest
 from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
@@ -80,6 +81,10 @@ class Subscription:
         return [payload for payload, _ in self.intake.received]
 
 
+def fails(said):
+    said.errback(OSError("the disk is full"))
+
+
 def status(transport):
     return int(transport.value().split(b" ", 2)[1])
 
@@ -143,6 +148,23 @@ def test_a_platform_s_messages_are_read_by_its_preset():
     }  # fmt: skip
     assert status(subscription.push(json.dumps(uplink).encode(), attributes={"event": "up"})) == 204
     assert subscription.intake.received[0][1]["device"] == "70b3d57ed0000017"
+
+
+@pytest.mark.parametrize(("write", "wanted"), [(lambda said: said.callback(True), 204), (fails, 503)])
+def test_a_networks_receipt_is_answered_when_it_is_durable_and_comes_again_where_it_cannot_be(
+    monkeypatch, write, wanted
+):
+    subscription = Subscription(preset="chirpstack")
+    said = Deferred()
+    monkeypatch.setattr(subscription.intake, "downlink_confirmed", lambda *_: said)
+    receipt = {
+        "deduplicationId": "3ac7e3c4-4401-4b8d-9386-a5c902f9202d", "queueItemId": "5e0d8a4c-0000-4000-8000-000000000001",
+        "acknowledged": True, "deviceInfo": {"devEui": "70b3d57ed0000017"},
+    }  # fmt: skip
+    answer = subscription.push(json.dumps(receipt).encode(), attributes={"event": "ack"})
+    assert answer.value() == b""
+    write(said)
+    assert status(answer) == wanted
 
 
 def test_a_message_that_its_platform_did_not_send_is_kept_as_failed_and_does_not_come_again():

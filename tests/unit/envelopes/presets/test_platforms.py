@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from iotgw.core.model import Downlink
 from iotgw.envelopes.envelope import Asked, Happened, Ignored, Malformed, Reading, Receipt
 from iotgw.envelopes.presets.choices import FILES, named
 from iotgw.envelopes.presets.envelope import PresetEnvelope
@@ -78,6 +79,22 @@ def test_over_mqtt_a_receipt_goes_by_the_device_where_only_an_api_s_answer_names
     envelope = PresetEnvelope(named("chirpstack-v3"), publishes=True)
     (found,) = envelope.read(receipt, facts, 0)
     assert found == Receipt("70b3d57ed0000017", "sent", "ChirpStack v3: txack")
+
+
+@pytest.mark.parametrize(
+    ("preset", "confirmed", "awaits"),
+    [
+        ("chirpstack", False, True),
+        ("chirpstack", True, True),
+        ("milesight-gateway", True, True),
+        ("milesight-gateway", False, False),
+    ],
+)
+def test_over_mqtt_a_receipt_is_awaited_where_the_network_gives_one(preset, confirmed, awaits):
+    envelope = PresetEnvelope(named(preset), publishes=True)
+    item = Downlink("dl0123456789abcdef", "probe", b"\x01", "BINARY", {"fPort": 3}, confirmed)
+    command = envelope.publish(item, "70b3d57ed0000017", "application/1/device/70b3d57ed0000017/event/up")
+    assert command.awaits_receipt is awaits
 
 
 @pytest.mark.parametrize("preset", FILES)

@@ -1,6 +1,8 @@
 """While the database is away, messages are acknowledged from a file, and get into the partition later: once, in order, under the ids that were told."""
 
+import contextlib
 import shutil
+import sqlite3
 import time
 from contextlib import contextmanager
 
@@ -297,3 +299,58 @@ def test_renumbered_rows_keep_their_order(tmp_path):
     ]
     assert file.origin == Epoch("b", 5, 9)
     file.close()
+
+
+def pages_of(file, table):
+    """The numbers of a table's leaf pages, in the order of its rows."""
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        ((size,),) = database.execute("PRAGMA page_size")
+        rows = database.execute(
+            "SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf' ORDER BY path", (table,)
+        )
+        return size, [number for (number,) in rows]
+
+
+def broken(file, number, size):
+    """Overwrite a page."""
+    with file.open("r+b") as database:
+        database.seek((number - 1) * size)
+        database.write(b"\xa5" * size)
+
+
+def test_of_a_file_with_a_broken_page_all_else_is_put_into_the_journal(world):
+    world.store(b"before", datasource=UDP)
+    payloads = [b"%d" % number * 100 for number in range(200)]
+    with world.away():
+        seqs = world.spill(*payloads)
+        world.crash()
+    size, pages = pages_of(world.file, "spilled")
+    assert len(pages) > 4
+    broken(world.file, pages[len(pages) // 2], size)
+    world.part  # noqa: B018 (opens it)
+    kept = {seq: payload for seq, payload in world.rows if seq in seqs}
+    assert 0 < len(kept) < len(seqs)
+    assert kept.items() <= dict(zip(seqs, payloads, strict=True)).items()
+    lost = sorted(set(seqs) - set(kept))
+    assert lost == list(range(lost[0], lost[-1] + 1)), "what stood in the page, and nothing else"
+    assert seqs[0] in kept and seqs[-1] in kept
+    assert f"{len(kept)} messages of it could be read" in world.part.put_aside
+    assert world.file.with_suffix(".damaged").exists()
+    with world.away():
+        assert world.spill(b"after")[0] > seqs[-1]
+    world.back()
+    assert world.rows[-1][1] == b"after"
+
+
+def test_a_file_that_is_none_is_put_aside_and_said(world):
+    world.store(b"before", datasource=UDP)
+    world.crash()
+    for log in world.file.parent.glob("spill.db-*"):
+        log.unlink()  # or it would bring everything back
+    world.file.write_bytes(b"no database" * 1000)
+    assert "spill.damaged" in world.part.put_aside
+    with world.away():
+        world.spill(b"after")
+    world.back()
+    assert [payload for _, payload in world.rows] == [b"before", b"after"]

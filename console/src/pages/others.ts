@@ -1,0 +1,21 @@
+// All pages but the first one, in a file of their own.
+export { Converters } from "./converters";
+export { ConverterPage } from "./converter";
+export { Credentials } from "./credentials";
+export { DatasourcePage } from "./datasource";
+export { Datasources } from "./datasources";
+export { DevicePage } from "./device";
+export { Devices } from "./devices";
+export { Downlinks } from "./downlinks";
+export { Events } from "./events";
+export { Failure } from "./failure";
+export { Failures } from "./failures";
+export { Gallery } from "./gallery";
+export { IntegrationPage } from "./integration";
+export { Integrations } from "./integrations";
+export { JobPage, Jobs } from "./jobs";
+export { Messages } from "./messages";
+export { MessageView } from "./message";
+export { Settings } from "./settings";
+export { Tokens } from "./tokens";
+export { Usage } from "./usage";
