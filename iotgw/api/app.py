@@ -87,7 +87,9 @@ def routes(
     registry, journal, pipeline, delivery = parts.registry, parts.journal, parts.pipeline, parts.delivery
     trials, versions, dates = parts.trials, parts.versions, parts.dates
     history = parts.history or journal
-    messages = MessageRoutes(registry, history, pipeline, delivery, parts.events, dates, parts.nodes)
+    messages = MessageRoutes(
+        registry, history, pipeline, delivery, parts.events, dates, parts.nodes, parts.clock
+    )
     candidates = Candidates(registry, versions, trials)
     saved = catalogues(parts)
     recorder = Recorder(parts.events, dates)

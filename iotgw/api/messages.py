@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
 from iotgw.api.auth import Permission
 from iotgw.api.message_search import FILTERS, REFUSED, Searches, Window
@@ -22,6 +24,7 @@ from iotgw.api.stored import position, stored_message
 from iotgw.core.errors import Conflict, NotFound
 from iotgw.core.message_query import MessageQuery
 from iotgw.core.model import Message, State
+from iotgw.core.patience import within
 from iotgw.core.places import part_of
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.delivery import IDeliveries
@@ -31,6 +34,9 @@ from iotgw.core.ports.nodes import INodes
 from iotgw.core.ports.pipeline import IPipeline
 from iotgw.core.ports.registry import IRegistry
 
+PATIENCE = 30.0
+"""Seconds that somebody waits for a message to be converted again."""
+SLOW = "the message is converted again as soon as the journal can be written and a converter is free"
 BULK = 10_000
 """The most messages that one bulk call looks at."""
 
@@ -81,8 +87,9 @@ class MessageRoutes:
 
     def __init__(
         self, registry: IRegistry, journal: IMessages, pipeline: IPipeline, delivery: IDeliveries, events: IEvents,
-        calendar: ICalendar, nodes: INodes,
+        calendar: ICalendar, nodes: INodes, clock: IReactorTime,
     ) -> None:  # fmt: skip
+        self._clock = clock
         self._journal = journal
         self._nodes = nodes
         self._pipeline = pipeline
@@ -137,8 +144,12 @@ class MessageRoutes:
         message = await self.find(call, id)
         if part := part_of(message.seq):
             raise Conflict(f"the message is of node {self._home(part)!r}: no other one converts it again")
-        await self._pipeline.reprocess(message)
+        await self._again(message)
         return await self.view(await self.find(call, id))
+
+    def _again(self, message: Message) -> Deferred[State]:
+        doing = Deferred.fromCoroutine(self._pipeline.reprocess(message))
+        return within(PATIENCE, doing, self._clock, SLOW)
 
     async def reprocess_many(self, call: Call) -> Reprocessed:
         """Many messages, oldest first, so that a device's values come in their order."""
@@ -152,7 +163,7 @@ class MessageRoutes:
                 elsewhere += 1
                 continue
             try:
-                state = await self._pipeline.reprocess(message)
+                state = await self._again(message)
             except NotFound:
                 missing += 1
                 continue

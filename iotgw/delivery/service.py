@@ -12,6 +12,7 @@ from iotgw.core.clock import PlainCalendar
 from iotgw.core.errors import NotFound, Unavailable
 from iotgw.core.message_query import MessageQuery
 from iotgw.core.model import Delivery, Message, Outcome, Parked, TelemetryRecord
+from iotgw.core.patience import within
 from iotgw.core.places import part_of
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.debug import IDebug
@@ -39,6 +40,7 @@ from iotgw.delivery.trial import Trials, sample
 
 NOTED = 5.0
 """Seconds that a caller waits for a change to be durable."""
+SLOW = "it is done as soon as the journal can be written and read"
 
 
 @implementer(IDelivery, IDeliveries, IMetered, IMeters, ISampled)
@@ -288,7 +290,7 @@ class DeliveryService(UplinkListener):
         def purged(count: int) -> Deferred[int]:
             return self._noted(outbox).addCallback(lambda _: count)
 
-        return outbox.purge().addCallback(purged)
+        return within(NOTED, outbox.purge().addCallback(purged), self._reactor, SLOW)
 
     def seek(self, id: str, ts_ms: int) -> Deferred[None]:
         """See `IDeliveries.seek`."""
@@ -296,7 +298,7 @@ class DeliveryService(UplinkListener):
         date_ms = DateMs(ts_ms)
         found = self._journal.time_to_seq(date_ms, self._calendar.moment_ms(date_ms))
         sought = found.addCallback(lambda seq: outbox.seek(max(0, seq - 1)))
-        return sought.addCallback(lambda _: self._noted(outbox))
+        return within(NOTED, sought.addCallback(lambda _: self._noted(outbox)), self._reactor, SLOW)
 
     def dead_letters(self, id: str, after: int = 0, limit: int = 100) -> Deferred[list[Parked]]:
         """See `IDeliveries.dead_letters`."""

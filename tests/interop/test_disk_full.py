@@ -53,6 +53,9 @@ def test_a_full_disk_refuses_uplinks_loses_nothing_and_service_resumes_by_itself
         assert refused.status == 507
         assert "registry.db is full" in refused.json["detail"]
         assert gateway.api("GET", "/datasources/http").json["revision"] == 1
+        newest = gateway.messages(limit=1, state="converted")[0]["id"]
+        waits = gateway.api("POST", f"/messages/{newest}/reprocess")
+        assert (waits.status, "as soon as the journal can be written" in waits.json["detail"]) == (503, True)
         (small_disk / "ballast").unlink()
         wait_until(lambda: gateway.post("key", body(5000)).status == 204, 20, "the service to resume")
         accepted.append(5000)

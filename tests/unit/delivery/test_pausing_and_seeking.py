@@ -80,6 +80,17 @@ def test_who_pauses_while_the_journal_can_not_be_written_is_told_so():
     assert "a restart would forget it" in str(answers[0])
 
 
+def test_who_purges_or_seeks_while_nothing_can_be_written_or_read_is_told_so():
+    world = World(says=lambda records: Unavailable("down", after=9999))
+    world.store("a")
+    world.journal.committed = Deferred
+    answers = []
+    world.service.purge("i1").addErrback(lambda failure: answers.append(failure.value))
+    world.service.seek("i1", 0).addErrback(lambda failure: answers.append(failure.value))
+    world.clock.advance(6)
+    assert ["journal can" in str(each) for each in answers] == [True, True]
+
+
 def test_purge_drops_what_waits():
     world = World(says=lambda records: Unavailable("down", after=9999))
     world.store(*"abcabc")
