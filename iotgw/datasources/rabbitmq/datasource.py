@@ -27,6 +27,8 @@ from iotgw.datasources.pulled_source import MOST_HEADERS, PATIENCE, PulledSource
 from iotgw.datasources.rabbitmq.settings import RabbitSourceSettings
 
 CONNECT_TIMEOUT = 30.0
+LATEST = 1e12
+"""Seconds since 1970; a later time is none."""
 
 
 @implementer(IVouches)
@@ -179,23 +181,23 @@ class RabbitDatasource(PulledSource[RabbitSourceSettings]):
 
     def _uplinks(self, method: Any, properties: Any, body: bytes) -> list[Uplink]:
         settings = self._settings
-        key = str(method.routing_key)
+        key = _text(method.routing_key)
         known: Metadata = {
-            "protocol": "rabbitmq", "queue": settings.queue, "exchange": method.exchange, "routingKey": key,
+            "protocol": "rabbitmq", "queue": settings.queue, "exchange": _text(method.exchange), "routingKey": key,
             "redelivered": bool(method.redelivered),
         }  # fmt: skip
-        message_id = properties.message_id or ""
+        message_id = _text(properties.message_id)
         for name, value in (
             ("messageId", message_id), ("contentType", properties.content_type), ("appId", properties.app_id),
             ("correlationId", properties.correlation_id),
         ):  # fmt: skip
             if value:
-                known[name] = value
-        if properties.timestamp:  # seconds (AMQP 0-9-1 §4.2.5.4)
+                known[name] = _text(value)
+        if 0 < (properties.timestamp or 0) < LATEST:  # seconds (AMQP 0-9-1 §4.2.5.4)
             known["timestamp"] = properties.timestamp * 1000
         device = _level(key, settings.device_level)
-        for name, value in list((properties.headers or {}).items())[:MOST_HEADERS]:
-            text = _json(value)
+        for named, value in list((properties.headers or {}).items())[:MOST_HEADERS]:
+            name, text = _text(named), _json(value)
             if name == settings.device_header and isinstance(text, str | int):
                 device = str(text)
             if self._may_show(name):
@@ -215,16 +217,23 @@ def _level(key: str, level: int) -> str:
     return parts[level - 1] if 0 < level <= len(parts) else ""
 
 
+def _text(value: Any) -> str:
+    """What AMQP calls a short string; in hexadecimal where it is no UTF-8, which the library leaves as bytes."""
+    return value.hex() if isinstance(value, bytes) else str(value or "")
+
+
 def _json(value: Any) -> Any:
-    """A header's value as JSON."""
-    if value is None or isinstance(value, str | bool | int | float):
+    """A header's value as JSON. The library has an integer class of its own."""
+    if value is None or isinstance(value, str | bool | float):
         return value
+    if isinstance(value, int):
+        return int(value)
     if isinstance(value, bytes | bytearray):
         return bytes(value).hex()
     if isinstance(value, datetime):
         return int(value.timestamp() * 1000)
     if isinstance(value, dict):
-        return {str(name): _json(each) for name, each in value.items()}
+        return {_text(name): _json(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [_json(each) for each in value]
     return str(value)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import msgspec
 import pytest
+from pika.compat import long
 
 from iotgw import testing
 from iotgw.core.model import Status
@@ -136,3 +138,19 @@ def test_a_broker_that_says_the_same_again_and_again_is_told_once(field):
     for _ in range(3):
         field.source.on_lost("no route")
     assert [kind for kind, _ in field.intake.events] == ["connected", "failed"]
+
+
+def test_whatever_a_publisher_writes_is_metadata_that_can_be_kept(field):
+    """Long integers are of a class of pika's own, and what is no UTF-8 comes as bytes."""
+    headers = {"long": long(1 << 40), "table": {b"\xff": [long(7), b"\xfe"]}, b"\xff\xfe": "named oddly"}
+    field.come(
+        1, key=b"\xff.b", message_id=b"\xff", content_type=b"\xfe", timestamp=2**64 - 1, headers=headers
+    )
+    ((_, facts),) = field.intake.received
+    assert msgspec.json.decode(msgspec.json.encode(facts)) == facts
+    assert (facts["Header:long"], facts["Header:table"], facts["Header:fffe"]) == (
+        1 << 40, {"ff": [7, "fe"]}, "named oddly",
+    )  # fmt: skip
+    assert (facts["routingKey"], facts["messageId"], facts["contentType"]) == ("ff2e62", "ff", "fe")
+    assert "timestamp" not in facts
+    assert field.turn() == [1]
