@@ -9,20 +9,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 from twisted.internet.defer import Deferred, maybeDeferred
 
 from iotgw.connect.kafka_access import KafkaClient
+from iotgw.connect.kafka_batches import KafkaBatches
+from iotgw.connect.kafka_beginning import KafkaBeginning
 from iotgw.core.ports.connect import IAsyncioThread
 from iotgw.core.ports.reactor import IThreadedClock
 
 T = TypeVar("T")
 Place = tuple[str, int]
 """Topic and partition."""
-MOST = 1000
-"""Messages that are handed over at once."""
 FETCH = 8 << 20
 """Bytes that a broker sends at once, unless the first message is larger."""
 LOOK = 5.0
@@ -33,6 +34,7 @@ COMMIT = 30.0
 """Seconds for a commit."""
 AGAIN = 1.0
 """Seconds after which a failed commit is tried again."""
+DELETED = "the brokers deleted {} messages before they were read; they keep them for too short a time, or the gateway was away for too long"
 
 
 class KafkaRecord(Protocol):
@@ -46,7 +48,7 @@ class KafkaRecord(Protocol):
 
 
 class KafkaWanted(Struct, frozen=True, kw_only=True):
-    """What to read: ``topics``, or those that match ``pattern``; ``start`` is where a group without offsets begins."""
+    """What to read: ``topics``, or those that match ``pattern``; ``start`` is where a group begins that hasn't begun before."""
 
     topics: tuple[str, ...]
     pattern: str
@@ -73,8 +75,8 @@ class KafkaOwner(Protocol):
     def on_assigned(self, places: Sequence[Place]) -> None:
         """These partitions are ours now, and no others."""
 
-    def on_missed(self, place: Place, number: int) -> None:
-        """The brokers deleted this many messages before they were read."""
+    def on_missed(self, place: Place, what: str) -> None:
+        """Messages of a partition won't be read; ``what`` says how many, and why, for people."""
 
     def on_waiting(self, number: int) -> None:
         """So many messages wait at the brokers."""
@@ -102,15 +104,19 @@ class KafkaReader:
         self._thread = thread
         self._backoff = backoff
         self._consumer: Any = None
+        self._beginning: KafkaBeginning | None = None
+        self._batches: KafkaBatches
         self._ends: asyncio.Event | None = None
         self._is_ended = False
         self._to_commit: dict[Place, int] = {}
         self._committing: asyncio.Task[None] | None = None
         self._looking_for_gaps: asyncio.Task[None] | None = None
+        self._placing: asyncio.Task[None] | None = None
 
-    def run(self) -> Deferred[None]:
-        """Read until `end`; fires when the group has been left."""
-        return self._thread.run(self._run())
+    def run(self, is_new: bool, begun: Callable[[], None]) -> Deferred[None]:
+        """Read until `end`; fires when the group has been left. ``is_new``: the group hasn't begun before. If it is to begin with the next message,
+        ``begun()`` is called in the reactor's thread when it has."""
+        return self._thread.run(self._run(is_new, begun))
 
     def end(self) -> None:
         """Read no more, commit what the owner says last, leave the group."""
@@ -141,8 +147,16 @@ class KafkaReader:
         if consumer is not None and partition in consumer.assignment():
             (consumer.pause if is_paused else consumer.resume)(partition)
 
-    async def _run(self) -> None:
+    async def _run(self, is_new: bool, begun: Callable[[], None]) -> None:
         self._ends = asyncio.Event()
+        if self._wanted.start == "latest":
+            self._beginning = KafkaBeginning(is_new, partial(self._tell, begun))
+
+        def unreadable(partition: Any, offset: int, error: Exception) -> None:
+            words = f"the message at offset {offset} can't be read: {self._client.in_words(error)}"
+            self._tell(self._owner.on_missed, (partition[0], partition[1]), words)
+
+        self._batches = KafkaBatches(self._client.library, self._beginning, unreadable)
         failures = 0
         while not self._is_ended:
             said: list[str] = []
@@ -165,7 +179,7 @@ class KafkaReader:
             group_id=wanted.group,
             client_id="iotgw",
             enable_auto_commit=False,
-            auto_offset_reset=wanted.start,
+            auto_offset_reset="earliest" if self._beginning is None else "none",
             isolation_level="read_committed",
             fetch_max_bytes=FETCH,
             session_timeout_ms=int(wanted.session * 1000),
@@ -187,7 +201,7 @@ class KafkaReader:
             self._tell(self._owner.on_joined)
             looking = asyncio.create_task(self._look(consumer))
             while True:
-                batch = await self._or_end(consumer.getmany(timeout_ms=1000, max_records=MOST))
+                batch = await self._or_end(self._batches.next(consumer))
                 if batch:
                     await self._ask(
                         self._owner.on_records,
@@ -197,6 +211,8 @@ class KafkaReader:
             if looking is not None:
                 looking.cancel()
                 await self._give_up(consumer, consumer.assignment())  # the listener isn't called for this
+            if self._placing is not None:
+                self._placing.cancel()
             self._consumer = None
             await _close(consumer)
 
@@ -226,6 +242,8 @@ class KafkaReader:
 
             async def on_partitions_assigned(self, assigned: Any) -> None:
                 reader._tell(reader._owner.on_assigned, [(place[0], place[1]) for place in assigned])
+                if assigned and reader._beginning is not None:
+                    reader._placing = asyncio.create_task(reader._beginning.keep_trying(consumer))
                 reader._looking_for_gaps = asyncio.create_task(reader._look_for_gaps(consumer, assigned))
 
         return _Listener()
@@ -290,7 +308,8 @@ class KafkaReader:
             for place in assigned:
                 committed = await consumer.committed(place)
                 if committed is not None and committed < first[place]:
-                    self._tell(self._owner.on_missed, (place[0], place[1]), first[place] - committed)
+                    number = first[place] - committed
+                    self._tell(self._owner.on_missed, (place[0], place[1]), DELETED.format(number))
 
     # --- between the threads ---
 

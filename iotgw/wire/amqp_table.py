@@ -28,6 +28,14 @@ def table(data: bytes) -> dict[str, Any]:
         raise ProtocolError("expected a table of AMQP, got one that is cut off") from None
 
 
+def _text(content: bytes) -> str:
+    """Text; in hexadecimal where it is no UTF-8."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content.hex()
+
+
 class _Reader:
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -49,7 +57,7 @@ class _Reader:
     def table(self, size: int, depth: int) -> dict[str, Any]:
         end, found = self._at + size, {}
         while self._at < end:
-            name = self._bytes(self.number(">B")).decode("utf-8", "replace")
+            name = _text(self._bytes(self.number(">B")))
             found[name] = self._value(depth)
         return found
 
@@ -77,11 +85,7 @@ class _Reader:
         return self._bytes(self.number(">I"))
 
     def text(self) -> str:
-        content = self.sized()
-        try:
-            return content.decode()
-        except UnicodeDecodeError:
-            return content.hex()
+        return _text(self.sized())
 
     def decimal(self) -> str:
         scale, raw = self.number(">B"), self.number(">i")

@@ -5,6 +5,7 @@ import base64
 import json
 
 import aiokafka
+from aiokafka.record.util import calc_crc32c
 from twisted.internet import reactor
 
 from iotgw.connect.asyncio_thread import AsyncioThread
@@ -32,6 +33,32 @@ async def make_topic(broker, *names, partitions=4):
         await client.close()
 
 
+async def add_partitions(broker, topic, count):
+    """A topic gets so many in all."""
+    from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
+
+    client = AIOKafkaAdminClient(bootstrap_servers=broker.address)
+    await client.start()
+    try:
+        await client.create_partitions({topic: NewPartitions(count)})
+    finally:
+        await client.close()
+
+
+async def forget_before(broker, topic, partition, offset):
+    """The broker deletes what is older, as a topic's retention has it."""
+    from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+
+    client = AIOKafkaAdminClient(bootstrap_servers=broker.address)
+    await client.start()
+    try:
+        await client.delete_records(
+            {aiokafka.TopicPartition(topic, partition): RecordsToDelete(before_offset=offset)}
+        )
+    finally:
+        await client.close()
+
+
 async def produce(broker, topic, messages, partition=None):
     """Messages are ``(key, value)`` or ``(key, value, headers)``."""
     producer = aiokafka.AIOKafkaProducer(bootstrap_servers=broker.address, enable_idempotence=True)
@@ -41,6 +68,22 @@ async def produce(broker, topic, messages, partition=None):
             more = headers[0] if headers else []
             await producer.send(topic, value, key=key and key.encode(), headers=more, partition=partition)
         await producer.flush()
+    finally:
+        await producer.stop()
+
+
+async def produce_unreadable(broker, topic, partition):
+    """A message with a header whose name is no text. Its checksum is right, so the broker takes it."""
+    producer = aiokafka.AIOKafkaProducer(bootstrap_servers=broker.address)
+    await producer.start()
+    try:
+        batch = producer.create_batch()
+        batch.append(timestamp=None, key=b"a", value=b"odd", headers=[("NAME", b"value")])
+        written = batch._build()
+        place = written.index(b"NAME")
+        written[place : place + 4] = b"\xff\xfe\xff\xfe"
+        written[17:21] = calc_crc32c(bytes(written[21:])).to_bytes(4, "big")
+        await (await producer.send_batch(batch, topic, partition=partition))
     finally:
         await producer.stop()
 
@@ -114,8 +157,9 @@ class Steady:
 
 
 class Source(Reading):
-    def __init__(self, broker, connector=None, **settings):
-        super().__init__(KafkaSourceType, {"brokers": [broker.address], **settings}, connector)
+    def __init__(self, broker, connector=None, checkpoints=None, **settings):
+        settings = {"brokers": [broker.address], **settings}
+        super().__init__(KafkaSourceType, settings, connector, checkpoints=checkpoints)
 
 
 def target(broker, connector=None, **settings):

@@ -120,7 +120,10 @@ class Relay:
         received = counts["received"]
         assert received == counts["converted"] + counts.get("failed", 0)
         more = received - self._failed - self.count
-        assert 0 <= more <= (self._unsure if self.queue.names_messages else BOUND)
+        most = self._unsure if self.queue.names_messages else BOUND
+        assert 0 <= more <= most, (
+            f"{self.queue}: {counts} of {self.count} that were sent, {self._unsure} of them perhaps twice"
+        )
         return more + self.status.get("repeats", 0)
 
     def fails_one(self):

@@ -44,7 +44,8 @@ class Queue:
 
 
 class Sqs(Queue):
-    """A FIFO queue. ElasticMQ has all on disk, but gives out a group's messages in any order after a restart."""
+    """A FIFO queue. ElasticMQ has all on disk, but gives out a group's messages in any order after a restart. What is sent again while the first
+    request is still under way it takes for a duplicate, and acknowledges at once, before it is on disk. So the target waits for an answer."""
 
     keeps_order = False
     is_on_disk = True
@@ -68,7 +69,7 @@ class Sqs(Queue):
 
     @property
     def target(self):
-        return "aws-sqs", {**KEYS, "queueUrl": self._out, "region": REGION, "timeout": 3}
+        return "aws-sqs", {**KEYS, "queueUrl": self._out, "region": REGION, "timeout": HANGS}
 
     def put(self, device, body, number):
         self.service.send(self._in, body.decode(), MessageGroupId=device, MessageDeduplicationId=str(number))

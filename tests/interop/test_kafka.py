@@ -17,7 +17,13 @@ from iotgw.core.model import Status
 from iotgw.core.verdict import Delivered, Rejected, Unavailable
 from iotgw.datasources.vendors.azure import EventHubSourceType, IotHubSourceType
 from iotgw.integrations.azure import EventHubType
-from iotgw.testing import FakeIntake, Verdicts, datasource_context, integration_context, telemetry
+from iotgw.testing import (
+    FakeIntake,
+    Verdicts,
+    datasource_context,
+    integration_context,
+    telemetry,
+)
 from iotgw.testing.contracts import IntegrationContract
 from tests.peers.http_sink import HttpSink
 from tests.peers.kafka import PASSWORD, USER, Kafka

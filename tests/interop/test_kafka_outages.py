@@ -1,5 +1,6 @@
 """Kafka → gateway → Kafka, while two gateways share the work, and come and go: nothing that the broker had is lost, and each keeps the order of a
-partition. And brokers that are silent. For those that are frozen or killed, see test_queue_outages.py.
+partition. And brokers that are silent, partitions that are added, messages that are deleted unread, and some that nobody can read. For those that are
+frozen or killed, see test_queue_outages.py.
 """
 
 from __future__ import annotations
@@ -14,13 +15,26 @@ from pytest_twisted import ensureDeferred
 from twisted.internet.threads import deferToThread
 
 from iotgw.core.verdict import Delivered, Unavailable
-from iotgw.testing import Verdicts, telemetry
+from iotgw.testing import MemoryCheckpoints, Verdicts, telemetry
 from tests.peers.gateway import Gateway
 from tests.peers.kafka import Kafka
 from tests.peers.process import wait_until
 
 from .delivering import until
-from .kafka_field import Steady, consume, make_topic, run, target
+from .kafka_field import (
+    Source,
+    Steady,
+    add_partitions,
+    committed,
+    consume,
+    forget_before,
+    make_topic,
+    produce,
+    produce_unreadable,
+    readings,
+    run,
+    target,
+)
 
 pytestmark = pytest.mark.interop
 
@@ -29,6 +43,11 @@ pytestmark = pytest.mark.interop
 def broker(tmp_path_factory):
     with Kafka(tmp_path_factory.mktemp("kafka")) as made:
         yield made
+
+
+@pytest.fixture
+def topic(request):
+    return "".join(char if char.isalnum() else "-" for char in request.node.name)[-80:].strip("-")
 
 
 class Relay:
@@ -135,3 +154,61 @@ async def test_brokers_that_report_nothing_for_too_long_are_given_up_and_come_ba
     await until(lambda: again.of)
     assert again.of == {2: Delivered()}
     await it.stop()
+
+
+@ensureDeferred
+async def test_a_group_that_began_with_the_next_message_misses_none_after_that(broker, topic):
+    """Nothing had come to the second partition when it stopped, and the third one was added while it was away."""
+    await run(make_topic(broker, topic, partitions=2))
+    await run(produce(broker, topic, [("a", b"before"), ("a", b"before")], partition=0))
+    latest = {"topics": [topic], "group": topic, "from": "latest", "checkpoints": MemoryCheckpoints()}
+    async with Source(broker, **latest) as first:
+        await until(lambda: first.source.status()["state"] == "connected")
+        await until(lambda: latest["checkpoints"].positions)
+        await run(produce(broker, topic, [("a", b"0")], partition=0))
+        await until(lambda: first.payloads)
+    assert await run(committed(broker, topic, topic)) == {0: 3, 1: 0}
+    await run(add_partitions(broker, topic, 3))
+    for partition in (1, 2):
+        await run(produce(broker, topic, [("a", b"%d" % partition)], partition=partition))
+    async with Source(broker, **latest) as second:
+        await until(lambda: len(second.payloads) == 2)
+    assert (first.payloads, sorted(second.payloads)) == ([b"0"], [b"1", b"2"])
+
+
+@pytest.mark.parametrize("start", ["earliest", "latest"])
+@ensureDeferred
+async def test_of_what_the_brokers_deleted_unread_people_are_told_and_the_rest_is_read(broker, topic, start):
+    await run(make_topic(broker, topic, partitions=1))
+    settings = {"topics": [topic], "group": topic, "from": start, "checkpoints": MemoryCheckpoints()}
+    await run(produce(broker, topic, readings(1)))
+    async with Source(broker, **settings) as it:
+        await until(lambda: it.payloads or settings["checkpoints"].positions)
+    await run(produce(broker, topic, readings(9, 1)))
+    await run(forget_before(broker, topic, 0, 5))
+    async with Source(broker, **settings) as it:
+        await until(lambda: len(it.payloads) == 5)
+        await until(lambda: [words for kind, words in it.intake.events if kind == "missed"])
+    assert [json.loads(payload)["n"] for payload in it.payloads] == [5, 6, 7, 8, 9]
+
+
+@ensureDeferred
+async def test_a_message_that_nobody_can_read_stops_none_of_the_others(broker, topic):
+    """Each of the others comes once, in its partition's order, and people are told which one doesn't."""
+    await run(make_topic(broker, topic, partitions=2))
+    for first in (0, 20, 40):
+        for partition in (0, 1):
+            await run(produce(broker, topic, readings(20, 100 * partition + first), partition=partition))
+        if first < 40:
+            await run(produce_unreadable(broker, topic, 1))
+    async with Source(broker, topics=[topic], group=topic) as it:
+        await until(lambda: len(it.payloads) >= 120, 60)
+        found = {0: [], 1: []}
+        for payload, facts in it.intake.received:
+            found[facts["partition"]].append(json.loads(payload)["n"])
+        told = [words for kind, words in it.intake.events if kind == "missed"]
+    assert found == {partition: list(range(100 * partition, 100 * partition + 60)) for partition in (0, 1)}
+    assert [words.partition(" can't")[0] for words in told] == [
+        f"{topic}, partition 1: the message at offset {offset}" for offset in (20, 41)
+    ]
+    assert await run(committed(broker, topic, topic)) == {0: 60, 1: 62}

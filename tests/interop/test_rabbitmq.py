@@ -77,13 +77,14 @@ async def test_messages_come_in_order_with_what_the_broker_says_of_them(broker, 
             b"2",
             b"3",
             message_id="m",
-            headers={"unit": "C", "token": "secret", "n": 7},
+            headers={"unit": "C", "token": "secret", "n": 7, "long": 1 << 40},
         )
         await until(lambda: len(it.payloads) == 3)
         assert it.payloads == [b"1", b"2", b"3"]
         facts = it.intake.received[0][1]
         assert (facts["routingKey"], facts["redelivered"], facts["messageId"]) == (queue, False, "m")
         assert (facts["Header:unit"], facts["Header:n"]) == ("C", 7)
+        assert type(facts["Header:long"]) is int
         assert "Header:token" not in facts
         assert facts["uplinkKey"].startswith("m@0/")
     assert await deferToThread(broker.waiting, queue) == 0

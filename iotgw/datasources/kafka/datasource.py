@@ -21,8 +21,9 @@ from iotgw.connect.kafka_reader import KafkaReader, KafkaRecord, KafkaWanted, Pl
 from iotgw.core.model import Downlink, Metadata
 from iotgw.core.names import unfit
 from iotgw.core.ports.connect import IConnector
-from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IRunsOnce, IVouches
+from iotgw.core.ports.datasources import DatasourceContext, IDatasource, IForgets, IRunsOnce, IVouches
 from iotgw.core.ports.reactor import IThreadedClock
+from iotgw.datasources.kafka.begun import Begun
 from iotgw.datasources.kafka.settings import KafkaSourceSettings
 from iotgw.datasources.pulled import Found, Partition
 from iotgw.datasources.pulled_source import MOST_HEADERS, PATIENCE, PulledSource
@@ -35,7 +36,7 @@ AGAIN = "the brokers answer again"
 ReaderMaker = Callable[[KafkaSourceSettings, str, "KafkaDatasource"], KafkaReader]
 
 
-@implementer(IVouches, IRunsOnce)
+@implementer(IVouches, IForgets, IRunsOnce)
 class KafkaSourceType:
     """The ``kafka`` datasources of a gateway."""
 
@@ -53,6 +54,10 @@ class KafkaSourceType:
     def vouches(self, settings: Any) -> bool:
         """See `IVouches.vouches`: a cluster knows its clients, and who writes where."""
         return True
+
+    def forget(self, settings: Any, context: DatasourceContext, successor: Any) -> Deferred[None] | None:
+        """See `IForgets.forget`: that a group has begun goes with the datasource."""
+        return context.checkpoints.forget() if successor is None and context.checkpoints is not None else None
 
     def header(self, value: bytes | None) -> Any:
         """What a header's value says, as a JSON value."""
@@ -89,6 +94,7 @@ class KafkaDatasource(PulledSource[KafkaSourceSettings]):
         self._partitions: dict[Place, Partition[int]] = {}
         self._assigned: frozenset[Place] = frozenset()
         self._group = settings.group_of(context.id)
+        self._begun = Begun(settings, context, self._counts)
         self._waiting: int | None = None
         self._dirty: set[Place] = set()
         self._timer: IDelayedCall | None = None
@@ -105,7 +111,7 @@ class KafkaDatasource(PulledSource[KafkaSourceSettings]):
 
     def _begin(self, _: None) -> None:
         if not self._is_stopped:
-            self._running = self._reader.run()
+            self._running = self._reader.run(not self._begun.is_kept, self._begun.keep)
 
     def stop(self) -> Deferred[None]:
         """Commit what is durable, and leave the group; fires when that is done."""
@@ -181,14 +187,9 @@ class KafkaDatasource(PulledSource[KafkaSourceSettings]):
             self._counts["rebalances"] += 1
         self._assigned = frozenset(places)
 
-    def on_missed(self, place: Place, number: int) -> None:
+    def on_missed(self, place: Place, what: str) -> None:
         """See `KafkaOwner`."""
-        self._intake.event(
-            "missed",
-            f"{place[0]}, partition {place[1]}: the brokers deleted {number} messages before they were read; "
-            "they keep them for too short a time, or the gateway was away for too long",
-            "warning",
-        )
+        self._intake.event("missed", f"{place[0]}, partition {place[1]}: {what}", "warning")
 
     def on_waiting(self, number: int) -> None:
         """See `KafkaOwner`."""

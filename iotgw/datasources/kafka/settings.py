@@ -41,7 +41,10 @@ class KafkaSourceSettings(KafkaAccess, frozen=True, kw_only=True, rename="camel"
     ] = ""
     start: Annotated[
         Literal["earliest", "latest"],
-        Meta(description="Where a new group begins: at the oldest message that is kept, or at the next one."),
+        Meta(
+            description="Where a new group begins: at the oldest message that is kept, or at the next one. From then on it misses none, in partitions that are "
+            "added later either."
+        ),
     ] = field(default="earliest", name="from")
     key_is_device: Annotated[bool, Meta(description="Whether a message's key names its device.")] = True
     device_header: Annotated[

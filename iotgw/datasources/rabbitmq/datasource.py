@@ -26,6 +26,8 @@ from iotgw.datasources.pulled_source import MOST_HEADERS, PATIENCE, PulledSource
 from iotgw.datasources.rabbitmq.settings import RabbitSourceSettings
 
 CONNECT_TIMEOUT = 30.0
+LATEST = 1e12
+"""Seconds since 1970; a later time is none."""
 
 
 @implementer(IVouches)
@@ -178,19 +180,19 @@ class RabbitDatasource(PulledSource[RabbitSourceSettings]):
 
     def _uplinks(self, method: Any, properties: Any, body: bytes) -> list[Found]:
         settings = self._settings
-        key = str(method.routing_key)
+        key = _text(method.routing_key)
         known: Metadata = {
-            "protocol": "rabbitmq", "queue": settings.queue, "exchange": method.exchange, "routingKey": key,
+            "protocol": "rabbitmq", "queue": settings.queue, "exchange": _text(method.exchange), "routingKey": key,
             "redelivered": bool(method.redelivered),
         }  # fmt: skip
-        message_id = properties.message_id or ""
+        message_id = _text(properties.message_id)
         for name, value in (
             ("messageId", message_id), ("contentType", properties.content_type), ("appId", properties.app_id),
             ("correlationId", properties.correlation_id),
         ):  # fmt: skip
             if value:
-                known[name] = value
-        if properties.timestamp:  # seconds (AMQP 0-9-1 §4.2.5.4)
+                known[name] = _text(value)
+        if 0 < (properties.timestamp or 0) < LATEST:  # seconds (AMQP 0-9-1 §4.2.5.4)
             known["timestamp"] = properties.timestamp * 1000
         device = _level(key, settings.device_level)
         for name, value in list((properties.headers or {}).items())[:MOST_HEADERS]:
@@ -211,3 +213,8 @@ def _level(key: str, level: int) -> str:
     """A part of a routing key, counted from 1; empty if it has fewer."""
     parts = key.split(".")
     return parts[level - 1] if 0 < level <= len(parts) else ""
+
+
+def _text(value: Any) -> str:
+    """What AMQP calls a short string; in hexadecimal where it is no UTF-8, which the library leaves as bytes."""
+    return value.hex() if isinstance(value, bytes) else str(value or "")

@@ -36,7 +36,10 @@ class EventHubSourceSettings(
     ] = ""
     start: Annotated[
         Literal["earliest", "latest"],
-        Meta(description="Where a new group begins: at the oldest event that is kept, or at the next one."),
+        Meta(
+            description="Where a new group begins: at the oldest event that is kept, or at the next one. From then on it misses none, in partitions that are "
+            "added later either."
+        ),
     ] = field(default="earliest", name="from")
     key_is_device: Annotated[bool, Meta(description="Whether an event's partition key names its device.")] = (
         True

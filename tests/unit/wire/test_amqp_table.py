@@ -53,7 +53,7 @@ def test_a_value_of_each_type_is_json(value, meant):
 
 
 def test_a_name_that_is_no_utf_8_has_its_value_all_the_same():
-    assert table(b"\x01\xe4t\x01") == {"\ufffd": True}
+    assert table(b"\x01\xe4t\x01") == {"e4": True}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,13 @@ from twisted.internet.defer import Deferred
 
 from iotgw import testing
 from iotgw.core.model import Status
-from iotgw.datasources.kafka.datasource import COMMIT_EVERY, PATIENCE, KafkaDatasource, header_text
+from iotgw.datasources.kafka.datasource import (
+    COMMIT_EVERY,
+    PATIENCE,
+    KafkaDatasource,
+    KafkaSourceType,
+    header_text,
+)
 from iotgw.datasources.kafka.settings import KafkaSourceSettings
 
 
@@ -21,7 +27,8 @@ class Reader:
         self.said = []
         self.committed = {}
 
-    def run(self):
+    def run(self, is_new, begun):
+        self.is_new, self.begun = is_new, begun
         return self.running
 
     def end(self):
@@ -38,12 +45,12 @@ class Reader:
 
 
 class Field:
-    def __init__(self, **settings):
+    def __init__(self, checkpoints=None, **settings):
         self.clock = testing.MemoryReactor()
         self.intake = testing.FakeIntake(clock=self.clock)
         self.reader = Reader()
         made = KafkaSourceSettings(brokers=["h"], topics=["t"], **settings)
-        context = testing.datasource_context(self.intake, self.clock)
+        context = testing.datasource_context(self.intake, self.clock, checkpoints=checkpoints)
         self.source = KafkaDatasource(made, context, lambda *_: self.reader, header_text)
         self.source.start()
         self.source.on_joined()
@@ -195,9 +202,9 @@ def test_an_outage_with_many_reasons_is_few_events(field):
     assert field.source.status()["lastError"] == "reason 9"
 
 
-def test_messages_that_the_brokers_deleted_are_told(field):
-    field.source.on_missed(("t", 0), 12)
-    assert "12 messages" in field.intake.events[-1][1]
+def test_messages_that_will_not_be_read_are_told(field):
+    field.source.on_missed(("t", 0), "12 messages are gone")
+    assert field.intake.events[-1] == ("missed", "t, partition 0: 12 messages are gone")
 
 
 def test_stopping_waits_for_the_group_to_be_left(field):
@@ -213,3 +220,26 @@ def test_stopping_waits_for_the_group_to_be_left(field):
     field.source.stop().addCallback(stopped.append)
     assert stopped == [None, None]
     assert field.clock.getDelayedCalls() == []
+
+
+def test_it_keeps_that_its_group_has_begun_and_what_it_reads():
+    kept = testing.MemoryCheckpoints()
+    field = Field(kept)
+    assert field.reader.is_new
+    assert Field(kept).reader.is_new
+    field.reader.begun()
+    assert not Field(kept).reader.is_new
+    assert Field(kept, group="another").reader.is_new
+    assert Field(testing.MemoryCheckpoints()).reader.is_new
+
+
+def test_a_group_of_a_datasource_that_is_deleted_is_new_again():
+    kept = testing.MemoryCheckpoints()
+    field = Field(kept)
+    field.reader.begun()
+    source_type = KafkaSourceType(field.clock, testing.FakeConnector())
+    context = testing.datasource_context(checkpoints=kept)
+    assert source_type.forget(None, context, successor=object()) is None
+    assert not Field(kept).reader.is_new
+    source_type.forget(None, context, successor=None)
+    assert Field(kept).reader.is_new

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from iotgw import testing
@@ -136,3 +137,13 @@ def test_a_broker_that_says_the_same_again_and_again_is_told_once(field):
     for _ in range(3):
         field.source.on_lost("no route")
     assert [kind for kind, _ in field.intake.events] == ["connected", "failed"]
+
+
+def test_whatever_a_publisher_writes_is_metadata_that_can_be_kept(field):
+    """What is no UTF-8 comes from the library as bytes."""
+    field.come(1, key=b"\xff.b", message_id=b"\xff", content_type=b"\xfe", timestamp=2**64 - 1)
+    ((_, facts),) = field.intake.received
+    assert msgspec.json.decode(msgspec.json.encode(facts)) == facts
+    assert (facts["routingKey"], facts["messageId"], facts["contentType"]) == ("ff2e62", "ff", "fe")
+    assert "timestamp" not in facts
+    assert field.turn() == [1]
