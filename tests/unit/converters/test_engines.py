@@ -174,7 +174,7 @@ def test_a_function_of_the_script_wins_over_the_built_in(engine):
 
 
 def test_the_runtime_ends_above_the_lines_of_scripts():
-    everything = "__tbel Parse Buffer Date consume msg LoRaObject require('cbor')"
+    everything = "__tbel Parse Buffer Date consume msg LoRaObject require('cbor') require('crypto')"
     assert all(named.search(everything) for named in ON_DEMAND.values())
     assert source(everything, "polyfill.js").count("\n") < FAR
 

@@ -2,13 +2,16 @@
 
 from pathlib import Path
 
+from iotgw import testing
 from iotgw.core.clock import PlainCalendar
 from iotgw.store.postgres.connection import Address
 from iotgw.store.postgres.converter_states import PostgresStates
 from iotgw.store.postgres.devices import PostgresDevices
 from iotgw.store.postgres.downlinks import PostgresItems
 from iotgw.store.postgres.entries import PostgresEntries
+from iotgw.store.postgres.erasures import Erasures
 from iotgw.store.postgres.events import PostgresEvents
+from iotgw.store.postgres.everywhere import EveryPartition
 from iotgw.store.postgres.journal import PostgresJournal
 from iotgw.store.postgres.kept import PostgresKept
 from iotgw.store.postgres.node import DatabaseNode
@@ -38,4 +41,8 @@ def in_postgres(reactor):
         PostgresEvents(DATABASE),
         PostgresUsage(DATABASE, reactor),
         PostgresStates(reactor, DATABASE, PlainCalendar(reactor), 1, 1.0),
+        Erasures(reactor, DATABASE),
+        EveryPartition(
+            reactor, DATABASE, testing.MemoryJournal(), lambda: 1, lambda: True, PlainCalendar(reactor)
+        ),
     ]

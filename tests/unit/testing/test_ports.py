@@ -46,6 +46,7 @@ from iotgw.datasources.lwm2m.settings import Lwm2mSettings
 from iotgw.delivery.accepted_parts import AcceptedParts
 from iotgw.delivery.parted_target import PartedTarget
 from iotgw.delivery.service import DeliveryService
+from iotgw.delivery.unbuilt import Unbuilt
 from iotgw.devices.credentials import Credentials
 from iotgw.devices.fleet import Fleet
 from iotgw.devices.quarantine import Quarantine, Releases
@@ -184,6 +185,7 @@ def rooms():
         Journal(reactor, NOWHERE / "j.db"),
         *in_postgres(reactor),
         OneNode(),
+        Unbuilt(OSError("no key")),
         LentRegistry(registry),
         Registry(reactor, NOWHERE),
         DeviceStore(reactor, NOWHERE),
