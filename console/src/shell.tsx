@@ -59,7 +59,7 @@ function Frame() {
   const [search, setSearch] = useState(false);
   const main = useRef<HTMLElement>(null);
   const page = place.value.path[0] ?? "overview";
-  const where = place.value.path.join("/");
+  const where = place.value.path.join("/") || page; // no path is the overview
   useEffect(listen, []);
   useEffect(() => {
     const awake = () => renew();
