@@ -2,6 +2,7 @@
 where all of them must run."""
 
 import os
+from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,6 +16,14 @@ pytest.register_assert_rewrite("iotgw.testing.contracts")
 
 def pytest_configure(config):
     config.pluginmanager.register(Leftovers(config), "leftovers")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    """Files that take minutes begin first, then those with the most tests, so that several workers end at about the same time."""
+    sizes = Counter(item.path for item in items)
+    long = {item.path for item in items if item.get_closest_marker("long")}
+    items.sort(key=lambda item: (item.path not in long, -sizes[item.path]))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -12,7 +12,7 @@ from tests.peers.debian_machine import DebianMachine
 from tests.peers.gateway import ROOT
 from tests.peers.process import find
 
-pytestmark = [pytest.mark.interop, pytest.mark.root]
+pytestmark = [pytest.mark.interop, pytest.mark.root, pytest.mark.long]
 PAGE = (ROOT / "docs" / "install.md").read_text()
 
 

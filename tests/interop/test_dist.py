@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from tests.peers.gateway import ROOT, Gateway
 from tests.peers.process import find, missing
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.long]
 WAIT = 900
 KEY = "Throw-away <releases@example.invalid>"
 LOCKS = {"requirements.lock": "*[0-9].cdx.json", "requirements-extras.lock": "*-extras.cdx.json"}

@@ -18,7 +18,7 @@ from tests.peers.http_sink import HttpSink
 from tests.peers.postgres import Postgres
 from tests.peers.process import free_udp_port, wait_until
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.long]
 LEASE = 8
 """Seconds. A node that gets no turn on a busy machine for so long is taken for dead."""
 CONVERTER = "json"

@@ -22,7 +22,7 @@ from tests.peers.process import wait_until
 from .queue_relay import BOUND, Relay
 from .queues import EventHub, KafkaTopic, Kinesis, MqttTopics, PubsubTopic, RabbitQueue, Sqs
 
-pytestmark = [pytest.mark.interop, pytest.mark.root]
+pytestmark = [pytest.mark.interop, pytest.mark.root, pytest.mark.long]
 AWAY = 20
 """Seconds: longer than a session at Kafka, the heartbeats of RabbitMQ and MQTT, and what SQS and Pub/Sub lend a message for."""
 
