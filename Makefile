@@ -23,14 +23,14 @@ console-shots: $(VENV)/.test large-peers
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m tests.console.shots $(if $(ONLY),--only $(ONLY))
 
 # most tests wait for a real peer, so three files at a time are quicker on any machine, in the order that tests/conftest.py gives them
-TOGETHER := -n 3 --dist loadfile --no-loadscope-reorder
+TOGETHER = -n $(1) --dist loadfile --no-loadscope-reorder
 
 test: $(VENV)/.test peers
-	$(PYTEST) -m "not soak and not interop" $(TOGETHER)
+	$(PYTEST) -m "not soak and not interop" $(call TOGETHER,3)
 
 # with the peers that are large, or have to be built
 interop: $(VENV)/.test $(VENV)/.dist $(VENV)/.docs peers large-peers
-	$(PYTEST) -m "interop and not soak" $(TOGETHER)
+	$(PYTEST) -m "interop and not soak" $(call TOGETHER,2)
 
 # what failed in the run before, if it isn't more than three tests, one at a time
 again: FAILED = .pytest_cache/v/cache/lastfailed
