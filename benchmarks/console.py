@@ -17,11 +17,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Protocol
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
@@ -97,8 +97,20 @@ COST = """() => {
 }"""
 
 
+class Reached(Protocol):
+    """A gateway that runs."""
+
+    @property
+    def url(self) -> str:
+        """Its address."""
+
+    @property
+    def token(self) -> str:
+        """An administrator's."""
+
+
 @contextmanager
-def visited(browser: Browser, gateway: Any, slow: float = 1.0) -> Iterator[Visitor]:
+def visited(browser: Browser, gateway: Reached, slow: float = 1.0) -> Iterator[Visitor]:
     """A fresh browser of somebody who has a session already, slowed so many times."""
     answer = subprocess.run(
         ["curl", "-sX", "POST", "-H", f"Authorization: Bearer {gateway.token}", f"{gateway.url}/api/v1/session"],
@@ -133,13 +145,13 @@ def first_page(browser: Browser, folder: Path, rounds: int, slow: float) -> None
         )
 
 
-def middle(values: Any) -> float:
+def middle(values: Sequence[float]) -> float:
     """The median."""
     return float(sorted(values)[len(values) // 2])
 
 
 @contextmanager
-def filled(folder: Path, devices: int, messages: int) -> Iterator[Any]:
+def filled(folder: Path, devices: int, messages: int) -> Iterator[Reached]:
     """A gateway with so many of both."""
     if not (folder / "filled").exists():
         gateway = Gateway(folder)
@@ -174,7 +186,7 @@ def filled(folder: Path, devices: int, messages: int) -> Iterator[Any]:
         gateway.stop()
 
 
-def many(browser: Browser, gateway: Any, options: argparse.Namespace) -> None:
+def many(browser: Browser, gateway: Reached, options: argparse.Namespace) -> None:
     """Print how long each page takes, and how rows are scrolled."""
     print(
         f"\n| page, with {options.devices:,} devices and {options.messages:,} messages | median of {options.rounds}, ms | worst, ms |\n|---|---|---|"

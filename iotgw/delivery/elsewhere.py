@@ -1,64 +1,90 @@
-"""Tells what became of other nodes' messages, as their last commits say."""
+"""TellsDeliveries what became of other nodes' messages, as their last commits say."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from iotgw.core.model import Counters, Delivery, Message, TelemetryRecord
+from msgspec import Struct
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from iotgw.core.model import Counters, Delivery, Message, ParkedState, TelemetryRecord
 from iotgw.core.places import part_of
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.journal import IElsewhere
 from iotgw.delivery.losses import Losses
-from iotgw.delivery.standing import Named, choose, settled
+from iotgw.delivery.route import RecordRoute
+from iotgw.delivery.standing import Named, Standings, TellsDeliveries, settled
 
 
 class StandingsElsewhere:
     """As `iotgw.delivery.standing.Standings`, for messages that have a place."""
 
-    def __init__(self, elsewhere: IElsewhere, calendar: ICalendar) -> None:
+    def __init__(self, elsewhere: IElsewhere, clock: IReactorTime, calendar: ICalendar) -> None:
         self._elsewhere = elsewhere
+        self._clock = clock
         self._calendar = calendar
 
     async def of(
         self, messages: Sequence[Message], integrations: Mapping[str, Named]
     ) -> list[list[Delivery]]:
         """The deliveries of each message, sorted by name."""
-        found: list[dict[str, Delivery]] = [{} for _ in messages]
+        found: dict[int, list[Delivery]] = {}
         for part in {part_of(message.seq) for message in messages}:
-            some = [
-                (chosen, message)
-                for chosen, message in zip(found, messages, strict=True)
-                if part_of(message.seq) == part
-            ]
-            await self._of_part(part, some, integrations)
-        return [[each[name] for name in sorted(each)] for each in found]
-
-    async def _of_part(
-        self,
-        part: int,
-        messages: list[tuple[dict[str, Delivery], Message]],
-        integrations: Mapping[str, Named],
-    ) -> None:
-        progress = await self._elsewhere.progress(part)
-        asked: list[tuple[dict[str, Delivery], TelemetryRecord, str]] = []
-        wanted: dict[str, list[int]] = {}
-        for chosen, message in messages:
-            for record in message.records:
-                for id, each in integrations.items():
-                    cursor, counters = progress.get(id, (0, Counters()))
-                    if record.seq > counters.since and each.route.match(record):
-                        if _waits(record.seq, cursor, counters):
-                            choose(chosen, Delivery(each.name, "queued", 0, None))
-                        else:
-                            asked.append((chosen, record, id))
-                            wanted.setdefault(id, []).append(record.seq)
-        rows = await self._elsewhere.parked_among(part, wanted) if wanted else {}
-        losses = {id: Losses(progress[id][1].lost, progress[id][0]) for id in wanted}
-        for chosen, record, id in asked:
-            row, outcome = rows.get((id, record.seq)), losses[id].outcome(record.seq)
-            choose(chosen, settled(integrations[id].name, row, outcome, self._calendar))
+            some = [message for message in messages if part_of(message.seq) == part]
+            progress = await self._elsewhere.progress(part)
+            there: dict[str, Named] = {}
+            for id, each in integrations.items():
+                standing = StandingElsewhere(each.route, *progress.get(id, (0, Counters())), self._calendar)
+                there[id] = _There(each.name, each.route, standing)
+            standings = Standings(_RowsThere(self._elsewhere, part), self._clock)
+            found |= zip((message.seq for message in some), await standings.of(some, there), strict=True)
+        return [found[message.seq] for message in messages]
 
 
-def _waits(seq: int, cursor: int, counters: Counters) -> bool:
-    """Whether a record is neither settled nor parked."""
-    return seq > cursor and (seq > counters.done or seq in counters.open)
+class StandingElsewhere:
+    """As `iotgw.delivery.standing.Standing`, by what a partition keeps of an integration: its cursor and its accounts."""
+
+    parks = True
+
+    def __init__(self, route: RecordRoute, cursor: int, counters: Counters, calendar: ICalendar) -> None:
+        self._route = route
+        self._cursor = cursor
+        self._counters = counters
+        self._losses = Losses(counters.lost, cursor)
+        self._calendar = calendar
+
+    def gets(self, record: TelemetryRecord) -> bool:
+        """See `TellsDeliveries.gets`."""
+        return record.seq > self._counters.since and self._route.match(record)
+
+    def waiting(self, record: TelemetryRecord) -> str:
+        """See `TellsDeliveries.waiting`. What is in flight there can't be told from what is queued."""
+        seq, counters = record.seq, self._counters
+        return "queued" if seq > self._cursor and (seq > counters.done or seq in counters.open) else ""
+
+    def settled(self, seq: int, name: str, row: ParkedState | None) -> Delivery:
+        """See `TellsDeliveries.settled`."""
+        outcome = self._losses.outcome(seq) if row is None else None
+        return settled(name, row, outcome, self._calendar)
+
+
+class _RowsThere(Struct, frozen=True):
+    """`ParkedRows` of a partition."""
+
+    elsewhere: IElsewhere
+    part: int
+
+    def parked_among(
+        self, wanted: Mapping[str, Sequence[int]]
+    ) -> Deferred[dict[tuple[str, int], ParkedState]]:
+        """See `ParkedRows.parked_among`."""
+        return self.elsewhere.parked_among(self.part, wanted)
+
+
+class _There(Struct, frozen=True):
+    """A `Named`."""
+
+    name: str
+    route: RecordRoute
+    standing: TellsDeliveries

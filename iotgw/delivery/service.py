@@ -85,7 +85,7 @@ class DeliveryService(UplinkListener):
             self._trials.show, seal, debug=debug,
         )  # fmt: skip
         self._standings = Standings(journal, reactor)
-        self._elsewhere = StandingsElsewhere(elsewhere, calendar) if elsewhere is not None else None
+        self._elsewhere = StandingsElsewhere(elsewhere, reactor, calendar) if elsewhere is not None else None
         self._store = StoreRoom(journal, store_bytes)
         self._outboxes = Outboxes(
             journal,

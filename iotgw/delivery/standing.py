@@ -1,4 +1,4 @@
-"""Tells the state of a message's delivery to each integration."""
+"""TellsDeliveries the state of a message's delivery to each integration."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec.structs import replace
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
 from iotgw.core.message_query import KeptApart, MessageQuery
 from iotgw.core.model import Delivery, DeliveryState, Message, ParkedState, TelemetryRecord
 from iotgw.core.ports.clock import ICalendar
-from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.times import SteadyMs
 from iotgw.delivery.accounts import EXPIRED, Accounts
 from iotgw.delivery.backlog import Backlog
@@ -29,8 +29,25 @@ PIECE = 2000
 UNKNOWN = "it is no longer known whether the message was delivered"
 
 
+class TellsDeliveries(Protocol):
+    """TellsDeliveries the delivery of single records to one integration."""
+
+    @property
+    def parks(self) -> bool:
+        """Whether there are rows of parked records in the journal."""
+
+    def gets(self, record: TelemetryRecord) -> bool:
+        """Whether the integration gets a record."""
+
+    def waiting(self, record: TelemetryRecord) -> str:
+        """The state of a record that it gets, while that is not settled; empty for one that is settled or parked."""
+
+    def settled(self, seq: int, name: str, row: ParkedState | None) -> Delivery:
+        """The delivery of a record that doesn't wait. ``name`` is the integration's current name, ``row`` what the journal has of it."""
+
+
 class Standing:
-    """Tells the delivery of single records to one integration."""
+    """A `TellsDeliveries` of this process's own integration."""
 
     def __init__(
         self,
@@ -47,11 +64,11 @@ class Standing:
         self._calendar = calendar
 
     def gets(self, record: TelemetryRecord) -> bool:
-        """Whether the integration gets a record."""
+        """See `TellsDeliveries.gets`."""
         return record.seq > self._accounts.since and self._backlog.lets_through(record)
 
     def waiting(self, record: TelemetryRecord) -> str:
-        """The state of a record that it gets, while that is not settled; empty for one that is settled or parked."""
+        """See `TellsDeliveries.waiting`."""
         seq = record.seq
         if seq in self._flight.in_flight or seq in self._parking.in_flight:
             return "inflight"
@@ -59,11 +76,11 @@ class Standing:
 
     @property
     def parks(self) -> bool:
-        """Whether there are rows of parked records in the journal."""
+        """See `TellsDeliveries.parks`."""
         return self._accounts.parked > 0 or self._accounts.dead > 0 or self._parking.has_lost
 
     def settled(self, seq: int, name: str, row: ParkedState | None) -> Delivery:
-        """The delivery of a record that doesn't wait. ``name`` is the integration's current name, ``row`` what the journal has of it."""
+        """See `TellsDeliveries.settled`."""
         outcome = self._accounts.losses.outcome(seq) if row is None else None
         return settled(name, row, outcome, self._calendar)
 
@@ -124,15 +141,24 @@ class Named(Protocol):
         """What it gets."""
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> TellsDeliveries:
         """What tells of its deliveries."""
 
 
-class Standings:
-    """Tells the deliveries of many messages at once: one look into the journal, however many they are."""
+class ParkedRows(Protocol):
+    """Where rows of parked records are."""
 
-    def __init__(self, journal: ITelemetryStream, clock: IReactorTime) -> None:
-        self._journal = journal
+    def parked_among(
+        self, wanted: Mapping[str, Sequence[int]]
+    ) -> Deferred[dict[tuple[str, int], ParkedState]]:
+        """See `iotgw.core.ports.journal.ITelemetryStream.parked_among`."""
+
+
+class Standings:
+    """TellsDeliveries the deliveries of many messages at once: one look into the journal, however many they are."""
+
+    def __init__(self, rows: ParkedRows, clock: IReactorTime) -> None:
+        self._rows = rows
         self._clock = clock
 
     async def of(
@@ -171,7 +197,7 @@ class Standings:
                     looked = 0
                     await deferLater(self._clock, 0)
         if asked:
-            rows = await self._journal.parked_among(wanted)
+            rows = await self._rows.parked_among(wanted)
             for found, record, id in asked:
                 each = integrations[id]
                 choose(found, each.standing.settled(record.seq, each.name, rows.get((id, record.seq))))

@@ -51,6 +51,12 @@ class StoreThread:
         """End the thread after the calls that are queued. Their results may arrive later."""
         self._calls.put(None)
 
+    def end(self, last: Callable[[], T]) -> Deferred[T]:
+        """Run a last call after those that are queued, and end the thread."""
+        done = self.call(last)
+        self.stop()
+        return done
+
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:
             call()

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from iotgw.core.numbers import whole
 
@@ -22,6 +23,15 @@ EXPECTED = (
     "expected tcp:PORT or tcp:PORT:interface=ADDRESS, with `tls` for HTTPS, or "
     "ssl:PORT:privateKey=NAME:certKey=NAME"
 )
+
+
+MaxBody = Annotated[
+    int,
+    Meta(
+        gt=0,
+        description="Largest body in bytes; beyond, 413. Without an `endpoint` it is 4 MiB at most, as the API's is.",
+    ),
+]
 
 
 class Listener(Struct, frozen=True):

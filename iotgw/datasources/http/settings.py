@@ -16,7 +16,7 @@ from iotgw.core.secrets import Secret
 from iotgw.datasources.api_settings import DownlinkApi
 from iotgw.datasources.frames import GatherSeconds, GatherWith, check_gathering
 from iotgw.datasources.http.bodies import Fields
-from iotgw.datasources.http.listener import Listener, parse
+from iotgw.datasources.http.listener import Listener, MaxBody, parse
 from iotgw.datasources.http.server_tls import ServerTls
 from iotgw.envelopes.envelope import Envelope
 from iotgw.envelopes.presets.choices import ConverterGets, Custom, HttpPresetName, HttpProfile, http_envelope
@@ -161,13 +161,7 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
             "listens (`hono-ttd`, in a header or the query, or `?ttd=`); 0 never.",
         ),
     ] = 60.0
-    max_body: Annotated[
-        int,
-        Meta(
-            gt=0,
-            description="Largest body in bytes; beyond, 413. Without a `listener` it is 4 MiB at most, as the API's is.",
-        ),
-    ] = 1 << 20
+    max_body: MaxBody = 1 << 20
 
     def __post_init__(self) -> None:
         """Refuse a preset that can't be used, what names no TCP port, and two certificates."""

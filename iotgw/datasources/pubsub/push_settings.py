@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from iotgw.connect.pubsub import PROJECT, check_resource
 from iotgw.connect.web_keys import KeyPlace
 from iotgw.datasources.frames import GatherSeconds, GatherWith, check_gathering
-from iotgw.datasources.http.listener import Listener, parse
+from iotgw.datasources.http.listener import Listener, MaxBody, parse
 from iotgw.datasources.http.server_tls import ServerTls
 from iotgw.envelopes.envelope import Envelope
 from iotgw.envelopes.presets.choices import BrokerPresetName, ConverterGets, Custom, broker_envelope
@@ -52,13 +52,7 @@ class PubsubPushSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
         Meta(description="A listener of its own, such as `tcp:8443` with `tls`; empty shares the API's."),
     ] = ""
     tls: Annotated[ServerTls | None, Meta(description="Certificate for `endpoint`.")] = None
-    max_body: Annotated[
-        int,
-        Meta(
-            gt=0,
-            description="Largest body in bytes; beyond, 413. Without a `listener` it is 4 MiB at most, as the API's is.",
-        ),
-    ] = 1 << 20
+    max_body: MaxBody = 1 << 20
     key_is_device: Annotated[bool, Meta(description="Whether a message's ordering key names its device.")] = (
         True
     )

@@ -161,9 +161,7 @@ class PostgresStates:
     def _close(self) -> Deferred[None]:
         worker, self._worker = self._worker, None
         assert worker is not None
-        done = worker.call(self._session.close)
-        worker.stop()
-        return done
+        return worker.end(self._session.close)
 
     # --- in the thread ---
 

@@ -56,11 +56,7 @@ class Erasures:
         """See `IErasures.stop`."""
         self._tick.stop()
         worker, self._worker = self._worker, None
-        if worker is None:
-            return succeed(None)
-        done = worker.call(self._session.close)
-        worker.stop()
-        return done
+        return succeed(None) if worker is None else worker.end(self._session.close)
 
     def hold(self, part: int, stores: Sequence[IForgetsTenants]) -> None:
         """See `IErasures.hold`."""

@@ -83,11 +83,7 @@ class EveryPartition:
     def stop(self) -> Deferred[None]:
         """See `IHistory.stop`."""
         thread, self._thread = self._thread, None
-        if thread is None:
-            return succeed(None)
-        done = thread.call(self._reader.close)
-        thread.stop()
-        return done
+        return succeed(None) if thread is None else thread.end(self._reader.close)
 
     def _ask(self, query: Callable[[EveryReader], T]) -> Deferred[T]:
         if self._thread is None:

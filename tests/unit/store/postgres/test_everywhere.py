@@ -283,7 +283,7 @@ def test_deliveries_of_other_nodes_are_as_their_last_commits_say(three):
     b.clock.wait(b.journal.committed())
     messages = [a.clock.wait(a.every.message(a.clock.wait(a.every.where(id)))) for id in ids]
     assert {part_of(each.seq) for each in messages} == {2}
-    standings = StandingsElsewhere(a.every, PlainCalendar(a.clock))
+    standings = StandingsElsewhere(a.every, a.clock, PlainCalendar(a.clock))
     found = a.clock.wait(standings.of(messages, {"int1": Integration()}))
     assert [[(each.state, each.error) for each in some] for some in found] == [
         [],  # before it was there
