@@ -1,6 +1,6 @@
 """What queued downlinks cost the uplinks of devices that have none: a ratio, within one run.
 
-``python benchmarks/downlinks.py [--rounds N] [--seconds S] [--rate R | --window W] [--case TEXT]`` starts two gateways, one of them with 100,000 items
+``python benchmarks/downlinks.py [--rounds N] [--seconds S] [--rate R | --window W] [--items N] [--case TEXT]`` starts two gateways, one of them with 100,000 items
 for 50,000 sleeping devices, and loads them in turns over CoAP with other devices' uplinks: once where only the
 converter names a device (its answer waits for the conversion), once where the datasource knows it. Prints one
 JSON object per case: CPU per uplink in µs with and without items (medians), and their ratio (median of the
@@ -57,29 +57,32 @@ IDLE = 10.0
 CASES = {"the converter names the device": "i/key", "the datasource knows the device": "up?i={id}"}
 
 
-def items() -> Iterator[Item]:
+def items(count: int) -> Iterator[Item]:
     """What is queued."""
     now = int(time.time() * 1000)
     spec = DownlinkSpec(msg={"interval": 900}, msg_type="config")
-    for number in range(ITEMS):
+    for number in range(count):
         device = f"sleeper-{number % DEVICES}"
         yield Item(
             f"dl{number:016x}", number + 1, "default", device, spec, ItemState.QUEUED, now, now, now + 10**9
         )
 
 
-def fill(folder: Path) -> None:
+def fill(folder: Path, count: int) -> None:
     """Write the items as a gateway would have left them."""
     (folder / "data").mkdir()
     encode = msgspec.json.Encoder().encode
     rows = [
         (item.id, item.seq, item.tenant, item.device, item.state.value, item.updated_ms, encode(item))
-        for item in items()
+        for item in items(count)
     ]
     connection: sqlite3.Connection = connect(folder / "data" / "downlinks.db")
     upgrade(connection, "downlinks")
     connection.execute("BEGIN")
-    connection.executemany("INSERT INTO item VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+    connection.executemany(
+        "INSERT INTO item (id, seq, tenant, device, state, updated_ms, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        rows,
+    )
     connection.execute("COMMIT")
     connection.close()
 
@@ -166,12 +169,12 @@ class Lookup:
 def full() -> Waiting:
     """The index of the queue with all items."""
     queue = Waiting()
-    for item in items():
+    for item in items(ITEMS):
         queue.put(item)
     return queue
 
 
-def measure(rounds: int, seconds: float, rate: float, window: int, only: str = "") -> None:
+def measure(rounds: int, seconds: float, rate: float, window: int, count: int, only: str = "") -> None:
     """Both gateways in turns, the order changing with each round; only the cases that begin with ``only``."""
     pace = ["-w", window] if window else ["--rate", rate, "--poisson"]
     load_text = f"{window} always under way" if window else f"{rate:.0f}/s"
@@ -179,7 +182,7 @@ def measure(rounds: int, seconds: float, rate: float, window: int, only: str = "
         folders = [
             Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="iotgw-bench-"))) for _ in "12"
         ]
-        fill(folders[1])
+        fill(folders[1], count)
         without, with_items = (stack.enter_context(running(folder)) for folder in folders)
         for case, path in CASES.items():
             if not case.startswith(only):
@@ -193,7 +196,7 @@ def measure(rounds: int, seconds: float, rate: float, window: int, only: str = "
             print(
                 json.dumps(
                     {
-                        "case": case, "items": ITEMS, "devices": DEVICES, "rounds": rounds, "load": load_text,
+                        "case": case, "items": count, "devices": DEVICES, "rounds": rounds, "load": load_text,
                         "without_us": round(median(a for a, _ in pairs), 2),
                         "with_us": round(median(b for _, b in pairs), 2),
                         "ratio": round(median(b / a for a, b in pairs), 3),
@@ -204,13 +207,13 @@ def measure(rounds: int, seconds: float, rate: float, window: int, only: str = "
             )  # fmt: skip
 
 
-def instructions(count: int, window: int) -> None:
+def instructions(count: int, window: int, items_queued: int) -> None:
     """What an uplink takes of the gateway's process, in instructions, with items and without."""
     found: dict[str, list[float]] = {case: [] for case in CASES}
     for is_full in (False, True):
         with tempfile.TemporaryDirectory(prefix="iotgw-bench-") as name:
             if is_full:
-                fill(Path(name))
+                fill(Path(name), items_queued)
             out = Path(name) / "callgrind.out"
             with running(
                 Path(name), ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"]
@@ -231,7 +234,7 @@ def instructions(count: int, window: int) -> None:
         print(
             json.dumps(
                 {
-                    "case": case, "items": ITEMS, "devices": DEVICES, "load": f"{window} always under way",
+                    "case": case, "items": items_queued, "devices": DEVICES, "load": f"{window} always under way",
                     "without_instructions": round(without), "with_instructions": round(with_items),
                     "extra_instructions": round(with_items - without), "ratio": round(with_items / without, 3),
                 }
@@ -253,6 +256,7 @@ if __name__ == "__main__":
     parser.add_argument("--rate", type=float, default=2000.0, help="uplinks a second")
     parser.add_argument("--window", type=int, default=0, help="instead: so many under way, always")
     parser.add_argument("--instructions", type=int, metavar="N", help="count them for N uplinks (callgrind)")
+    parser.add_argument("--items", type=int, default=ITEMS, help=f"queued downlinks ({ITEMS:,})")
     parser.add_argument("--case", default="", help="only the case that begins so, as in 'the datasource'")
     options = parser.parse_args()
     if options.instructions and not shutil.which("callgrind_control"):
@@ -260,7 +264,7 @@ if __name__ == "__main__":
     end_on_sigterm()
     tools.build()
     if options.instructions:
-        instructions(options.instructions, options.window or 64)
+        instructions(options.instructions, options.window or 64, options.items)
     else:
         own_work()
-        measure(options.rounds, options.seconds, options.rate, options.window, options.case)
+        measure(options.rounds, options.seconds, options.rate, options.window, options.items, options.case)

@@ -15,12 +15,13 @@ from twisted.internet.stdio import StandardIO
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from iotgw.core.model import STORED
 from tests.coaps_house import House, Intake
 
 
 class Sink(Intake):
-    def receive(self, payload, metadata, answer, received_ms=0):
-        answer(self.stored)
+    def receive(self, payload, metadata, answer, *more, **named):
+        answer(STORED)
 
     def event(self, type, message, severity="info", **detail):
         pass

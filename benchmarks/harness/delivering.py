@@ -22,6 +22,7 @@ from iotgw.delivery.service import DeliveryService
 from iotgw.integrations.http import HttpType
 from iotgw.integrations.mqtt import MqttType
 from iotgw.integrations.thingsboard import ThingsBoardType
+from iotgw.testing import MemoryJournal
 from tests.peers import mosquitto
 
 DEVICES = 500
@@ -38,12 +39,13 @@ def body(n):
     )
 
 
-class Stream:
+class Stream(MemoryJournal):
     """A journal that holds its stream in memory and forgets progress."""
 
     epochs = Epochs("bench")
 
     def __init__(self, count):
+        super().__init__(reactor)
         now = int(time.time() * 1000)
         self.records = [
             TelemetryRecord(n + 1, n + 1, "default", "ds", now, f"dev-{n % DEVICES}", "default", body(n))

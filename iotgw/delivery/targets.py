@@ -25,7 +25,6 @@ from iotgw.core.ports.integrations import (
     Queued,
     Show,
     Tell,
-    only_tests,
 )
 from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.ports.reactor import IReactor
@@ -111,8 +110,9 @@ class Targets:
         return PartedTarget(target, spec.split, spec.route.wants, accepted, epochs.key, self._reactor)
 
     def _shown(self, tenant: str, id_: str, records: Sequence[TelemetryRecord]) -> TelemetryRecord | None:
-        test = only_tests(records)
-        return test if test is not None or self._debug is None else self._debug.shown(tenant, id_, records)
+        if records[0].seq < 0:
+            return records[0]  # a test message
+        return None if self._debug is None else self._debug.shown(tenant, id_, records)
 
     def _exchanged(self, tenant: str, name: str, record: TelemetryRecord, request: str, answer: str) -> None:
         if record.seq < 0:

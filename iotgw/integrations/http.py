@@ -64,6 +64,9 @@ class HttpTarget:
         self._judge = AnswerJudge(
             settings.answer, settings.success_codes, is_fixed, self._excerpt, context.date
         )
+        reads_on = settings.downlinks or settings.keep_response
+        self._enough = frozenset[int]() if reads_on else self._judge.enough
+        """Status codes after which nothing more of an answer is looked at."""
         self._pool = HttpPool(reactor, self._way, settings.concurrency, settings.timeout, self._judge.kept)
 
     # --- IIntegration
@@ -170,24 +173,34 @@ class HttpTarget:
         def answered(response: Response | None, reason: str) -> None:
             if (shown := self._context.shown(records)) is not None:
                 self._show(records, shown, head, data, response, reason)
-            downlinks: Items = []
-            try:
-                outcomes = self._outcomes(records, response, reason)
-                if self._settings.downlinks:
-                    downlinks = self._downlinks_in(response, outcomes)
-            except Exception as error:
-                outcomes = [(records, unforeseen("reading the answer", error))]
-            if downlinks:
-                self._queue(downlinks, lambda problem: settle_all(outcomes, problem))
+            if response is not None and response.status in self._enough:
+                self._settle(records, settle, DELIVERED)
             else:
-                settle_all(outcomes, DELIVERED)
+                self._read(records, settle, response, reason)
 
-        def settle_all(outcomes: Outcomes, downlinks: Verdict) -> None:
+        self._pool.request(data, answered)
+
+    def _read(
+        self, records: Sequence[TelemetryRecord], settle: Settle, response: Response | None, reason: str
+    ) -> None:
+        """Settle records by what was answered, and queue what it has for devices."""
+        downlinks: Items = []
+        try:
+            outcomes = self._outcomes(records, response, reason)
+            if self._settings.downlinks:
+                downlinks = self._downlinks_in(response, outcomes)
+        except Exception as error:
+            outcomes = [(records, unforeseen("reading the answer", error))]
+
+        def settle_all(downlinks: Verdict) -> None:
             for some, verdict in outcomes:
                 is_lacking = isinstance(verdict, Delivered) and downlinks is not DELIVERED
                 self._settle(some, settle, downlinks if is_lacking else verdict)
 
-        self._pool.request(data, answered)
+        if downlinks:
+            self._queue(downlinks, settle_all)
+        else:
+            settle_all(DELIVERED)
 
     def _show(
         self,

@@ -124,18 +124,20 @@ class AnswerJudge:
         excerpt: Callable[[bytes], str],
         date: Callable[[], float],
     ) -> None:
-        self._successes = frozenset(successes)
+        self._successes = frozenset(successes or range(200, 300))
         self._is_fixed = is_fixed
         self._excerpt = excerpt
         self._date = date
         self._answer = _Conditions(settings) if settings is not None else None
+        self.enough: frozenset[int] = self._successes if settings is None else frozenset()
+        """Status codes that say by themselves that all records of a request were accepted."""
         self.kept = KEPT if settings is None else MAX_BODY
         """Bytes of a body that it wants to see."""
 
     def outcomes(self, response: Response, records: Sequence[TelemetryRecord]) -> Outcomes:
         """What became of the records of a request, each exactly once."""
         status = response.status
-        is_good = status in self._successes or (not self._successes and 200 <= status < 300)
+        is_good = status in self._successes
         if self._answer is None:
             return [(records, DELIVERED if is_good else self._by_status(response, records, ""))]
         said = _Said(response, self.kept)

@@ -91,6 +91,7 @@ class RequestMaker:
         self._bodies = bodies_of(spec.format)
         self._netloc = server(settings.url).netloc
         self._body = settings.body or ("none" if settings.method == "GET" else "document")
+        self._is_document = self._body == "document"
         self._boundary = secrets.token_hex(16)
         self._path = Template(server(settings.url).target, "configuration.url", names, for_url)
         self._query = _templates(settings.query, "configuration.query", names)
@@ -165,11 +166,11 @@ class RequestMaker:
 
     def document(self, record: TelemetryRecord) -> bytes:
         """What a message adds to a request's body; raises TemplateFailed, and NothingToSay."""
-        return self._document(record) if self._body == "document" or self._filename is not None else b""
+        return self._document(record) if self._is_document or self._filename is not None else b""
 
     def single(self, record: TelemetryRecord) -> tuple[bytes, bytes]:
         """The header lines of one message's request, and its body before compression; raises as `document`."""
-        body = self._content(record, self.document(record))
+        body = self._document(record) if self._is_document else self._content(record, self.document(record))
         head = self._fixed or self._head(record)
         return head + b"Idempotency-Key: %b\r\n" % self._key(record).encode(), body
 
@@ -193,7 +194,7 @@ class RequestMaker:
         return b"" if self._settings.method == "GET" else b"Content-Length: 0\r\n"
 
     def _content(self, record: TelemetryRecord | None, document: bytes) -> bytes:
-        if self._body == "document":
+        if self._is_document:
             return document
         if self._body == "none":
             return b""

@@ -54,6 +54,43 @@ def test_a_workload_runs_through_the_gateway_and_loses_nothing(tools, tmp_path):
         assert sample["missing"] == 0
 
 
+SMALL = [
+    "console.py --rounds 1 --devices 200 --messages 1000 --rows 100",
+    "converters.py latency",
+    "delivery.py --messages 200 --rounds 1 post mqtt batch thingsboard post+dead backlog",
+    "devices.py --devices 300 --alone",
+    "downlinks.py --rounds 1 --seconds 0.3 --items 200",
+    "dtls/memory.py 20 psk",
+    "dtls/resumption.py",
+    "fanout.py --rounds 1",
+    "history.py --messages 2000 --devices 100 --definitions 6 --rounds 1 --rate 50",
+    "intake.py --rounds 1",
+    "journal.py --seconds 0.1",
+    "lwm2m.py 100",
+    "lwm2m.py 100 --parts",
+    "onlookers.py --rounds 1 --seconds 0.3",
+    "presets.py --rounds 1 --uploads 20",
+    "stream.py --rate 200 --seconds 1",
+    "usage.py --rounds 1",
+]
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("command", SMALL)
+def test_a_benchmark_that_is_run_by_hand_runs(tools, command):
+    """What it measures is nobody's business here: it ends, and prints something."""
+    name, *arguments = command.split()
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / name, *arguments],
+        cwd=BENCHMARKS.parent,
+        env={**os.environ, "PYTHONPATH": str(BENCHMARKS.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0 and done.stdout, done.stdout + done.stderr
+
+
 @pytest.mark.interop
 def test_the_benchmark_of_queues_runs_and_loses_nothing(tools):
     command = [sys.executable, BENCHMARKS / "queues.py", "--smoke", "--messages", "200", "mqtt"]
