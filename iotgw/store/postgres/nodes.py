@@ -33,10 +33,11 @@ SURE = 0.75
 
 
 class Backlogs(Struct):
-    """What a node says of itself, for the others to show: what waits for conversions and for integrations."""
+    """What a node says of itself, for the others to show: what waits for conversions and for integrations, and whether it takes no more messages."""
 
     waiting: int = 0
     undelivered: int = 0
+    drains: bool = False
 
 
 class Duties(Struct, frozen=True):
@@ -134,8 +135,8 @@ class DatabaseNodes:
         self._is_looking = True
         began = time.monotonic()
         seeks = [] if self._drains else sorted(self._seeks)
-        figures = msgspec.json.encode(self._duties.figures())
-        mine = Beat(self.name, __version__, figures, seeks, self._node.lease)
+        figures = msgspec.structs.replace(self._duties.figures(), drains=self._drains)
+        mine = Beat(self.name, __version__, msgspec.json.encode(figures), seeks, self._node.lease)
 
         def looked(found: Look | Failure) -> None:
             self._is_looking = False
@@ -270,7 +271,8 @@ class DatabaseNodes:
             return "stopped"
         if not row.drains:
             return "up"
-        return "draining" if figures.waiting or figures.undelivered else "drained"
+        is_empty = figures.drains and not (figures.waiting or figures.undelivered)
+        return "drained" if is_empty else "draining"
 
     def accounts(self, id: str) -> Deferred[Sums | None]:
         """See `INodes.accounts`."""

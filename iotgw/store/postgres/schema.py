@@ -1,7 +1,11 @@
-"""The schema, with its versioned upgrades: the files of ``schema/``, applied in the order of their numbers. A released file never changes."""
+"""The schema, with its versioned upgrades: the files of ``schema/``, applied in the order of their numbers. A released file never changes.
+
+While nodes are upgraded one after the other, programs of two versions work on one schema, which is the newer one's. A file whose changes don't
+disturb older programs says so in its first line: ``-- Programs of schema 6 go on.`` They do, and may be started again, too."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib import resources
 
@@ -12,10 +16,11 @@ from iotgw.store.postgres.connection import Connection, sql
 
 LOCK = 0x696F7467
 """The advisory lock of whoever upgrades."""
+_GO_ON = re.compile(r"-- Programs of schema (\d+) go on\.")
 
 
 class NewerSchema(IotgwError):
-    """The database was made by a newer program."""
+    """The database was upgraded by a newer program, and this one is too old for it."""
 
 
 def upgrades() -> dict[int, str]:
@@ -25,28 +30,40 @@ def upgrades() -> dict[int, str]:
     return {version: found[version].read_text("utf-8") for version in sorted(found)}
 
 
+def oldest(texts: Mapping[int, str]) -> int:
+    """The oldest schema whose programs may work on the one that these texts make."""
+    said = {number: _GO_ON.match(text) for number, text in texts.items()}
+    return max(int(found[1]) if found else number for number, found in said.items())
+
+
 def upgrade(connection: Connection, texts: Mapping[int, str] | None = None) -> int:
-    """Upgrade to the current schema, in one transaction; whoever comes second waits, and finds it done. Returns the version that it had,
-    0 for a new database. Raises NewerSchema."""
+    """Upgrade to the current schema, in one transaction; whoever comes second waits, and finds it done. A newer one is left as it is. Returns the
+    version that it had, 0 for a new database. Raises NewerSchema where the newer one isn't for this program."""
     texts = upgrades() if texts is None else texts
     latest = max(texts)
     with connection.transaction():
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (LOCK,))
         connection.execute("CREATE SCHEMA IF NOT EXISTS iotgw")
-        connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version int NOT NULL)")
-        row = connection.execute("SELECT version FROM schema_version").fetchone()
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS schema_version (version int NOT NULL, oldest int NOT NULL)"
+        )
+        row = connection.execute("SELECT * FROM schema_version").fetchone()
+        if row is not None and len(row) == 1:
+            connection.execute("ALTER TABLE schema_version ADD COLUMN oldest int NOT NULL DEFAULT 0")
         version = row[0] if row else 0
-        if version > latest:
+        needed = row[1] if row and len(row) > 1 else version
+        if needed > latest:
             raise NewerSchema(
-                f"the database: expected schema version {latest} or older, got {version}; made by a newer iotgw?"
+                f"the database: expected schema version {latest}, or a later one that this iotgw may work with, got {version}, "
+                f"which needs version {needed}; made by a newer iotgw?"
             )
         for number in sorted(texts):
             if number > version:
                 connection.execute(sql(texts[number]))
         if row is None:
-            connection.execute("INSERT INTO schema_version VALUES (%s)", (latest,))
+            connection.execute("INSERT INTO schema_version VALUES (%s, %s)", (latest, oldest(texts)))
         elif version < latest:
-            connection.execute("UPDATE schema_version SET version = %s", (latest,))
+            connection.execute("UPDATE schema_version SET version = %s, oldest = %s", (latest, oldest(texts)))
     return int(version)
 
 

@@ -93,7 +93,7 @@ async def test_every_operation_has_a_command(
     bench.add("here", b"1", State.FAILED)
     lines = [
         f"apply {tmp_path}/all.json", f"export {tmp_path}/out --secrets {tmp_path}/secrets", "status", "backup", "backups", "resume",
-        "nodes", "drain n-1", "drain n-1 --end", "api GET /nodes/n-1",
+        "nodes", "drain n-1", "drain n-1 --end", "drain n-1 --wait", "api GET /nodes/n-1",
         "api", "api GET /quarantine", "wait-until ready", "url field", "dtls field", "dtls field --end s1",
         "inject field --text x", "presets", "integrations out", "integration out stats", "integration out check",
         "integration out test", "integration out pause", "integration out resume", "integration out drain",

@@ -264,12 +264,29 @@ def test_a_database_does_not_start_without_the_key_of_its_secrets(world, tmp_pat
     world.raises(OtherKey, lambda: DatabaseNode(clock, world.address, tmp_path / "other.key").start())
 
 
-def test_a_newer_schema_is_refused(address):
+ADDED = "ALTER TABLE uplink ADD COLUMN more int"
+
+
+def test_a_newer_schema_is_refused_unless_it_says_that_this_program_goes_on(address):
+    mine = schema.upgrades()
+    latest = max(mine)
+    going_on = {**mine, latest + 1: f"-- Programs of schema {latest} go on.\n{ADDED}"}
     with address.connect() as connection:
         schema.upgrade(connection)
-        connection.execute("UPDATE schema_version SET version = 99")
-        with pytest.raises(schema.NewerSchema, match="got 99"):
+        schema.upgrade(connection, going_on)
+        assert schema.upgrade(connection) == latest + 1  # and it stays
+        schema.upgrade(connection, {**going_on, latest + 2: "DROP TABLE telemetry"})
+        with pytest.raises(schema.NewerSchema, match=f"got {latest + 2}, which needs version {latest + 2}"):
             schema.upgrade(connection)
+        assert schema.upgrade(connection, going_on | {latest + 2: ""}) == latest + 2
+
+
+def test_a_schema_of_before_that_did_not_say_who_goes_on_is_upgraded(address):
+    with address.connect() as connection:
+        schema.upgrade(connection)
+        connection.execute("ALTER TABLE schema_version DROP COLUMN oldest")
+        latest = schema.upgrade(connection)
+        assert connection.execute("SELECT * FROM schema_version").fetchall() == [(latest, 0)]
 
 
 def test_text_that_postgresql_has_no_form_for_is_stored_all_the_same(world):
