@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from iotgw.core.patterns import pattern
 from iotgw.wire.lwm2m import paths
 from iotgw.wire.lwm2m.commands import unversioned
 from iotgw.wire.lwm2m.links import Objects
@@ -102,7 +103,7 @@ class ClientSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_u
     default_object_id_ver: Annotated[
         str,
         Meta(
-            pattern=r"^[0-9]{1,3}\.[0-9]{1,3}$",
+            pattern=pattern(r"^[0-9]{1,3}\.[0-9]{1,3}$", "a version such as 1.0"),
             description="The version of objects for which a device names none.",
         ),
     ] = field(name="defaultObjectIDVer", default="1.0")

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from iotgw.core.patterns import pattern
 from iotgw.datasources.coap.paths import parse_fixed
 from iotgw.datasources.coap.settings import CoapSettings, Seconds
 from iotgw.datasources.lwm2m.profile import Lwm2mProfile, checked
@@ -31,7 +32,7 @@ class FirmwareSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid
         str,
         Meta(
             max_length=150,
-            pattern="^(https?://[^/]+(/.*)?)?$",
+            pattern=pattern("^(https?://[^/]+(/.*)?)?$", "a URL such as http://gateway.example:8080"),
             description="The URL of the API's listener as devices reach it, such as `http://gateway.example:8080`, for those that fetch by HTTP.",
         ),
     ] = ""
