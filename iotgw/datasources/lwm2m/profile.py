@@ -157,7 +157,7 @@ class ProfilePlan:
         self._attributes = {unversioned(text) for text in wanted.attribute}
         self._names = {unversioned(text): name for text, name in wanted.key_name.items()}
         self.keys: Mapping[str, Path] = {name: path for path, name in self._names.items()}
-        self._known: dict[tuple[Path, str], tuple[Kind, str]] = {}
+        self._known: dict[tuple[Path, str], tuple[Kind | None, str]] = {}
         self.reads: tuple[Path, ...] = ()
         if profile.client_settings.client_only_observe_after_connect == 2:
             named = dict.fromkeys(unversioned(text) for text in (*wanted.telemetry, *wanted.attribute))
@@ -198,18 +198,19 @@ class ProfilePlan:
         key = path, version
         known = self._known.get(key)
         if known is None:
-            known = self._kind(path, value, version), self._name(path, version)
+            known = self._listed(path), self._name(path, version)
             if len(self._known) < 10_000:
                 self._known[key] = known
-        return known
+        listed, name = known
+        return listed or ("attributes" if isinstance(value, str | bytes) else "telemetry"), name
 
-    def _kind(self, path: Path, value: Value, version: str) -> Kind:
+    def _listed(self, path: Path) -> Kind | None:
         for length in range(len(path), 0, -1):
             if path[:length] in self._telemetry:
                 return "telemetry"
             if path[:length] in self._attributes:
                 return "attributes"
-        return "attributes" if isinstance(value, str | bytes) else "telemetry"
+        return None
 
     def _name(self, path: Path, version: str) -> str:
         if path in self._names:

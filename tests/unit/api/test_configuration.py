@@ -359,7 +359,9 @@ async def test_devices_that_came_by_themselves_belong_to_it_where_others_are_not
 
 
 @inline
-async def test_a_device_that_somebody_created_belongs_to_it_though_nothing_else_was_said(connect: Any) -> None:
+async def test_a_device_that_somebody_created_belongs_to_it_though_nothing_else_was_said(
+    connect: Any,
+) -> None:
     api = connect()
     await api.ok("POST", "/devices", {"name": "not-heard-yet"})
     assert (await api.ok("GET", "/configuration"))["device"] == [{"name": "not-heard-yet"}]
