@@ -94,7 +94,7 @@ def routes(
     candidates = Candidates(registry, versions, trials)
     saved = catalogues(parts)
     recorder = Recorder(parts.events, dates)
-    known = KnownDevices(parts.fleet, parts.arrivals)
+    known = KnownDevices(parts.fleet, parts.arrivals, registry)
     credentials = next(each for each in saved if isinstance(each, CredentialRoutes))
     resources: list[Routes] = [
         HealthRoutes(

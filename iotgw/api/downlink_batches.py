@@ -14,6 +14,7 @@ from iotgw.api.messages import Text
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Milliseconds, Reply, Route
 from iotgw.core import rectangle
+from iotgw.core.device_entry import GROUP, TYPE
 from iotgw.core.downlink_item import ItemState, payload
 from iotgw.core.errors import NotFound, SettingsError
 from iotgw.core.ports.devices import TROUBLES, Trouble
@@ -107,6 +108,13 @@ class DownlinkBatchRoutes:
         what |= {name: value for name in FILTERS if (value := getattr(wanted, name)) is not None}
         if wanted.datasource is not None:
             what["datasource"] = self._registry.get("datasource", wanted.datasource, call.tenant).id
+        for kind, name in ((GROUP, wanted.group), (TYPE, wanted.type)):
+            if name is not None and not wanted.allow_unknown and not self._known.has(call.tenant, kind, name):
+                what_it_is = kind.removeprefix("device-")
+                raise SettingsError(
+                    what_it_is,
+                    f"no device has the {what_it_is} {name!r}; with allowUnknown, the job begins all the same",
+                )
         if wanted.devices is not None:
             if not wanted.allow_unknown:
                 await self._expect_known(call, wanted.devices)

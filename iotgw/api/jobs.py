@@ -12,6 +12,7 @@ from iotgw.api.message_search import Searches, Window
 from iotgw.api.messages import Text
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Milliseconds, Reply, Route
+from iotgw.core.device_entry import GROUP
 from iotgw.core.errors import NotFound, SettingsError
 from iotgw.core.ports.firmware import IFirmwareJobs, Method, Target
 from iotgw.core.ports.jobs import IJobs, JobView
@@ -152,6 +153,8 @@ class JobRoutes:
             raise SettingsError("firmware.file", f"{file.received} of {file.size} bytes are there")
         if wanted.device is not None and not await self._known.is_known(call.tenant, wanted.device):
             raise NotFound(f"there is no device {wanted.device!r}")
+        if wanted.group is not None and not self._known.has(call.tenant, GROUP, wanted.group):
+            raise NotFound(f"there is no group {wanted.group!r}, and no device is in one")
         what = {name: getattr(wanted, name) for name in wanted.__struct_fields__}
         return {**{name: value for name, value in what.items() if value}, "file": file.id, "name": file.name}
 

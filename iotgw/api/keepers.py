@@ -200,8 +200,8 @@ class OfCatalogue:
 
 
 class OfFleet:
-    """The keeper of devices. Those of which nobody has said anything are no part of a document of the whole, unless some datasource
-    doesn't take devices that nobody knows: they come again by themselves."""
+    """The keeper of devices. Those that created themselves, and of which nobody has said anything, are no part of a document of the whole,
+    unless some datasource doesn't take devices that nobody knows: they come again by themselves."""
 
     kind = DEVICE
     spec: type[Spec] = DeviceSpec
@@ -220,11 +220,13 @@ class OfFleet:
         return await self._held(tenant, bare=False)
 
     async def bare(self, tenant: str) -> list[Held]:
-        """Those of which nobody has said anything, where it matters that they are known."""
+        """Those of which nobody has said anything but the name, and which wouldn't come again by themselves: where some datasource
+        doesn't take devices that nobody knows, and those that no datasource has introduced, as somebody created them."""
         sources = self._registry.list("datasource", tenant)
-        if all(each.body.get("unknownDevices", "create") == "create" for each in sources):
-            return []
-        return await self._held(tenant, bare=True)
+        found = await self._held(tenant, bare=True)
+        if any(each.body.get("unknownDevices", "create") != "create" for each in sources):
+            return found
+        return [each for each in found if not self._owners.owner(tenant, each.name)]
 
     def count(self, tenant: str) -> int:
         """How many there are in all."""

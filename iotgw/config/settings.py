@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from iotgw.core.backup_plan import BackupPlan
 from iotgw.core.errors import SettingsError
 from iotgw.core.own_sites import OwnSites
+from iotgw.core.patterns import pattern
 from iotgw.core.trusted_proxies import Says, TrustedProxies
 from iotgw.core.validate import convert
 
@@ -148,6 +149,9 @@ class ConvertersSection(Section, frozen=True, kw_only=True):
     ] = False
 
 
+LEVELS = pattern("^(debug|info|warn|error|critical)$", "debug, info, warn, error or critical")
+
+
 class LogSection(Section, frozen=True, kw_only=True):
     """The structured log."""
 
@@ -157,14 +161,14 @@ class LogSection(Section, frozen=True, kw_only=True):
     level: Annotated[
         str,
         Meta(
-            pattern="^(debug|info|warn|error|critical)$",
+            pattern=LEVELS,
             description="Lines below this level are not written.",
         ),
     ] = "info"
     libraries: Annotated[
         str,
         Meta(
-            pattern="^(debug|info|warn|error|critical)$",
+            pattern=LEVELS,
             description="The same for lines of libraries, such as Twisted; `level` holds for them too.",
         ),
     ] = "warn"

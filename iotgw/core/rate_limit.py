@@ -12,13 +12,17 @@ from typing import Literal
 
 from msgspec import Struct
 
+from iotgw.core.patterns import pattern
 from iotgw.core.windows import CountWindow, Windows
 
 NEAR = 0.8
 """The share of a limit at which it is nearly reached."""
 MOST_RULES = 5
 _RULE = re.compile(r"([1-9][0-9]{0,8}):([1-9][0-9]{0,6})")
-FORM = r"^$|^[1-9][0-9]{0,8}:[1-9][0-9]{0,6}(,[1-9][0-9]{0,8}:[1-9][0-9]{0,6}){0,4}$"
+FORM = pattern(
+    r"^$|^[1-9][0-9]{0,8}:[1-9][0-9]{0,6}(,[1-9][0-9]{0,8}:[1-9][0-9]{0,6}){0,4}$",
+    f"COUNT:SECONDS, up to {MOST_RULES} of them with commas between, such as 100:1,2000:60",
+)
 """The form of a limit, as JSON Schema knows it."""
 
 

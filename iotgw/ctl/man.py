@@ -10,7 +10,7 @@ import click
 
 from iotgw import __version__
 from iotgw.ctl.main import command_line
-from iotgw.ctl.parsing import OneCommand, Positional, Shared
+from iotgw.ctl.parsing import OneCommand, Positional, Shared, option_records
 
 EXIT = (
     ("0", "done"),
@@ -52,9 +52,8 @@ def _page(command: click.Command, ctx: click.Context, name: str) -> str:
     ]  # fmt: skip
     params = [each for each in command.get_params(ctx) if not isinstance(each, Shared) or ctx.parent is None]
     arguments = [(each.make_metavar(ctx), each.help or "") for each in params if isinstance(each, Positional)]
-    options = [found for each in params if (found := each.get_help_record(ctx)) is not None]
     lines += _section("ARGUMENTS", arguments if any(text for _, text in arguments) else ())
-    lines += _section("OPTIONS", options)
+    lines += _section("OPTIONS", option_records(params, ctx))
     if isinstance(command, click.Group):
         commands = [
             (f"{name}-{each}(1)", below.help or "")

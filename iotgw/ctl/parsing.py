@@ -65,6 +65,9 @@ class OneCommand(click.Command):
         self.sections: dict[str, list[click.Parameter]] = {}
         self.exclusive: list[tuple[list[click.Parameter], bool]] = []
 
+    def format_arguments(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Nothing: click writes arguments itself from 8.5 on, and `format_options` did before."""
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Arguments, options, and sections."""
         placed = {id(each) for some in self.sections.values() for each in some}
@@ -78,7 +81,7 @@ class OneCommand(click.Command):
         parts = [("Options", [each for each in rest if not isinstance(each, Shared)]), *self.sections.items()]
         parts.append(("Of every command", [each for each in rest if isinstance(each, Shared)]))
         for title, some in parts:
-            records = [found for each in some if (found := each.get_help_record(ctx)) is not None]
+            records = option_records(some, ctx)
             if records:
                 with formatter.section(title):
                     formatter.write_dl(records)
@@ -247,6 +250,12 @@ class LazyGroup(OneGroup):
         if incomplete.startswith("-"):
             return super().shell_complete(ctx, incomplete)
         return [CompletionItem(name) for name in self.list_commands(ctx) if name.startswith(incomplete)]
+
+
+def option_records(params: Iterable[click.Parameter], ctx: click.Context) -> list[tuple[str, str]]:
+    """The options among these, as a help has them: how each is typed, and what it says."""
+    options = (each for each in params if isinstance(each, click.Option))
+    return [found for each in options if (found := each.get_help_record(ctx)) is not None]
 
 
 def given(ctx: click.Context, defaults: Mapping[str, Any]) -> SimpleNamespace:

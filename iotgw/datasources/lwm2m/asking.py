@@ -12,7 +12,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from iotgw.core import plain_json
-from iotgw.core.model import Answer, Downlink, Metadata
+from iotgw.core.model import Downlink, Metadata
 from iotgw.core.ports.intake import IIntake
 from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.coap.push import described
@@ -189,7 +189,7 @@ class Asking:
                 text = f"{operation.kind} {paths.text(operation.path)}: the device answered {n.dotted(response.code)}"
                 self._owner.trouble(device, "not-taken", text)
             elif operation.kind == "read":
-                self._owner.told(device, "response", operation.path, response, _nobody)
+                self._owner.told_once(device, "response", operation.path, response, _nobody)
             done(True)
 
         def failed(unanswered: Unanswered) -> None:
@@ -258,6 +258,7 @@ class Asking:
         device.port.endpoint.client.deregister(watch)
         device.port.sent()
         self._intake.downlink_carried_out(item)
+        self._reactor.callLater(0, self.take, device)
 
     def _answered(
         self, device: Lwm2mDevice, ended: Callable[[Message | Unanswered], None], response: Message
@@ -364,5 +365,5 @@ def _message(item: Downlink) -> Any:
         raise CodecError(f"expected JSON: {error}") from error
 
 
-def _nobody(answer: Answer) -> None:
-    """Nobody waits for the answer."""
+def _nobody() -> None:
+    """Nobody waits until it is stored."""

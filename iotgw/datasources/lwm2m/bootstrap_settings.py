@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from iotgw.core.patterns import pattern
 from iotgw.core.pem import Pem, SecretPem, names
 from iotgw.datasources.coap.paths import parse_fixed
 from iotgw.datasources.coap.settings import CoapSettings
@@ -32,7 +33,7 @@ class ServerAccount(Struct, frozen=True, kw_only=True, rename="camel", forbid_un
         str,
         Meta(
             max_length=255,
-            pattern="^coaps?://[^/]+",
+            pattern=pattern("^coaps?://[^/]+", "a URL such as coaps://gateway.example:5684"),
             description="Where it is, such as `coaps://gateway.example:5684`.",
         ),
     ]
@@ -49,7 +50,11 @@ class ServerAccount(Struct, frozen=True, kw_only=True, rename="camel", forbid_un
         int, Meta(ge=1, le=2_147_483_647, description="Seconds for which its registration lives.")
     ] = 86_400
     binding: Annotated[
-        str, Meta(pattern="^[UTSNQM]{1,8}$", description="`U`, or `UQ` for queue mode in LwM2M 1.0.")
+        str,
+        Meta(
+            pattern=pattern("^[UTSNQM]{1,8}$", "letters of U, T, S, N, Q, M, such as U or UQ"),
+            description="`U`, or `UQ` for queue mode in LwM2M 1.0.",
+        ),
     ] = "U"
     server_certificate: Annotated[
         Pem, Meta(description="x509: the server's certificate, which the device compares.")

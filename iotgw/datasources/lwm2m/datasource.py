@@ -30,6 +30,7 @@ from iotgw.datasources.lwm2m.asking import Asking
 from iotgw.datasources.lwm2m.device import Lwm2mDevice
 from iotgw.datasources.lwm2m.door import Door
 from iotgw.datasources.lwm2m.images import PLACE, ImageMount, ImageResource
+from iotgw.datasources.lwm2m.insisting import Insisting
 from iotgw.datasources.lwm2m.observing import Observing
 from iotgw.datasources.lwm2m.profile import Lwm2mProfile, ProfilePlan
 from iotgw.datasources.lwm2m.registrations import Registrations
@@ -83,6 +84,7 @@ class Lwm2mDatasource:
         self._updating = Updating(
             self, self.registrations, self._asking, settings.firmware, context.reactor, policy, self._image_at
         )
+        self._insisting = Insisting(context.intake, context.reactor)
         self._unmount: Callable[[], None] = _nothing
         self._troubles = SampledEvents(context.reactor, context.intake, "lwm2m.trouble")
         self._sent = 0
@@ -154,6 +156,7 @@ class Lwm2mDatasource:
         self.registrations.stop()
         self._asking.stop()
         self._updating.stop()
+        self._insisting.stop()
         self._unmount()
         self._unmount = _nothing
         for device in self.registrations:
@@ -282,42 +285,44 @@ class Lwm2mDatasource:
     # --- Tells
 
     def told(
+        self, device: Lwm2mDevice, kind: str, base: Path, response: Message, answer: Callable[[Answer], None]
+    ) -> None:
+        """See `Tells.told`."""
+        self._intake.receive(*self._told(device, kind, base, response), answer, 0, listens=False)
+
+    def told_once(
         self,
         device: Lwm2mDevice,
         kind: str,
         base: Path,
         response: Message,
-        answer: Callable[[Answer], None],
-        more: dict[str, Any] | None = None,
+        stored: Callable[[], None],
+        more: shaping.Body | None = None,
     ) -> None:
-        """See `Tells.told`."""
-        body = shaping.body(device.registration, kind)
-        form = response.options.get_uint(n.CONTENT_FORMAT)
+        """See `Tells.told_once`."""
+        payload, metadata = self._told(device, kind, base, response, more)
+        self._insisting.receive(payload, metadata, self.context.date_ms(), stored)
+
+    def _told(
+        self, device: Lwm2mDevice, kind: str, base: Path, response: Message, more: shaping.Body | None = None
+    ) -> tuple[bytes, Metadata]:
+        """What a device told, as a message."""
         metadata = self._facts(device, kind)
+        form = response.options.get_uint(n.CONTENT_FORMAT)
         if form is not None:
             metadata["contentFormat"] = form
         if base != ROOT:
             metadata["path"] = paths.text(base)
-        if more:
-            body.update(more)
         now = self.context.date_ms() / 1000
-        objects = device.registration.objects
-        if response.payload and response.code < n.BAD_REQUEST and form != n.LINK_FORMAT:
-            nodes, problem = shaping.read(form, response.payload, base, device.plan, objects, now)
-            shaping.add_values(body, nodes, device.plan, objects, now)
-            if problem:
-                shaping.add_raw(body, form, response.payload, problem)
-        elif response.payload:
-            body["text"] = response.payload[:4096].decode("utf-8", "replace")
-        body.setdefault("ts", round(now * 1000))
-        self._intake.receive(shaping.encode(body), metadata, answer, 0, listens=False)
+        body = shaping.told(device.registration, device.plan, kind, base, response, now, more or {})
+        return shaping.encode(body), metadata
 
     def replied(self, device: Lwm2mDevice, item: Downlink, operation: Operation, response: Message) -> None:
         """See `Tells.replied`."""
         base = ROOT if operation.is_composite else operation.path
         more = {"id": item.id, "operation": operation.kind, "code": n.dotted(response.code)}
         if operation.kind not in ("observe", "observe-composite") or response.code >= n.BAD_REQUEST:
-            self.told(device, "response", base, response, _nobody, more)
+            self.told_once(device, "response", base, response, _nothing, more)
 
     def was_heard(self, device: Lwm2mDevice) -> None:
         """See `Tells.was_heard`."""
@@ -385,4 +390,4 @@ def _nobody(answer: Answer) -> None:
 
 
 def _nothing() -> None:
-    """Nothing is mounted."""
+    """Nothing is to be done."""

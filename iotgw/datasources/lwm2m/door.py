@@ -155,7 +155,8 @@ class Door:
 
     def sent(self, remote: Hashable, request: Message, reply: Reply) -> None:
         """See `Registrar.sent`."""
-        device = self._registrations.at(remote)
+        here = self._registrations.at(remote)
+        device = here or self._back(remote)
         if device is None:
             reply(UNKNOWN)
         elif request.options.get_uint(n.CONTENT_FORMAT) not in _SENDABLE:
@@ -165,8 +166,24 @@ class Door:
             if problem:
                 reply(error(n.BAD_REQUEST, problem[:200]))
             self._taker.was_heard(device)
+            if here is None:
+                self._asking.refresh(device)
 
     # --- inside
+
+    def _back(self, remote: Hashable) -> Lwm2mDevice | None:
+        """The device that comes with a new session and sends before it updates, known by what it proved: after a restart of the
+        gateway, or from another address."""
+        proved = proved_by(remote)
+        if not isinstance(remote, DtlsSession) or not proved:
+            return None
+        found = (self._registrations.by_endpoint(name) for name in (remote.identity.name, proved))
+        device = next((each for each in found if each is not None and each.registration.proved == proved), None)
+        if device is not None:
+            self._asking.leave(device)
+            self._is_at(device, remote)
+            device.is_fresh = False
+        return device
 
     def _is_at(self, device: Lwm2mDevice, remote: Hashable) -> None:
         device.port = self._port

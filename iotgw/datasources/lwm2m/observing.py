@@ -30,7 +30,12 @@ class Tells(Protocol):
         response: Message,
         answer: Callable[[Answer], None],
     ) -> None:
-        """Hand in what a device told."""
+        """Hand in what a device told, and sends again unless it is taken."""
+
+    def told_once(
+        self, device: Lwm2mDevice, kind: str, base: Path, response: Message, stored: Callable[[], None]
+    ) -> None:
+        """Hand in what a device told in a response, which it doesn't send again; ``stored`` is called when that is durable."""
 
     def replied(self, device: Lwm2mDevice, item: Downlink, operation: Operation, response: Message) -> None:
         """A device has answered a user's request."""
@@ -90,14 +95,19 @@ class Observing:
             self._owner.was_heard(device)
             if watch.is_open:
                 device.watches[key] = watch
-                if device.registration.tokens.get(key) != watch.token.hex():
-                    device.registration.tokens[key] = watch.token.hex()
-                    self._owner.keep(device)
             if response.code < n.BAD_REQUEST:
-                self._owner.told(device, "notify", asked[0] if len(asked) == 1 else ROOT, response, _nobody)
+                base = asked[0] if len(asked) == 1 else ROOT
+                self._owner.told_once(device, "notify", base, response, stored)
             elif is_final(response.code):
                 device.registration.tokens.pop(key, None)
             done(response)
+
+        def stored() -> None:
+            """Only now it goes on over a restart: before, its first value would be lost."""
+            tokens = device.registration.tokens
+            if device.watches.get(key) is watch and watch.is_open and tokens.get(key) != watch.token.hex():
+                tokens[key] = watch.token.hex()
+                self._owner.keep(device)
 
         watch = device.port.endpoint.observe(
             message,
@@ -177,7 +187,3 @@ def _request(asked: tuple[Path, ...], understands: tuple[int, ...], version: str
     operation = Operation("observe", asked[0]) if one else Operation("observe-composite", paths=asked)
     made = request(operation, Capabilities(understands, version, root))
     return Message(made.code, made.payload, made.options.replaced((n.OBSERVE, REGISTER)))
-
-
-def _nobody(answer: Answer) -> None:
-    """Nobody waits for the answer: the response of the device was acknowledged by CoAP itself."""

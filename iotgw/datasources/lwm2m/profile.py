@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from iotgw.core.patterns import pattern
 from iotgw.wire.lwm2m import paths
 from iotgw.wire.lwm2m.commands import unversioned
 from iotgw.wire.lwm2m.links import Objects
@@ -102,7 +103,7 @@ class ClientSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_u
     default_object_id_ver: Annotated[
         str,
         Meta(
-            pattern=r"^[0-9]{1,3}\.[0-9]{1,3}$",
+            pattern=pattern(r"^[0-9]{1,3}\.[0-9]{1,3}$", "a version such as 1.0"),
             description="The version of objects for which a device names none.",
         ),
     ] = field(name="defaultObjectIDVer", default="1.0")
@@ -156,7 +157,7 @@ class ProfilePlan:
         self._attributes = {unversioned(text) for text in wanted.attribute}
         self._names = {unversioned(text): name for text, name in wanted.key_name.items()}
         self.keys: Mapping[str, Path] = {name: path for path, name in self._names.items()}
-        self._known: dict[tuple[Path, str], tuple[Kind, str]] = {}
+        self._known: dict[tuple[Path, str], tuple[Kind | None, str]] = {}
         self.reads: tuple[Path, ...] = ()
         if profile.client_settings.client_only_observe_after_connect == 2:
             named = dict.fromkeys(unversioned(text) for text in (*wanted.telemetry, *wanted.attribute))
@@ -197,18 +198,19 @@ class ProfilePlan:
         key = path, version
         known = self._known.get(key)
         if known is None:
-            known = self._kind(path, value, version), self._name(path, version)
+            known = self._listed(path), self._name(path, version)
             if len(self._known) < 10_000:
                 self._known[key] = known
-        return known
+        listed, name = known
+        return listed or ("attributes" if isinstance(value, str | bytes) else "telemetry"), name
 
-    def _kind(self, path: Path, value: Value, version: str) -> Kind:
+    def _listed(self, path: Path) -> Kind | None:
         for length in range(len(path), 0, -1):
             if path[:length] in self._telemetry:
                 return "telemetry"
             if path[:length] in self._attributes:
                 return "attributes"
-        return "attributes" if isinstance(value, str | bytes) else "telemetry"
+        return None
 
     def _name(self, path: Path, version: str) -> str:
         if path in self._names:

@@ -17,6 +17,7 @@ from iotgw.wire.lwm2m.values import CodecError
 
 LIFETIME = 86_400
 """Seconds that a registration lives for which the device names none (Core §6.2.1)."""
+LONGEST_LIFETIME = (1 << 53) - 1
 LONGEST_NAME = 255
 VERSIONS = ("1.0", "1.1", "1.2")
 _BINDINGS = frozenset("UTSNQM")
@@ -37,7 +38,7 @@ class Lwm2mRegistration(Struct, frozen=True, omit_defaults=True):
     """A device that has registered.
 
     ``device`` is its name, ``proved`` what it has proved to be (empty: nothing) by a
-    ``proof`` of ``psk`` or ``x509``. ``links`` are its objects as it sent them.
+    ``proof`` of ``psk`` or ``x509``. A ``lifetime`` of 0 has no end (Core 1.1.1, appendix E.2). ``links`` are its objects as it sent them.
     ``host`` and ``port`` are where it was last, ``told`` is the host where it was told its id, unless that is the same. ``tokens`` are those of its observations, in hexadecimal, by what is
     observed. ``registered_ms`` is a date.
     """
@@ -127,7 +128,7 @@ def said(queries: Sequence[str]) -> Said:
     binding = given.get("b")
     if binding is not None and not (binding and set(binding.upper()) <= _BINDINGS and len(binding) <= 8):
         raise CodecError("b: expected letters of bindings, such as U or UQ")
-    lifetime = whole(given["lt"], 1, (1 << 31) - 1) if "lt" in given else None
+    lifetime = whole(given["lt"], 0, LONGEST_LIFETIME) if "lt" in given else None
     if "lt" in given and lifetime is None:
         raise CodecError("lt: expected a number of seconds")
     return Said(

@@ -242,7 +242,8 @@ class Registrations:
 
     def _lives(self, registration: Lwm2mRegistration) -> float:
         """Seconds that a registration lives without an update."""
-        return min(max(registration.lifetime, self._settings.min_lifetime), self._settings.max_lifetime)
+        longest = self._settings.max_lifetime
+        return min(max(registration.lifetime or longest, self._settings.min_lifetime), longest)
 
     def _put(self, device: Lwm2mDevice) -> None:
         registration = device.registration

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from iotgw.core.patterns import pattern
 from iotgw.datasources.coap.paths import parse_fixed
 from iotgw.datasources.coap.settings import CoapSettings, Seconds
 from iotgw.datasources.lwm2m.profile import Lwm2mProfile, checked
@@ -31,7 +32,7 @@ class FirmwareSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid
         str,
         Meta(
             max_length=150,
-            pattern="^(https?://[^/]+(/.*)?)?$",
+            pattern=pattern("^(https?://[^/]+(/.*)?)?$", "a URL such as http://gateway.example:8080"),
             description="The URL of the API's listener as devices reach it, such as `http://gateway.example:8080`, for those that fetch by HTTP.",
         ),
     ] = ""
@@ -86,7 +87,7 @@ class Lwm2mSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_un
         Seconds, Meta(description="A registration lives at least this long, whatever the device says.")
     ] = 15.0
     max_lifetime: Annotated[
-        Seconds, Meta(description="And at most this long. Without a word of the device it is a day.")
+        Seconds, Meta(description="And at most this long, also where a device says 0, which has no end. Without a word of the device it is a day.")
     ] = 30 * 86_400.0
     max_registrations: Annotated[
         int, Meta(ge=1, le=1_000_000, description="Beyond, devices are told to come back later (5.03).")

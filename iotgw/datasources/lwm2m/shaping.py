@@ -14,6 +14,8 @@ import msgspec
 
 from iotgw.datasources.lwm2m.profile import ProfilePlan
 from iotgw.datasources.lwm2m.registration import Lwm2mRegistration
+from iotgw.wire.coap import numbers as n
+from iotgw.wire.coap.message import Message
 from iotgw.wire.lwm2m import formats, paths
 from iotgw.wire.lwm2m.links import Objects
 from iotgw.wire.lwm2m.node import Node, TypeOf
@@ -61,7 +63,7 @@ def add_values(into: Body, nodes: Sequence[Node], plan: ProfilePlan, objects: Ob
         groups.setdefault(round(seconds * 1000), []).append(node)
     records: list[Body] = []
     attributes: Body = {}
-    for ts, group in groups.items():
+    for ts, group in sorted(groups.items()):  # so that the latest attribute stays
         values: Body = {}
         telemetry: Body = {}
         for node in group:
@@ -78,10 +80,33 @@ def add_values(into: Body, nodes: Sequence[Node], plan: ProfilePlan, objects: Ob
     if len(records) == 1:
         into.update(records[0])
     elif records:
-        records.sort(key=lambda record: record["ts"])
         into["records"] = records
     if attributes:
         into["attributes"] = attributes
+
+
+def told(
+    registration: Lwm2mRegistration,
+    plan: ProfilePlan,
+    kind: str,
+    base: Path,
+    response: Message,
+    now: float,
+    more: Body,
+) -> Body:
+    """What a device told about ``base`` in a response or a notification. ``more`` is what else is said of it; ``now`` is the date
+    in seconds."""
+    made = {**body(registration, kind), **more}
+    form, objects = response.options.get_uint(n.CONTENT_FORMAT), registration.objects
+    if response.payload and response.code < n.BAD_REQUEST and form != n.LINK_FORMAT:
+        nodes, problem = read(form, response.payload, base, plan, objects, now)
+        add_values(made, nodes, plan, objects, now)
+        if problem:
+            add_raw(made, form, response.payload, problem)
+    elif response.payload:
+        made["text"] = response.payload[:4096].decode("utf-8", "replace")
+    made.setdefault("ts", round(now * 1000))
+    return made
 
 
 def add_raw(into: Body, form: int | None, payload: bytes, reason: str) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from iotgw.core.patterns import pattern
 from iotgw.wire.framing import (
     DelimiterFramer,
     Events,
@@ -136,7 +137,7 @@ class FrameHeader(Struct, frozen=True, kw_only=True, rename="camel", forbid_unkn
     start: Annotated[
         str,
         Meta(
-            pattern="^([0-9A-Fa-f]{2}){1,16}$",
+            pattern=pattern("^([0-9A-Fa-f]{2}){1,16}$", "1 to 16 bytes in hexadecimal, such as a55a"),
             description="What frames of this form begin with, in hexadecimal.",
         ),
     ]

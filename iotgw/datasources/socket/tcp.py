@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from iotgw.core.model import Answer, Downlink, Metadata
 from iotgw.core.needs import Need, TcpPort
+from iotgw.core.patterns import pattern
 from iotgw.core.ports.datasources import DatasourceContext, IChecksAddresses, IDatasource, IListens, INeeds
 from iotgw.core.ports.reactor import IReactor
 from iotgw.datasources.openness import unproved
@@ -40,7 +41,7 @@ class TcpSettings(StreamSettings, frozen=True, kw_only=True, rename="camel", for
     heartbeat: Annotated[
         str,
         Meta(
-            pattern="^([0-9A-Fa-f]{2}){0,64}$",
+            pattern=pattern("^([0-9A-Fa-f]{2}){0,64}$", "up to 64 bytes in hexadecimal, such as 0a0b"),
             description="A message of these bytes, in hexadecimal, only keeps the connection open.",
         ),
     ] = ""

@@ -199,6 +199,7 @@ class Bench:
         self.devices = testing.MemoryDevices()
         self.devices.saw([testing.telemetry(number, f"dev-{number}") for number in (1, 2)])
         self.owners = testing.FakeSpeakers()
+        self.owners.owners |= {("default", name): "lobby" for name in ("dev-1", "dev-2")}
         self.entries = testing.MemoryDeviceEntries()
         self.fleet = Fleet(
             self.entries, self.devices, self.owners, self.registry, self.clock, PlainCalendar(self.clock),

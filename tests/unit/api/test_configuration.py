@@ -359,6 +359,17 @@ async def test_devices_that_came_by_themselves_belong_to_it_where_others_are_not
 
 
 @inline
+async def test_a_device_that_somebody_created_belongs_to_it_though_nothing_else_was_said(
+    connect: Any,
+) -> None:
+    api = connect()
+    await api.ok("POST", "/devices", {"name": "not-heard-yet"})
+    assert (await api.ok("GET", "/configuration"))["device"] == [{"name": "not-heard-yet"}]
+    await api.ok("PUT", "/devices/not-heard-yet/owner", {"datasource": (await api.ok("POST", "/datasources", {"name": "a", "type": "coap"}))["id"]})  # fmt: skip
+    assert "device" not in await api.ok("GET", "/configuration")
+
+
+@inline
 async def test_prune_and_a_state_are_of_whole_documents_only(connect: Any) -> None:
     api = connect()
     assert (await api("POST", "/apply?prune=true", {})).status == 422

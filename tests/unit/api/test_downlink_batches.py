@@ -18,6 +18,7 @@ def inline(function: Any) -> Any:
 @inline
 async def test_a_group_gets_a_downlink_as_a_job(bench: Any, connect: Any) -> None:
     client = connect()
+    await client.ok("POST", "/devices", {"name": "boiler", "groups": ["cellar"]})
     body = {"downlink": ON, "group": "cellar", "rate": 5, "at": 99_000_000_000_000}
     answer = await client("POST", "/downlinks", body)
     assert answer.status == 201
@@ -48,6 +49,19 @@ async def test_it_is_said_which_devices_are_meant(bench: Any, connect: Any) -> N
         {"downlink": ON, "datasource": "nobody"},
     ):
         assert (await client("POST", "/downlinks", body)).status in (404, 422), body
+
+
+@inline
+async def test_a_group_or_type_that_nobody_has_may_be_mistyped(connect: Any) -> None:
+    client = connect()
+    await client.ok("POST", "/device-groups", {"name": "empty-yet"})
+    await client.ok("POST", "/devices", {"name": "boiler", "type": "heater"})
+    for known in ({"group": "empty-yet"}, {"type": "heater"}, {"group": "elsewhere", "allowUnknown": True}):
+        assert (await client("POST", "/downlinks", {"downlink": ON, **known})).status == 201, known
+    for mistyped in ({"group": "empty-jet"}, {"type": "heatr"}):
+        refused = await client("POST", "/downlinks", {"downlink": ON, **mistyped})
+        assert refused.status == 422
+        assert f"no device has the {next(iter(mistyped))} {next(iter(mistyped.values()))!r}" in refused.text
 
 
 @inline

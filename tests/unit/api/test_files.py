@@ -85,6 +85,7 @@ async def test_a_firmware_job_names_a_whole_file_and_known_devices(connect: Any)
         ({"file": "half.bin", "device": "kitchen"}, 422),
         ({"file": "none.bin", "device": "kitchen"}, 404),
         ({"file": "app.bin", "device": "nobody"}, 404),
+        ({"file": "app.bin", "group": "noone-s"}, 404),
         ({"file": "app.bin"}, 422),
         ({"file": "app.bin", "device": "kitchen", "group": "north"}, 422),
         ({"file": "app.bin", "device": "kitchen", "method": "pigeon"}, 422),

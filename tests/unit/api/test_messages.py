@@ -223,12 +223,12 @@ async def test_devices_are_listed_and_read(connect: Any) -> None:
 async def test_a_device_belongs_to_a_datasource_and_is_handed_over_to_another(connect: Any) -> None:
     client = connect()
     made = await client.ok("POST", "/datasources", {"name": "new", "type": "coap", "routingKey": "k"})
-    assert (await client.ok("GET", "/devices/dev-1"))["owner"] == ""
+    assert (await client.ok("GET", "/devices/dev-1"))["owner"] == "lobby"
     for name in ("new", made["id"]):
         answer = await client.ok("PUT", "/devices/dev-1/owner", {"datasource": name})
         assert answer == {"name": "dev-1", "owner": made["id"]}
     shown = (await client.ok("GET", "/devices"))["items"]
-    assert [each["owner"] for each in shown] == [made["id"], ""]
+    assert [each["owner"] for each in shown] == [made["id"], "lobby"]
     assert (await client("PUT", "/devices/dev-1/owner", {"datasource": "nobody"})).status == 404
     assert (await client("PUT", "/devices/a%01b/owner", {"datasource": "new"})).status == 422
 

@@ -72,6 +72,12 @@ def test_who_mistypes_is_told_what_was_expected(arguments, told, capsys):
     assert told in capsys.readouterr().err
 
 
+def test_a_help_shows_each_argument_once(capsys):
+    assert main(["device", "import", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert [line.split()[0] for line in shown.splitlines() if "FILE" in line and "token" not in line and "certificates" not in line] == ["Usage:", "FILE"]  # fmt: skip
+
+
 def test_an_option_s_value_is_not_taken_for_a_command(capsys):
     assert main(["--url", "http://127.0.0.1:1", "--token-file", "/dev/null", "events"]) == 3
     assert "cannot reach" in capsys.readouterr().err

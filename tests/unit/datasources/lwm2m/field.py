@@ -16,7 +16,8 @@ from iotgw.core.validate import convert
 from iotgw.datasources.coap.ports import CoapPorts
 from iotgw.datasources.lwm2m.bootstrap import BootstrapType
 from iotgw.datasources.lwm2m.source_type import Lwm2mType
-from iotgw.testing import FakeIntake, MemoryKept
+from iotgw.dtls.client import PskClient
+from iotgw.testing import FakeIntake, MemoryCredentials, MemoryKept
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.message import Message, decode, encode, options, uri_options
 
@@ -122,6 +123,32 @@ class Device:
         assert (message.type, message.code, message.mid) == (n.ACK, n.EMPTY, mid)
 
 
+class SecureDevice(Device):
+    """One that speaks over DTLS, with a pre-shared key; `begun` fires when it may send."""
+
+    def __init__(self, address: tuple[str, int], identity: bytes, key: bytes) -> None:
+        self.session = PskClient(identity, key)
+        self.begun: Deferred[None] = Deferred()
+        super().__init__(address)
+        self.wire.datagramReceived = self._received
+        self._flush()
+
+    def send(self, data: bytes) -> None:
+        self.session.write(data)
+        self._flush()
+
+    def _received(self, datagram: bytes, addr: Any) -> None:
+        for plaintext in self.session.feed(datagram):
+            Wire.datagramReceived(self.wire, plaintext, addr)
+        self._flush()
+        if self.session.done and not self.begun.called:
+            self.begun.callback(None)
+
+    def _flush(self) -> None:
+        while datagram := self.session.outgoing():
+            self.wire.transport.write(datagram, self.address)
+
+
 class Field:
     """Datasources that share what a gateway keeps, and devices; closed by the fixture."""
 
@@ -131,6 +158,7 @@ class Field:
         self.open: list[Any] = []
         self.devices: list[Device] = []
         self.intake = FakeIntake()
+        self.credentials = MemoryCredentials()
 
     async def start(self, **configuration: Any) -> Any:
         """A datasource with these settings, on what earlier ones kept."""
@@ -143,7 +171,16 @@ class Field:
     async def _start(self, type_: Any, configuration: dict[str, Any]) -> Any:
         settings = convert({"port": 0, "interface": "127.0.0.1", **configuration}, type_.settings)
         context = DatasourceContext(
-            "ds", "fleet", "default", "", {}, self.intake, reactor, None, shares=self.shares, kept=self.kept
+            "ds",
+            "fleet",
+            "default",
+            "",
+            {},
+            self.intake,
+            reactor,
+            self.credentials,
+            shares=self.shares,
+            kept=self.kept,
         )
         self.source = type_.build(settings, context)
         await self.source.start()
@@ -155,6 +192,13 @@ class Field:
         host, port = (source or self.source)._shares[0].port.address[:2]
         device = Device((host, port), at)
         self.devices.append(device)
+        return device
+
+    async def secure_device(self, identity: str, key: bytes) -> SecureDevice:
+        """A device with a session of its own."""
+        device = SecureDevice(self.source._shares[-1].port.address[:2], identity.encode(), key)
+        self.devices.append(device)
+        await device.begun.addTimeout(PATIENCE, reactor)
         return device
 
     async def close(self) -> None:

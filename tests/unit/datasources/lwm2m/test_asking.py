@@ -69,6 +69,20 @@ async def test_what_makes_no_request_is_refused_without_asking_the_device(field)
 
 
 @ensureDeferred
+async def test_what_is_queued_behind_the_end_of_an_observation_leaves_too(field):
+    device = await registered(field, **observing(T))
+    observed = await device.asked()
+    device.values(observed, [{"n": T, "v": 1}], observe=1)
+    await device.update()
+    field.queue("read", {"path": "/3/0/9"}, id="2")
+    field.push("cancel", {"path": T}, id="1")
+    ended = await device.asked()
+    assert (ended.options.path, ended.options.get(n.OBSERVE)) == (("3303", "0", "5700"), b"\x01")
+    device.values(ended, [{"n": T, "v": 1}])
+    assert (await device.asked()).options.path == ("3", "0", "9")
+
+
+@ensureDeferred
 async def test_what_is_queued_leaves_one_after_another_when_a_device_registers(field):
     field.queue("read", {"path": T}, id="1")
     field.queue("discover", "/3303", id="2")

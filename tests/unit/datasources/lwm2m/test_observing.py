@@ -101,6 +101,52 @@ async def test_observations_go_on_after_a_restart_and_nothing_is_lost(field):
 
 
 @ensureDeferred
+async def test_one_device_s_text_makes_no_attribute_of_the_others_numbers(field):
+    await field.start(**observing(T))
+    device, request = await observed(field)
+    await device.acknowledged(device.notify(request, 2, [{"n": "/3303/0/5701", "vs": "Cel"}]))
+    await device.acknowledged(device.notify(request, 3, [{"n": "/3303/0/5701", "v": 3}]))
+    broken, fine = field.bodies[-2:]
+    assert (broken["telemetry"], broken["attributes"]) == ({}, {"temperature_sensorUnits": "Cel"})
+    assert (fine["telemetry"], "attributes" in fine) == ({"temperature_sensorUnits": 3}, False)
+
+
+@ensureDeferred
+async def test_of_several_times_the_latest_attribute_stays(field):
+    await field.start(**observing(T, attribute=[T]))
+    device, request = await observed(field)
+    base = 1_700_000_000
+    pack = [{"n": T, "v": 9, "t": base + 60}, {"n": T, "v": 5, "t": base}]
+    await device.acknowledged(device.notify(request, 2, pack))
+    assert field.bodies[-1]["attributes"] == {"temperature_sensorValue": 9}
+    assert [record["ts"] for record in field.bodies[-1]["records"]] == [base * 1000, (base + 60) * 1000]
+
+
+@ensureDeferred
+async def test_what_a_device_with_a_new_session_sends_is_taken_before_it_updates(field):
+    """After a restart of the gateway, or from another address: what it proved says who it is."""
+    field.credentials.add_psk("id-7", bytes(16), "meter-7")
+    field.intake.proves = True
+    await field.start(securityMode="DTLS", securePort=0, **observing(T))
+    device = await field.secure_device("id-7", bytes(16))
+    assert (await device.register("ep=meter-7&lt=60&lwm2m=1.1")).code == n.CREATED
+    device.values(await device.asked(), temperature(20), observe=1)
+    await device.update()
+    back = await field.secure_device("id-7", bytes(16))
+    pack = json.dumps(temperature(23)).encode()
+    assert (await back.ask(n.POST, "dp", pack, (n.CONTENT_FORMAT, 110))).code == n.CHANGED
+    assert (field.bodies[-1]["kind"], field.bodies[-1]["telemetry"]) == (
+        "send",
+        {"temperature_sensorValue": 23},
+    )
+    again = await back.asked()
+    assert (again.options.path, again.options.get(n.OBSERVE)) == (("3303", "0", "5700"), b"")
+    field.credentials.add_psk("id-8", bytes(16), "meter-8")
+    unknown = await field.secure_device("id-8", bytes(16))
+    assert (await unknown.ask(n.POST, "dp", pack, (n.CONTENT_FORMAT, 110))).code == n.NOT_FOUND
+
+
+@ensureDeferred
 async def test_after_an_address_change_it_is_observed_anew_with_the_same_token(field):
     await field.start(**observing(T))
     device, request = await observed(field)

@@ -211,6 +211,18 @@ async def test_what_is_no_registration_is_refused(field, query, links, pairs, co
 
 
 @ensureDeferred
+async def test_a_lifetime_of_0_has_no_end_but_the_longest_that_is_taken(field):
+    await field.start(maxLifetime=1000)
+    device = field.device()
+    for lifetime, lives in ((0, 1000), (1, 15), (2**32 - 1, 1000), (2**63, None)):
+        response = await device.register(f"ep=dev&lt={lifetime}&lwm2m=1.1")
+        assert response.code == (n.BAD_REQUEST if lives is None else n.CREATED)
+        if lives is not None:
+            (shown,) = field.source.sessions()
+            assert (shown["lifetime"], round(shown["expiresIn"], -1)) == (lifetime, round(lives, -1))
+
+
+@ensureDeferred
 async def test_other_methods_and_places_are_refused(field):
     await field.start()
     device = field.device()
