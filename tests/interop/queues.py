@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from queue import SimpleQueue
+from uuid import uuid4
 
 import aiokafka
 import paho.mqtt.client as paho
@@ -45,7 +46,8 @@ class Queue:
 
 class Sqs(Queue):
     """A FIFO queue. ElasticMQ has all on disk, but gives out a group's messages in any order after a restart. What is sent again while the first
-    request is still under way it takes for a duplicate, and acknowledges at once, before it is on disk. So the target waits for an answer."""
+    request is still under way it takes for a duplicate, and acknowledges at once, before it is on disk. So the target waits for an answer, and what
+    the tests send again is another message."""
 
     keeps_order = False
     is_on_disk = True
@@ -72,7 +74,7 @@ class Sqs(Queue):
         return "aws-sqs", {**KEYS, "queueUrl": self._out, "region": REGION, "timeout": HANGS}
 
     def put(self, device, body, number):
-        self.service.send(self._in, body.decode(), MessageGroupId=device, MessageDeduplicationId=str(number))
+        self.service.send(self._in, body.decode(), MessageGroupId=device, MessageDeduplicationId=uuid4().hex)
 
     def taken(self, enough):
         found = self._out_so_far

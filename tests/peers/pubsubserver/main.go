@@ -137,7 +137,8 @@ type change struct {
 // Before a message was handed out, it is acknowledged by its name alone.
 var handedOut = regexp.MustCompile(`(m[0-9]+):[0-9]+`)
 
-// kept does what the file says, and then writes there what changes anything and was answered with success.
+// kept does what the file says, and then writes there what changes anything and was answered with success. A message that isn't there yet is handed to
+// nobody: after a kill its name would be another one's. For the same reason it doesn't matter that who asked for a change has left.
 func kept(path string, handler http.HandlerFunc) http.HandlerFunc {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -159,10 +160,15 @@ func kept(path string, handler http.HandlerFunc) http.HandlerFunc {
 	var one sync.Mutex
 	return func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != "PUT" && !strings.HasSuffix(r.URL.Path, ":publish") && !strings.HasSuffix(r.URL.Path, ":acknowledge") {
-			handler(w, r)
+			answer := httptest.NewRecorder()
+			handler(answer, r)
+			one.Lock() // what is in the answer may have been published just now
+			one.Unlock()
+			give(w, answer)
 			return
 		}
 		body, _ := io.ReadAll(r.Body)
+		r = r.WithContext(context.WithoutCancel(r.Context()))
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		answer := httptest.NewRecorder()
 		one.Lock()
@@ -172,10 +178,14 @@ func kept(path string, handler http.HandlerFunc) http.HandlerFunc {
 			line, _ := json.Marshal(change{r.Method, r.URL.Path, body})
 			file.Write(append(line, '\n'))
 		}
-		for name, values := range answer.Header() {
-			w.Header()[name] = values
-		}
-		w.WriteHeader(answer.Code)
-		w.Write(answer.Body.Bytes())
+		give(w, answer)
 	}
+}
+
+func give(w http.ResponseWriter, answer *httptest.ResponseRecorder) {
+	for name, values := range answer.Header() {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(answer.Code)
+	w.Write(answer.Body.Bytes())
 }
