@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, tzinfo
@@ -20,6 +19,8 @@ from iotgw.integrations.files import FIXED, Columns
 
 FORMULAS = frozenset("=+-@\t\r\n＝＋－＠")
 """What a spreadsheet takes for the beginning of a formula, in full width too."""
+NUMBER = re.compile(r"[+-]?\d{1,300}(?:[.,]\d{1,300})?(?:[eE][+-]?\d{1,3})?", re.ASCII)
+"""A text that is a number, such as those of a form. It is no formula, though it may begin like one."""
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|"}
 QUOTING = {"minimal": csv.QUOTE_MINIMAL, "all": csv.QUOTE_ALL, "text": csv.QUOTE_NONNUMERIC}
 ENDS = {"crlf": "\r\n", "lf": "\n"}
@@ -85,6 +86,14 @@ class CommaNumber(float):
         return float.__repr__(self).replace(".", ",")
 
 
+class _Lines(list[str]):
+    """The lines that `csv` writes. It ends them with CR LF, since it quotes no CR in a text where lines end with LF alone."""
+
+    def write(self, line: str) -> None:
+        """Take a line."""
+        self.append(line.removesuffix("\r\n"))
+
+
 class CsvLayout:
     """Makes CSV files as settings say; raises SettingsError. ``named(record)`` gives what a message has besides its body:
     ``datasource`` and ``id``."""
@@ -138,11 +147,10 @@ class CsvLayout:
             known = self._columns.of(records[0].device_type, list(found))
             keys = [*FIXED, *(f"values.{key}" for key in known)]
             heads = [*FIXED, *known]
-        out = io.StringIO()
+        lines = _Lines()
         writer = csv.writer(
-            out,
+            lines,
             delimiter=DELIMITERS[settings.delimiter],
-            lineterminator=ENDS[settings.line_end],
             quoting=QUOTING[settings.quoting],  # type: ignore[arg-type]
         )
         if begins and settings.header:
@@ -150,7 +158,8 @@ class CsvLayout:
         for row in rows:
             writer.writerow([self._cell(row.get(key)) for key in keys])
         mark = BOM if begins and settings.bom else ""
-        return (mark + out.getvalue()).encode(settings.encoding, "replace")
+        text = "".join(line + ENDS[settings.line_end] for line in lines)
+        return (mark + text).encode(settings.encoding, "replace")
 
     def _rows(self, record: TelemetryRecord) -> list[dict[str, Any]]:
         body = _decode(record.body)
@@ -187,7 +196,7 @@ class CsvLayout:
         if value is None:
             return ""
         if isinstance(value, str):
-            return f"'{value}" if value[:1] in FORMULAS else value
+            return f"'{value}" if value[:1] in FORMULAS and not NUMBER.fullmatch(value) else value
         if isinstance(value, bool):
             return "true" if value else "false"
         if isinstance(value, int):

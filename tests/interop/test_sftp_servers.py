@@ -12,7 +12,23 @@ HARDENED = (
     "Ciphers chacha20-poly1305@openssh.com,aes256-gcm@openssh.com\nMACs hmac-sha2-512-etm@openssh.com\n"
     "KexAlgorithms curve25519-sha256\n"
 )
-CHACHA = HARDENED.replace(",aes256-gcm@openssh.com", "")
+OLD = (
+    "KexAlgorithms diffie-hellman-group14-sha1\nCiphers aes128-cbc\nMACs hmac-sha1\n"
+    "HostKeyAlgorithms ssh-rsa\n"
+)
+
+
+def openssh(age):
+    """Makes OpenSSH's server as it is installed, hardened, or with what an old one has."""
+    lines = {"installed": "", "hardened": HARDENED, "old": OLD}[age]
+
+    def make(folder, more="", sftp=""):
+        return OpenSsh(folder, lines + more, sftp, "rsa" if age == "old" else "ed25519")
+
+    return pytest.param(make, id=f"openssh {age}")
+
+
+AGES = [openssh(age) for age in ("installed", "hardened", "old")]
 SFTP_SERVER = {
     "as it is": ("", ()),
     "no rename": ("-P rename,posix-rename", ("rename in some directories",)),
@@ -35,31 +51,31 @@ PROFTPD = {
 }
 
 
-@pytest.mark.parametrize("more", [HARDENED, CHACHA, ""], ids=["hardened", "chacha", "installed"])
+@pytest.mark.parametrize("age", AGES)
 @pytest.mark.parametrize("state", SFTP_SERVER)
 @ensureDeferred
-async def test_openssh_takes_everything(tmp_path, state, more):
+async def test_openssh_takes_everything(tmp_path, state, age):
     options, lacks = SFTP_SERVER[state]
-    with OpenSsh(tmp_path / "s", more, options) as server:
+    with age(tmp_path / "s", sftp=options) as server:
         await takes_everything(server, lacks)
 
 
-@pytest.mark.parametrize("more", [HARDENED, ""], ids=["hardened", "installed"])
+@pytest.mark.parametrize("age", AGES)
 @pytest.mark.parametrize("state", ["RekeyLimit 64K", "MaxSessions 1\nMaxStartups 2"])
 @ensureDeferred
-async def test_openssh_with_limits_takes_everything(tmp_path, state, more):
-    with OpenSsh(tmp_path / "s", more + state) as server:
+async def test_openssh_with_limits_takes_everything(tmp_path, state, age):
+    with age(tmp_path / "s", state) as server:
         await takes_everything(server)
 
 
-@pytest.mark.parametrize("kind", [OpenSsh, Dropbear])
+@pytest.mark.parametrize("kind", [*AGES, Dropbear])
 @ensureDeferred
 async def test_a_server_that_is_read_only_is_waited_for(tmp_path, kind):
     with kind(tmp_path / "s", sftp="-R") as server:
         await waits(server, "open")
 
 
-@pytest.mark.parametrize("kind", [OpenSsh, Dropbear, ProFtpd])
+@pytest.mark.parametrize("kind", [*AGES, Dropbear, ProFtpd])
 @ensureDeferred
 async def test_a_server_whose_disk_is_full_is_waited_for(tmp_path, kind):
     server = kind(tmp_path / "s")

@@ -63,12 +63,12 @@ class SftpServer(Process):
 
 class OpenSsh(SftpServer):
     """OpenSSH's, with ``sftp-server`` as a program of its own; ``sftp`` are its options, ``more`` lines of the
-    configuration."""
+    configuration, ``key`` the type of its own key."""
 
     user = "root"
 
-    def __init__(self, folder, more="", sftp=""):
-        self._sshd = Sshd(folder, more=more, sftp=f"/usr/lib/openssh/sftp-server {sftp}")
+    def __init__(self, folder, more="", sftp="", key="ed25519"):
+        self._sshd = Sshd(folder, more=more, sftp=f"/usr/lib/openssh/sftp-server {sftp}", key=key)
         self.folder, self.port, self.root = folder, self._sshd.port, self._sshd.root
         self.host_key, self.user_key = self._sshd.host_key, self._sshd.user_key
         self.base = f"{self.root}/"

@@ -10,9 +10,9 @@ from .process import Process, accepts, find, free_port, missing
 
 class Sshd(Process):
     """``sshd`` with public-key log-in for the user who runs the tests, files under ``root``. ``more`` are lines of its
-    configuration."""
+    configuration, ``key`` is the type of its own key."""
 
-    def __init__(self, folder, port=None, more="", sftp="internal-sftp"):
+    def __init__(self, folder, port=None, more="", sftp="internal-sftp", key="ed25519"):
         if os.geteuid() != 0:
             missing("OpenSSH's sshd needs root")
         folder.mkdir(parents=True, exist_ok=True)
@@ -20,11 +20,11 @@ class Sshd(Process):
         self.port = port or free_port()
         self.root = folder / "files"
         self.root.mkdir(exist_ok=True)
-        self.host_key = folder / "host_ed25519"
+        self.host_key = folder / f"host_{key}"
         self.user_key = folder / "user_ed25519"
-        for key in (self.host_key, self.user_key):
-            if not key.exists():
-                make_key(key)
+        for file, kind in ((self.host_key, key), (self.user_key, "ed25519")):
+            if not file.exists():
+                make_key(file, kind, bits=2048 if kind == "rsa" else None)
         authorized = folder / "authorized_keys"
         authorized.write_bytes(self.user_key.with_suffix(".pub").read_bytes())
         config = folder / "sshd_config"

@@ -1,5 +1,6 @@
 """CSV as offices want it, byte for byte."""
 
+import csv
 import gzip
 import io
 import sys
@@ -9,7 +10,7 @@ import msgspec
 import pytest
 
 from iotgw.core.errors import SettingsError
-from iotgw.integrations.csv_layout import CsvLayout, CsvSettings
+from iotgw.integrations.csv_layout import DELIMITERS, ENDS, QUOTING, CsvLayout, CsvSettings
 from iotgw.integrations.files import Columns
 from iotgw.integrations.packing import Packing
 from tests.unit.delivery.worlds import record
@@ -54,6 +55,36 @@ def test_as_a_german_office_wants_it():
     assert lines({"t": -21.5, "other": 1}, **settings) == (
         "\ufeffZeit;Gerät;Temperatur [°C];serial;missing\n02.07.2026 15:46:40;d;-21,5;S/1;\n"
     )
+
+
+@pytest.mark.parametrize("number", ["-5.2", "+3", "-5,2", "-1e-7"])
+def test_a_number_that_came_as_a_text_is_one(number):
+    assert lines({"t": number}, delimiter="semicolon").splitlines()[1].endswith(f";{number}")
+
+
+@pytest.mark.parametrize("text", ["-5.2+A1", "-5.2\n", "- 5", "+1:2", "-", "-１"])
+def test_what_only_begins_like_a_number_is_none(text):
+    assert f"'{text}" in lines({"t": text})
+
+
+TEXTS = ["x\ry", "line\nend", "both\r\n", 'q"uote', '"', "a;b,c\td|e", "", " lead ", "ü€", "[1]"]
+
+
+@pytest.mark.parametrize("line_end", ENDS)
+@pytest.mark.parametrize("quoting", QUOTING)
+@pytest.mark.parametrize("decimal", ["point", "comma"])
+@pytest.mark.parametrize("delimiter", DELIMITERS)
+def test_whatever_the_settings_a_reader_finds_the_same_cells(delimiter, decimal, quoting, line_end):
+    values = {f"k{n:02}": text for n, text in enumerate(TEXTS)} | {"number": -1.5}
+    made = layout(
+        delimiter=delimiter, decimal=decimal, quoting=quoting, lineEnd=line_end, bom=True,
+        columns=[{"value": f"values.{key}"} for key in values],
+    )  # fmt: skip
+    records = [record(1, device="d", body=body(values))]
+    text = (made.text(records) + made.text(records, begins=False)).decode("utf-8-sig")
+    rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=DELIMITERS[delimiter]))
+    number = "-1,5" if decimal == "comma" else "-1.5"
+    assert rows == [list(values), [*TEXTS, number], [*TEXTS, number]]
 
 
 @pytest.mark.parametrize(
