@@ -5,7 +5,11 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 
+from iotgw.core.numbers import shown
+
 NOT_ALLOWED = "its address is none that the datasource allows"
+LONGEST = 100
+"""Characters of an address or a network; the longest has 49, and a zone."""
 REMEMBERED = 4096
 """Addresses whose answer is remembered."""
 
@@ -48,8 +52,10 @@ EVERYWHERE = Networks()
 
 def _network(place: int, text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     try:
+        if len(text) > LONGEST:
+            raise ValueError
         return ipaddress.ip_network(text, strict=False)
     except ValueError:
         raise ValueError(
-            f"allow[{place}]: expected an address or a network such as 10.0.0.0/8 or 2001:db8::/32, got {text!r}"
+            f"allow[{place}]: expected an address or a network such as 10.0.0.0/8 or 2001:db8::/32, got {shown(text)}"
         ) from None

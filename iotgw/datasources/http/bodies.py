@@ -25,6 +25,8 @@ MEMBERS = 16
 """Members of a gzip body, which may be several (RFC 1952 §2.2)."""
 CODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 """Compressions that are read, with zlib's ``wbits`` (RFC 9110 §8.4.1)."""
+ESCAPES = 8_000
+"""Of a form: each takes Python 0.3 µs."""
 NO_FORM = frozenset('{["<')
 """How a body begins that is JSON or XML, though its sender calls it a form, as curl does unless it is told otherwise."""
 BOM = codecs.BOM_UTF8
@@ -138,6 +140,8 @@ def _decoded(data: bytes, charset: str) -> tuple[str, str] | None:
 
 def _pairs(text: str, charset: str = "utf_8") -> list[tuple[str, str]]:
     """The names and values of a form or a query; ``charset`` is what its escapes are in, if they can be. Raises ValueError."""
+    if (count := text.count("%")) > ESCAPES:
+        raise ValueError(f"expected at most {ESCAPES:,} escapes (%), got {count:,}")
     try:
         return parse_qsl(text, True, encoding=charset, errors="strict", max_num_fields=FIELDS)
     except UnicodeDecodeError:

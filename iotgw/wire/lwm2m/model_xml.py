@@ -42,6 +42,7 @@ def models_of(data: bytes) -> list[ObjectModel]:
         raise CodecError(f"expected XML of at most {MOST_BYTES} bytes, got {len(data)}")
     reader = _Reader()
     parser = expat.ParserCreate()
+    parser.buffer_text = True
     parser.StartElementHandler = reader.begin
     parser.EndElementHandler = reader.end
     parser.CharacterDataHandler = reader.characters

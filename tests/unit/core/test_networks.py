@@ -43,3 +43,8 @@ def test_addresses_that_are_made_up_are_not_all_remembered():
     for number in range(networks.REMEMBERED * 2 + 5):
         some.has(f"192.0.{number >> 8}.{number & 255}")
     assert len(some._known) <= networks.REMEMBERED
+
+
+def test_what_is_far_too_long_is_no_network_and_is_not_repeated_whole() -> None:
+    with pytest.raises(ValueError, match=r"\(65536 characters\)$"):
+        Networks(["1" * 65536])

@@ -204,3 +204,9 @@ def test_whatever_is_compressed_is_read_within_its_bounds_or_refused(body, codin
         assert len(decoded(body, coding, 500)) <= 500
     except UnreadableBody as error:
         assert error.status in (400, 413, 415)
+
+
+def test_a_form_has_a_bounded_number_of_escapes() -> None:
+    assert form(b"a=" + b"%20" * 8000, FORM) == {"a": " " * 8000}
+    with pytest.raises(UnreadableBody, match=r"at most 8,000 escapes \(%\), got 8,001"):
+        form(b"a=" + b"%20" * 8001, FORM)
