@@ -178,7 +178,9 @@ class Door:
         if not isinstance(remote, DtlsSession) or not proved:
             return None
         found = (self._registrations.by_endpoint(name) for name in (remote.identity.name, proved))
-        device = next((each for each in found if each is not None and each.registration.proved == proved), None)
+        device = next(
+            (each for each in found if each is not None and each.registration.proved == proved), None
+        )
         if device is not None:
             self._asking.leave(device)
             self._is_at(device, remote)

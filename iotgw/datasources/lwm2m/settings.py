@@ -87,7 +87,10 @@ class Lwm2mSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_un
         Seconds, Meta(description="A registration lives at least this long, whatever the device says.")
     ] = 15.0
     max_lifetime: Annotated[
-        Seconds, Meta(description="And at most this long, also where a device says 0, which has no end. Without a word of the device it is a day.")
+        Seconds,
+        Meta(
+            description="And at most this long, also where a device says 0, which has no end. Without a word of the device it is a day."
+        ),
     ] = 30 * 86_400.0
     max_registrations: Annotated[
         int, Meta(ge=1, le=1_000_000, description="Beyond, devices are told to come back later (5.03).")

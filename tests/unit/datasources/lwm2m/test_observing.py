@@ -147,6 +147,27 @@ async def test_what_a_device_with_a_new_session_sends_is_taken_before_it_updates
 
 
 @ensureDeferred
+async def test_conditions_that_were_changed_are_written_to_who_is_registered(field):
+    """As with ThingsBoard's profiles; those that were not changed aren't written again."""
+    source = await field.start(**observing(T, attributeLwm2m={T: {"pmin": 5}}))
+    port = source._shares[0].port.address[1]
+    device = field.device()
+    await device.register()
+    device.answer(await device.asked(), n.CHANGED)
+    device.values(await device.asked(), temperature(20), observe=1)
+    await device.update()
+    for pmin, is_written in ((5, False), (9, True), (9, False)):
+        await source.stop()
+        source = await field.start(port=port, **observing(T, attributeLwm2m={T: {"pmin": pmin}}))
+        if is_written:
+            request = await device.asked()
+            assert (request.code, request.options.queries) == (n.PUT, ("pmin=9",))
+            device.answer(request, n.CHANGED)
+        await device.update()
+        assert device.wire.inbox == []
+
+
+@ensureDeferred
 async def test_after_an_address_change_it_is_observed_anew_with_the_same_token(field):
     await field.start(**observing(T))
     device, request = await observed(field)
