@@ -65,7 +65,11 @@ class ObserveAttr(Struct, frozen=True, kw_only=True, rename="camel", forbid_unkn
         for text in self.observe:
             if text != ALL and not unversioned(text):
                 raise ValueError("observe: expected paths, or '*' for all")
-        for conditions in self.attribute_lwm2m.values():
+        for text, conditions in self.attribute_lwm2m.items():
+            if not unversioned(text):
+                raise ValueError(
+                    f"attributeLwm2m: expected the path of an object or of a part of it, got {text!r}"
+                )
             unknown = conditions.keys() - set(ATTRIBUTES)
             if unknown:
                 raise ValueError(

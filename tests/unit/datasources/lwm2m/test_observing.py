@@ -7,7 +7,10 @@ import json
 import pytest
 from pytest_twisted import ensureDeferred
 
+from iotgw.core.errors import SettingsError
 from iotgw.core.model import Answer, Status
+from iotgw.core.validate import convert
+from iotgw.datasources.lwm2m.settings import Lwm2mSettings
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.coap.message import encode, options
 from tests.unit.datasources.lwm2m.field import observing
@@ -165,6 +168,30 @@ async def test_conditions_that_were_changed_are_written_to_who_is_registered(fie
             device.answer(request, n.CHANGED)
         await device.update()
         assert device.wire.inbox == []
+
+
+@pytest.mark.parametrize("asked", [["/"], ["/", T]])
+@ensureDeferred
+async def test_all_that_a_device_has_may_be_observed_and_is_after_a_restart(field, asked):
+    source = await field.start()
+    port = source._shares[0].port.address[1]
+    device = field.device()
+    await device.register()
+    field.push("observe-composite", {"paths": asked})
+    request = await device.asked()
+    assert request.code == n.FETCH
+    device.values(request, temperature(20), observe=1)
+    await device.update()
+    await source.stop()
+    await field.start(port=port)
+    await device.acknowledged(device.notify(request, 2, temperature(21.5)))
+    assert field.bodies[-1]["values"] == {T: 21.5}
+
+
+@pytest.mark.parametrize("wrong", [{"observe": ["/"]}, {"attributeLwm2m": {"/": {"pmin": 1}}}])
+def test_a_profile_that_is_about_the_root_is_refused(wrong):
+    with pytest.raises(SettingsError, match="expected (paths|the path)"):
+        convert({"profiles": [{"observeAttr": wrong}]}, Lwm2mSettings)
 
 
 @ensureDeferred
