@@ -190,7 +190,7 @@ async def test_all_that_a_device_has_may_be_observed_and_is_after_a_restart(fiel
 
 @pytest.mark.parametrize("wrong", [{"observe": ["/"]}, {"attributeLwm2m": {"/": {"pmin": 1}}}])
 def test_a_profile_that_is_about_the_root_is_refused(wrong):
-    with pytest.raises(SettingsError, match="expected (paths|the path)"):
+    with pytest.raises(SettingsError, match=r"expected (paths|the path)"):
         convert({"profiles": [{"observeAttr": wrong}]}, Lwm2mSettings)
 
 
