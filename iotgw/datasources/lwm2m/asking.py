@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from msgspec import structs
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
@@ -89,8 +90,10 @@ class Asking:
         self._call = None
 
     def is_all_observed(self, device: Lwm2mDevice) -> bool:
-        """Whether all is observed of a device that its profile names."""
+        """Whether all is observed of a device that its profile names, under its conditions."""
         plan = device.plan
+        if device.registration.conditions != plan.mark:
+            return False
         groups = plan.groups(plan.to_observe(device.registration.objects))
         return all(
             key_of(group) in device.watches or all(key_of((path,)) in device.watches for path in group)
@@ -139,6 +142,7 @@ class Asking:
         steps = device.steps
         if steps is not None and not steps:
             device.steps = None
+            self._is_told(device)
             self.take(device)
             return
         if steps is None or device.is_asked or self.window(device) <= 0:
@@ -157,6 +161,12 @@ class Asking:
             self._advance(device)
 
         step(done)
+
+    def _is_told(self, device: Lwm2mDevice) -> None:
+        """A device has been given the conditions of its profile: after a restart they need not be written again, unless they are others."""
+        if device.registration.conditions != device.plan.mark:
+            device.registration = structs.replace(device.registration, conditions=device.plan.mark)
+            self._owner.keep(device)
 
     def _observe(self, device: Lwm2mDevice, group: tuple[Path, ...], done: Done) -> None:
         if key_of(group) in device.watches:

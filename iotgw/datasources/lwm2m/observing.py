@@ -15,6 +15,7 @@ from iotgw.wire.coap.pending import Unanswered
 from iotgw.wire.coap.refusals import is_final
 from iotgw.wire.coap.timing import Policy
 from iotgw.wire.coap.watching import Arrival, Ended
+from iotgw.wire.lwm2m import paths
 from iotgw.wire.lwm2m.operations import Capabilities, Operation, request
 from iotgw.wire.lwm2m.paths import ROOT, Path
 
@@ -177,13 +178,13 @@ class Observing:
 @lru_cache(maxsize=4096)
 def _paths(key: str) -> tuple[Path, ...]:
     """What is observed, of its text (`key_of`)."""
-    return tuple(tuple(map(int, text.split("/")[1:])) for text in key.split(" "))
+    return tuple(paths.parse(text) for text in key.split(" "))
 
 
 @lru_cache(maxsize=4096)
 def _request(asked: tuple[Path, ...], understands: tuple[int, ...], version: str, root: str) -> Message:
     """Devices of one type are observed by the same request, which is kept for as long as they are observed."""
-    one = len(asked) == 1
+    one = len(asked) == 1 and asked[0] != ROOT  # which only a composite operation can name
     operation = Operation("observe", asked[0]) if one else Operation("observe-composite", paths=asked)
     made = request(operation, Capabilities(understands, version, root))
     return Message(made.code, made.payload, made.options.replaced((n.OBSERVE, REGISTER)))

@@ -6,8 +6,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
+from hashlib import blake2b
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta, Struct, field
 
 from iotgw.core.patterns import pattern
@@ -63,7 +65,11 @@ class ObserveAttr(Struct, frozen=True, kw_only=True, rename="camel", forbid_unkn
         for text in self.observe:
             if text != ALL and not unversioned(text):
                 raise ValueError("observe: expected paths, or '*' for all")
-        for conditions in self.attribute_lwm2m.values():
+        for text, conditions in self.attribute_lwm2m.items():
+            if not unversioned(text):
+                raise ValueError(
+                    f"attributeLwm2m: expected the path of an object or of a part of it, got {text!r}"
+                )
             unknown = conditions.keys() - set(ATTRIBUTES)
             if unknown:
                 raise ValueError(
@@ -153,6 +159,8 @@ class ProfilePlan:
         self.conditions: Mapping[Path, Mapping[str, float]] = {
             unversioned(text): conditions for text, conditions in wanted.attribute_lwm2m.items() if conditions
         }
+        self.mark = _mark(self.conditions)
+        """What tells these conditions from others; empty for none."""
         self._telemetry = {unversioned(text) for text in wanted.telemetry}
         self._attributes = {unversioned(text) for text in wanted.attribute}
         self._names = {unversioned(text): name for text, name in wanted.key_name.items()}
@@ -218,6 +226,13 @@ class ProfilePlan:
         if len(path) == 4 and path[:3] in self._names:
             return f"{self._names[path[:3]]}_{path[3]}"
         return named(path, self.models, version)
+
+
+def _mark(conditions: Mapping[Path, Mapping[str, float]]) -> str:
+    if not conditions:
+        return ""
+    written = msgspec.json.encode(sorted((path, sorted(each.items())) for path, each in conditions.items()))
+    return blake2b(written, digest_size=6).hexdigest()
 
 
 def named(path: Path, models: Models, version: str) -> str:

@@ -40,7 +40,7 @@ class Lwm2mRegistration(Struct, frozen=True, omit_defaults=True):
     ``device`` is its name, ``proved`` what it has proved to be (empty: nothing) by a
     ``proof`` of ``psk`` or ``x509``. A ``lifetime`` of 0 has no end (Core 1.1.1, appendix E.2). ``links`` are its objects as it sent them.
     ``host`` and ``port`` are where it was last, ``told`` is the host where it was told its id, unless that is the same. ``tokens`` are those of its observations, in hexadecimal, by what is
-    observed. ``registered_ms`` is a date.
+    observed. ``conditions`` is the mark of those that it was given (`ProfilePlan.mark`). ``registered_ms`` is a date.
     """
 
     id: str
@@ -59,6 +59,7 @@ class Lwm2mRegistration(Struct, frozen=True, omit_defaults=True):
     told: str = ""
     registered_ms: int = 0
     tokens: dict[str, str] = {}
+    conditions: str = ""
 
     @property
     def told_host(self) -> str:
@@ -107,6 +108,7 @@ def shared(registration: Lwm2mRegistration, links: bytes) -> Lwm2mRegistration:
         links=links,
         host=sys.intern(registration.host),
         tokens={sys.intern(what): token for what, token in registration.tokens.items()},
+        conditions=sys.intern(registration.conditions),
     )
 
 

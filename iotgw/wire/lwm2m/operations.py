@@ -57,6 +57,9 @@ class Operation(Struct, frozen=True):
             raise CodecError(
                 f"{self.kind}: expected a path of {least} ids or more, got {paths.text(self.path)}"
             )
+        for path, _ in self.values:
+            if len(path) < 3:
+                raise CodecError(f"{self.kind}: expected values of resources, got one of {paths.text(path)}")
         if len(self.arguments) > LONGEST_ARGUMENTS:
             raise CodecError(f"execute: expected arguments of at most {LONGEST_ARGUMENTS} characters")
         if self.kind == "write-attributes":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from pytest_twisted import ensureDeferred
 
 from iotgw.core.model import Downlink
@@ -80,6 +81,26 @@ async def test_what_is_queued_behind_the_end_of_an_observation_leaves_too(field)
     assert (ended.options.path, ended.options.get(n.OBSERVE)) == (("3303", "0", "5700"), b"\x01")
     device.values(ended, [{"n": T, "v": 1}])
     assert (await device.asked()).options.path == ("3", "0", "9")
+
+
+@pytest.mark.parametrize(
+    ("msg_type", "msg"),
+    [
+        ("write-composite", {"values": {"/": 1}}),
+        ("write-composite", {"values": {"/3/0": "x"}}),
+        ("write", {"path": "/3/0", "value": "x"}),
+        ("create", {"path": "/3442", "instance": -1, "value": {"110": "a"}}),
+        ("read", "/"),
+        ("observe-composite", {"paths": []}),
+    ],
+)
+@ensureDeferred
+async def test_what_names_no_resource_is_refused_and_the_next_item_leaves(field, msg_type, msg):
+    device = await registered(field)
+    field.queue("read", {"path": T}, id="2")
+    field.push(msg_type, msg)
+    assert (await device.asked()).options.path == ("3303", "0", "5700")
+    assert field.intake.outcomes[0][1].startswith("refused: ")
 
 
 @ensureDeferred
