@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import PAGE, READ_ONLY, Catalogue, Page, not_empty
@@ -52,7 +52,10 @@ class Bundled(Struct, frozen=True):
 class Install(Struct, frozen=True, forbid_unknown_fields=True):
     """Under which name; the bundled one's where none is given, with hyphens for slashes."""
 
-    name: str = ""
+    name: Annotated[
+        str,
+        Meta(description="Under which name; the bundled one's where it is empty, with hyphens for slashes."),
+    ] = ""
 
 
 LIBRARY = (

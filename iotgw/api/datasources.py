@@ -37,8 +37,8 @@ _READ_TEXTS = ("identity", "identityType", "deviceModel", "rejected")
 class Injection(Struct, frozen=True, forbid_unknown_fields=True):
     """An uplink by hand: ``payload`` in base64, or ``text``."""
 
-    payload: str | None = None
-    text: str | None = None
+    payload: Annotated[str | None, Meta(description="The message's bytes in base64.")] = None
+    text: Annotated[str | None, Meta(description="The message as text; instead of `payload`.")] = None
     metadata: Annotated[dict[str, Any], Meta(description="added to the datasource's own")] = {}
 
     def __post_init__(self) -> None:

@@ -24,10 +24,20 @@ class NewDebug(Struct, frozen=True, forbid_unknown_fields=True):
     """What is debugged: the thing of this name or id, which needs a ``kind`` where several have it. It ends after so many ``seconds``, or when
     ``count`` messages were kept."""
 
-    name: Text
-    kind: DebugKind | None = None
-    seconds: Annotated[float, Meta(gt=0, le=86_400)] = DEFAULT
-    count: Annotated[int, Meta(ge=1, le=100_000)] | None = None
+    name: Annotated[
+        Text,
+        Meta(description="The datasource, converter, integration or device that is debugged, by name or id."),
+    ]
+    kind: Annotated[DebugKind | None, Meta(description="Which kind it is, where several have this name.")] = (
+        None
+    )
+    seconds: Annotated[float, Meta(gt=0, le=86_400, description="Seconds after which it ends by itself.")] = (
+        DEFAULT
+    )
+    count: Annotated[
+        Annotated[int, Meta(ge=1, le=100_000)] | None,
+        Meta(description="Messages after which it ends by itself."),
+    ] = None
 
 
 class DebugList(Struct, frozen=True):

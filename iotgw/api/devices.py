@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Page, merged
@@ -57,7 +57,9 @@ DEVICES = (
 class NewOwner(Spec, frozen=True, kw_only=True):
     """The datasource that a device is given to, by name or id."""
 
-    datasource: str
+    datasource: Annotated[
+        str, Meta(description="The datasource that may speak for the device, by name or id.")
+    ]
 
 
 class DeviceFields(Struct, frozen=True, rename="camel"):

@@ -38,19 +38,38 @@ class NewBatch(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """One downlink for many devices: for ``devices`` (names), or for all that the filters leave; ``all`` devices where there is no filter. ``rate``
     is devices per second. It begins at ``at``, or at once."""
 
-    downlink: DownlinkSpec
-    devices: Annotated[list[Text], Meta(min_length=1, max_length=LISTED)] | None = None
-    text: Text | None = None
-    type: Text | None = None
-    group: Text | None = None
-    tag: Text | None = None
-    datasource: Text | None = None
-    trouble: Trouble | None = None
-    box: Annotated[str, Meta(pattern=f"^{rectangle.TEXT}$")] | None = None
-    all: bool = False
-    rate: Annotated[float, Meta(ge=0.01, le=1000)] = 10.0
-    at: Milliseconds = 0
-    allow_unknown: bool = False
+    downlink: Annotated[DownlinkSpec, Meta(description="What each device gets.")]
+    devices: Annotated[
+        Annotated[list[Text], Meta(min_length=1, max_length=LISTED)] | None,
+        Meta(description="The devices, by name."),
+    ] = None
+    text: Annotated[
+        Text | None,
+        Meta(
+            description="Devices with this text in name, label, serial, identity, place or `tag=text`, in any case."
+        ),
+    ] = None
+    type: Annotated[Text | None, Meta(description="Devices of this type.")] = None
+    group: Annotated[Text | None, Meta(description="Devices of this group.")] = None
+    tag: Annotated[Text | None, Meta(description="Devices with this tag: a key, or `key=text`.")] = None
+    datasource: Annotated[
+        Text | None, Meta(description="Devices that belong to this datasource, by name or id.")
+    ] = None
+    trouble: Annotated[Trouble | None, Meta(description="Devices with this trouble.")] = None
+    box: Annotated[
+        Annotated[str, Meta(pattern=f"^{rectangle.TEXT}$")] | None,
+        Meta(
+            description="Devices in this rectangle: its south, west, north and east in degrees, with commas."
+        ),
+    ] = None
+    all: Annotated[bool, Meta(description="All devices, where there is no filter.")] = False
+    rate: Annotated[float, Meta(ge=0.01, le=1000, description="Devices per second.")] = 10.0
+    at: Annotated[
+        Milliseconds, Meta(description="Milliseconds since 1970 at which it begins; 0 for at once.")
+    ] = 0
+    allow_unknown: Annotated[
+        bool, Meta(description="Whether devices may be named that nobody knows yet.")
+    ] = False
 
     def __post_init__(self) -> None:
         """Refuse what means everybody by mistake, and what means two things."""

@@ -60,8 +60,17 @@ class DeviceList(Struct, frozen=True, forbid_unknown_fields=True):
     """Devices as `/devices` takes them, each perhaps with ``credentials`` as `/credentials` takes them. What a stored device has and a
     new one doesn't say stays. ``lines`` are where they stood in a file, for errors."""
 
-    devices: Annotated[list[Any], Meta(max_length=ROWS)]
-    lines: Annotated[list[int], Meta(max_length=ROWS)] = []
+    devices: Annotated[
+        list[Any],
+        Meta(
+            max_length=ROWS,
+            description="Devices as `/devices` takes them, each perhaps with `credentials` as `/credentials` takes them.",
+        ),
+    ]
+    lines: Annotated[
+        list[int],
+        Meta(max_length=ROWS, description="The line of each in the file that they are from, for errors."),
+    ] = []
 
 
 class RefusedRow(Struct, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import AsyncIterator
 
 from msgspec import Struct, structs
 from twisted.internet.interfaces import IReactorTime
@@ -18,8 +19,8 @@ from iotgw.core.ports.registry import IRegistry
 from iotgw.core.rectangle import WORLD
 
 MOST = 1_000_000
-"""Devices that are looked at."""
-PIECE = 2_000
+"""Devices with a trouble that are told apart."""
+PIECE = 1_000
 """Devices between two breaths."""
 QUERY = (
     *FILTERS,
@@ -121,27 +122,36 @@ class FleetMapRoutes:
         """A cell is a part of ``box``, or of the world."""
         asked = wanted(call, self._registry)
         box = asked.box or WORLD
-        asked = structs.replace(asked, box=box)  # who has no place isn't in the world
         across = call.query("across")
         high, wide = _step(180, box.height / across), _step(360, box.width / across)
         cells: dict[tuple[int, int], _Cell] = {}
         troubled = self._troubled(call.tenant)
-        for at, name in enumerate(self._fleet.names(call.tenant, asked, "", MOST)):
-            if at and at % PIECE == 0:
-                await deferLater(self._clock, 0)
-            entry = self._fleet.get(call.tenant, name)
-            if entry is None or entry.spec.latitude is None or entry.spec.longitude is None:
-                continue  # gone, or moved away, while others had their turn
-            latitude, east = entry.spec.latitude, entry.spec.longitude
+        async for spec in self._specs(call.tenant, structs.replace(asked, box=None)):
+            latitude, east = spec.latitude, spec.longitude
+            if latitude is None or east is None or not box.holds(latitude, east):
+                continue
             if east < box.west:
                 east += 360  # across the date line
             key = math.floor(latitude / high), math.floor(east / wide)
             cell = cells.get(key)
             if cell is None:
-                cell = cells[key] = _Cell(entry.spec, latitude, east)
-            cell.add(latitude, east, name in troubled)
+                cell = cells[key] = _Cell(spec, latitude, east)
+            cell.add(latitude, east, spec.name in troubled)
         items = [cell.place() for _, cell in sorted(cells.items())]
         return FleetMap(sum(each.count for each in items), items)
+
+    async def _specs(self, tenant: str, asked: DeviceFilter) -> AsyncIterator[DeviceSpec]:
+        """What is said of each device, some at a time, so that others have their turn."""
+        after = ""
+        while names := self._fleet.names(tenant, asked, after, PIECE):
+            for name in names:
+                entry = self._fleet.get(tenant, name)
+                if entry is not None:
+                    yield entry.spec
+            if len(names) < PIECE:
+                break
+            after = names[-1]
+            await deferLater(self._clock, 0)
 
     def _troubled(self, tenant: str) -> set[str]:
         found = set[str]()

@@ -33,20 +33,23 @@ from iotgw.core.types import Types
 class Seek(Struct, frozen=True, forbid_unknown_fields=True):
     """Milliseconds since 1970; 0 for all that is stored."""
 
-    since: Milliseconds
+    since: Annotated[Milliseconds, Meta(description="Milliseconds since 1970; 0 for all that is stored.")]
 
 
 class TargetTrial(Struct, frozen=True, forbid_unknown_fields=True):
     """What is sent: a stored message by its id, and which of its outputs. Without one, a sample."""
 
-    message: str = ""
+    message: Annotated[str, Meta(description="The id of a stored message; a sample where it is empty.")] = ""
     output: Annotated[int, Meta(ge=1, le=1 << 53, description="The number of an output, from 1.")] = 1
 
 
 class DeadLetterRetry(Struct, frozen=True, forbid_unknown_fields=True):
     """Which dead letters: their positions; all where none is given."""
 
-    positions: Annotated[list[Annotated[int, Meta(ge=0, le=1 << 53)]], Meta(max_length=1000)] | None = None
+    positions: Annotated[
+        Annotated[list[Annotated[int, Meta(ge=0, le=1 << 53)]], Meta(max_length=1000)] | None,
+        Meta(description="The dead letters' positions; all of them where none is given."),
+    ] = None
 
 
 class DeadLetter(Struct, frozen=True, rename="camel"):

@@ -28,13 +28,28 @@ DEVICES = (
 class ReprocessJob(Struct, frozen=True, forbid_unknown_fields=True):
     """Which messages are converted again: all that the filters leave, of those that failed where no ``state`` is given."""
 
-    state: Literal["received", "converted", "filtered", "failed"] = "failed"
-    datasource: Text | None = None
-    device: Text | None = None
-    text: Text | None = None
-    group: Text | None = None
-    since: Milliseconds = 0
-    until: Milliseconds = 0
+    state: Annotated[
+        Literal["received", "converted", "filtered", "failed"],
+        Meta(description="Only messages in this state."),
+    ] = "failed"
+    datasource: Annotated[
+        Text | None, Meta(description="Only messages of this datasource, by name or id.")
+    ] = None
+    device: Annotated[Text | None, Meta(description="Only messages of this device.")] = None
+    text: Annotated[Text | None, Meta(description="Only messages whose metadata has this text in it.")] = None
+    group: Annotated[
+        Text | None, Meta(description="Only those of this group of failures, by its id in `GET /failures`.")
+    ] = None
+    since: Annotated[
+        Milliseconds,
+        Meta(
+            description="Milliseconds since 1970; only messages that were received then or later. 0 for all."
+        ),
+    ] = 0
+    until: Annotated[
+        Milliseconds,
+        Meta(description="Milliseconds since 1970; only messages that were received before. 0 for now."),
+    ] = 0
 
     def __post_init__(self) -> None:
         """Refuse a group of what didn't fail."""
@@ -46,25 +61,37 @@ class RetryJob(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """Which dead letters are sent again: all of an integration (name or id) that the filters leave. ``error`` is a part of their
     error, ``group`` the id of a group of ``GET /failures``."""
 
-    integration: Text
-    device: Text | None = None
-    received_before: Milliseconds = 0
-    error: Text | None = None
-    group: Text | None = None
+    integration: Annotated[Text, Meta(description="Whose dead letters, by name or id.")]
+    device: Annotated[Text | None, Meta(description="Only messages of this device.")] = None
+    received_before: Annotated[
+        Milliseconds,
+        Meta(description="Milliseconds since 1970; only messages that were received before. 0 for all."),
+    ] = 0
+    error: Annotated[Text | None, Meta(description="Only those whose error has this text in it.")] = None
+    group: Annotated[
+        Text | None, Meta(description="Only those of this group of failures, by its id in `GET /failures`.")
+    ] = None
 
 
 class FirmwareJob(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """Which devices get a file that was uploaded (by name): one, or all of a group. ``within`` are seconds, after which those are failed that aren't
     done."""
 
-    file: Text
-    device: Text | None = None
-    group: Text | None = None
-    method: Method = "auto"
-    target: Target = "firmware"
-    instance: Annotated[int, Meta(ge=0, le=65534)] = 0
-    retries: Annotated[int, Meta(ge=0, le=20)] = 3
-    within: Annotated[float, Meta(gt=0, le=90 * 86_400)] = 7 * 86_400.0
+    file: Annotated[Text, Meta(description="The name of a file that was uploaded.")]
+    device: Annotated[Text | None, Meta(description="The device that gets it.")] = None
+    group: Annotated[
+        Text | None, Meta(description="The group whose devices get it; instead of `device`.")
+    ] = None
+    method: Annotated[Method, Meta(description="How it gets there; `auto` as each device can.")] = "auto"
+    target: Annotated[Target, Meta(description="What the file is to the device.")] = "firmware"
+    instance: Annotated[int, Meta(ge=0, le=65534, description="The LwM2M object instance that takes it.")] = 0
+    retries: Annotated[int, Meta(ge=0, le=20, description="How often it is tried again for a device.")] = 3
+    within: Annotated[
+        float,
+        Meta(
+            gt=0, le=90 * 86_400, description="Seconds after which the devices have failed that aren't done."
+        ),
+    ] = 7 * 86_400.0
 
     def __post_init__(self) -> None:
         """Refuse none, and both."""
@@ -75,9 +102,9 @@ class FirmwareJob(Struct, frozen=True, rename="camel", forbid_unknown_fields=Tru
 class NewJob(Struct, frozen=True, forbid_unknown_fields=True):
     """A job: one of these."""
 
-    reprocess: ReprocessJob | None = None
-    retry: RetryJob | None = None
-    firmware: FirmwareJob | None = None
+    reprocess: Annotated[ReprocessJob | None, Meta(description="Convert messages again.")] = None
+    retry: Annotated[RetryJob | None, Meta(description="Send dead letters again.")] = None
+    firmware: Annotated[FirmwareJob | None, Meta(description="Give devices a file.")] = None
 
     def __post_init__(self) -> None:
         """Refuse none, and two."""

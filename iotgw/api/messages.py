@@ -48,15 +48,34 @@ class Selection(Struct, frozen=True, forbid_unknown_fields=True):
     """Which messages to convert again: those with ``ids``, or the newest ``limit`` that the filters leave; of all
     that failed where nothing is said."""
 
-    ids: Annotated[list[Text], Meta(max_length=BULK)] | None = None
-    datasource: Text | None = None
-    state: Literal["received", "converted", "filtered", "failed"] | None = None
-    device: Text | None = None
-    text: Text | None = None
-    group: Text | None = None
-    since: Milliseconds | None = None
-    until: Milliseconds | None = None
-    limit: Annotated[int, Meta(ge=1, le=BULK)] | None = None
+    ids: Annotated[
+        Annotated[list[Text], Meta(max_length=BULK)] | None,
+        Meta(description="The messages themselves, by their ids; without filters then."),
+    ] = None
+    datasource: Annotated[
+        Text | None, Meta(description="Only messages of this datasource, by name or id.")
+    ] = None
+    state: Annotated[
+        Literal["received", "converted", "filtered", "failed"] | None,
+        Meta(description="Only messages in this state; those that failed where nothing is said."),
+    ] = None
+    device: Annotated[Text | None, Meta(description="Only messages of this device.")] = None
+    text: Annotated[Text | None, Meta(description="Only messages whose metadata has this text in it.")] = None
+    group: Annotated[
+        Text | None, Meta(description="Only those of this group of failures, by its id in `GET /failures`.")
+    ] = None
+    since: Annotated[
+        Milliseconds | None,
+        Meta(description="Milliseconds since 1970; only messages that were received then or later."),
+    ] = None
+    until: Annotated[
+        Milliseconds | None,
+        Meta(description="Milliseconds since 1970; only messages that were received before."),
+    ] = None
+    limit: Annotated[
+        Annotated[int, Meta(ge=1, le=BULK)] | None,
+        Meta(description="How many messages at most, the newest first."),
+    ] = None
 
     def __post_init__(self) -> None:
         """Refuse filters that would be passed over."""

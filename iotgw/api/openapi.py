@@ -18,6 +18,14 @@ from iotgw.core.types import Types
 
 _REF = "#/components/schemas/{name}"
 _VARIABLE = re.compile(r"<(?:path:)?(\w+)>")
+_PATH = {
+    "name": "Its name, percent-encoded; its id does where it has one.",
+    "id": "Its id.",
+    "number": "The version's number.",
+    "device": "The device's name, percent-encoded.",
+    "position": "The position of the dead letter, as the list has it.",
+}
+_IF_MATCH = "The entity tag (`ETag`) that it must still have: a change that came between is answered by 412."
 
 
 class OpenApiRoutes:
@@ -126,7 +134,13 @@ def _joined(structs: tuple[Any, ...], components: dict[str, Any]) -> dict[str, A
 
 def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
     parameters: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": _PATH.get(name, ""),
+            "schema": {"type": "string"},
+        }
         for name in _VARIABLE.findall(route.path)
     ]
     for query in route.queries:
@@ -134,7 +148,9 @@ def _operation(route: Route, schema_of: dict[Any, Any]) -> dict[str, Any]:
             {"name": query.name, "in": "query", "description": query.description, "schema": query.schema}
         )
     if route.method in ("PUT", "PATCH", "DELETE"):
-        parameters.append({"name": "If-Match", "in": "header", "schema": {"type": "string"}})
+        parameters.append(
+            {"name": "If-Match", "in": "header", "description": _IF_MATCH, "schema": {"type": "string"}}
+        )
     good: dict[str, Any] = {"description": "done"}
     if content := _content("application/json", route.answer, route.answer_text, schema_of):
         good["content"] = content

@@ -36,17 +36,39 @@ class Replay(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """Which stored messages run through which candidate: the newest ``limit`` of this converter's messages
     that the filters leave. The candidate is a draft ``script`` or a ``version``."""
 
-    script: str | None = None
-    files: dict[str, str] | None = None
-    version: Annotated[int, Meta(ge=1)] | None = None
-    dialect: str = "auto"
-    engine: Literal["auto", "duktape", "quickjs"] = "auto"
-    options: dict[str, Any] | None = None
-    datasource: Text | None = None
-    device: Text | None = None
-    since: Milliseconds = 0
+    script: Annotated[
+        str | None, Meta(description="An unsaved script; without it, the active version or `version` runs.")
+    ] = None
+    files: Annotated[
+        dict[str, str] | None, Meta(description="Further files of the draft, by their names.")
+    ] = None
+    version: Annotated[
+        Annotated[int, Meta(ge=1)] | None, Meta(description="The number of a saved version to run.")
+    ] = None
+    dialect: Annotated[
+        str, Meta(description="For which platform the draft is written; `auto` finds out.")
+    ] = "auto"
+    engine: Annotated[
+        Literal["auto", "duktape", "quickjs"],
+        Meta(description="Which engine runs the draft; `auto` takes the one that its language asks for."),
+    ] = "auto"
+    options: Annotated[
+        dict[str, Any] | None, Meta(description="The draft's options, which its script reads.")
+    ] = None
+    datasource: Annotated[
+        Text | None, Meta(description="Only messages of this datasource, by name or id.")
+    ] = None
+    device: Annotated[Text | None, Meta(description="Only messages of this device.")] = None
+    since: Annotated[
+        Milliseconds,
+        Meta(
+            description="Milliseconds since 1970; only messages that were received then or later. 0 for all."
+        ),
+    ] = 0
     until: Annotated[Milliseconds, Meta(description="0 for now")] = 0
-    limit: Annotated[int, Meta(ge=1, le=BULK)] = 1000
+    limit: Annotated[int, Meta(ge=1, le=BULK, description="How many messages at most, the newest first.")] = (
+        1000
+    )
 
     def __post_init__(self) -> None:
         """Refuse two candidates, and a time that is none."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Page
@@ -28,8 +28,8 @@ class PresetView(Struct, frozen=True):
 class PresetAnswers(Struct, frozen=True, forbid_unknown_fields=True):
     """The new integration's name, and the answers by the names of the questions."""
 
-    name: str
-    answers: dict[str, str] = {}
+    name: Annotated[str, Meta(description="The new integration's name.")]
+    answers: Annotated[dict[str, str], Meta(description="The answers, by the names of the questions.")] = {}
 
 
 class TargetPresetRoutes:

@@ -12,7 +12,8 @@ from iotgw.api.keepers import Backlog, Entry, Held
 from iotgw.core.errors import NotFound, SettingsError
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
-from iotgw.core.specs import TENANT, Resource, Spec, TenantSpec
+from iotgw.core.specs import TENANT, Resource, Spec
+from iotgw.core.tenant_spec import TenantSpec
 from iotgw.core.validate import convert
 
 

@@ -23,7 +23,8 @@ from iotgw.core.ports.jobs import IJobs, JobView
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.ports.usage import Amounts, IUsage, UsageQuery
 from iotgw.core.recorder import Recorder
-from iotgw.core.specs import TENANT, Resource, TenantSpec
+from iotgw.core.specs import TENANT, Resource
+from iotgw.core.tenant_spec import TenantSpec
 from iotgw.core.validate import convert
 
 COUNTED = ("datasource", "integration", "converter")

@@ -27,8 +27,8 @@ from iotgw.core.specs import Resource
 class NewToken(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """A token to make. ``expires_at`` is milliseconds since 1970, 0 for never."""
 
-    name: str
-    role: Role
+    name: Annotated[str, Meta(description="What it is called; its text is made by the gateway.")]
+    role: Annotated[Role, Meta(description="What it may do.")]
     tenant: Annotated[
         str,
         Meta(
@@ -36,7 +36,9 @@ class NewToken(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
             description="Whose it is: '*' for all tenants. Where it is empty, the caller's, or that of the query.",
         ),
     ] = ""
-    expires_at: Milliseconds = 0
+    expires_at: Annotated[
+        Milliseconds, Meta(description="Milliseconds since 1970 at which it ends; 0 for never.")
+    ] = 0
 
 
 class TokenView(Struct, frozen=True, rename="camel", omit_defaults=True):

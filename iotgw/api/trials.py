@@ -35,23 +35,48 @@ class Trial(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     one. A downlink converter takes ``msg``, ``msg_type`` and ``integration_metadata`` instead.
     """
 
-    payload: str | None = None
-    text: str | None = None
-    hex: str | None = None
-    message_id: str | None = None
-    metadata: dict[str, Any] | None = None
-    received_at: Milliseconds | None = None
-    script: str | None = None
-    files: dict[str, str] | None = None
-    decoder: str | None = None
-    dialect: str = "auto"
-    engine: Literal["auto", "duktape", "quickjs"] = "auto"
-    type: Literal["UPLINK", "DOWNLINK"] = "UPLINK"
-    options: dict[str, Any] = {}
-    version: Annotated[int, Meta(ge=1)] | None = None
-    msg: Any = None
-    msg_type: str = ""
-    integration_metadata: dict[str, Any] = {}
+    payload: Annotated[str | None, Meta(description="The input's bytes in base64.")] = None
+    text: Annotated[str | None, Meta(description="The input as text; instead of `payload`.")] = None
+    hex: Annotated[str | None, Meta(description="The input in hexadecimal; instead of `payload`.")] = None
+    message_id: Annotated[
+        str | None, Meta(description="The stored message that is the input; instead of `payload`.")
+    ] = None
+    metadata: Annotated[
+        dict[str, Any] | None,
+        Meta(description="The input's metadata; a stored message's own where it is missing."),
+    ] = None
+    received_at: Annotated[
+        Milliseconds | None,
+        Meta(
+            description="Milliseconds since 1970 when the input is said to be received; now where it is missing."
+        ),
+    ] = None
+    script: Annotated[
+        str | None, Meta(description="An unsaved script; without it, the active version or `version` runs.")
+    ] = None
+    files: Annotated[
+        dict[str, str] | None, Meta(description="Further files of the draft, by their names.")
+    ] = None
+    decoder: Annotated[str | None, Meta(description="ThingsBoard's name for `script`.")] = None
+    dialect: Annotated[
+        str, Meta(description="For which platform the draft is written; `auto` finds out.")
+    ] = "auto"
+    engine: Annotated[
+        Literal["auto", "duktape", "quickjs"],
+        Meta(description="Which engine runs the draft; `auto` takes the one that its language asks for."),
+    ] = "auto"
+    type: Annotated[Literal["UPLINK", "DOWNLINK"], Meta(description="Which way the draft converts.")] = (
+        "UPLINK"
+    )
+    options: Annotated[dict[str, Any], Meta(description="The draft's options, which its script reads.")] = {}
+    version: Annotated[
+        Annotated[int, Meta(ge=1)] | None, Meta(description="The number of a saved version to run.")
+    ] = None
+    msg: Annotated[Any, Meta(description="What a downlink converter gets instead of bytes.")] = None
+    msg_type: Annotated[str, Meta(description="The kind of that message.")] = ""
+    integration_metadata: Annotated[
+        dict[str, Any], Meta(description="The metadata of what the message came from.")
+    ] = {}
 
     def __post_init__(self) -> None:
         """Refuse two inputs, and two versions."""

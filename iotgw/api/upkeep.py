@@ -21,7 +21,9 @@ class NewBackup(Struct, frozen=True, rename="camel", forbid_unknown_fields=True)
     token are in it only ``withKey``."""
 
     name: Annotated[str, Meta(max_length=100, description="the time where it is empty")] = ""
-    with_key: bool = False
+    with_key: Annotated[
+        bool, Meta(description="Whether the key of the secrets and the first token are in it.")
+    ] = False
     plan: Annotated[str, Meta(max_length=40, description="make this plan's backup, as the settings say")] = ""
 
 

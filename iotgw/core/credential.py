@@ -23,10 +23,18 @@ class SecretSpec(Spec, frozen=True, kw_only=True):
         str,
         Meta(max_length=64, description="Names the secret while it is masked; given where it is missing."),
     ] = ""
-    value: Secret
-    encoding: Literal["text", "hex", "base64"] = "text"
-    not_before: Milliseconds | None = None
-    not_after: Milliseconds | None = None
+    value: Annotated[Secret, Meta(description="The secret itself; shown masked once it is stored.")]
+    encoding: Annotated[Literal["text", "hex", "base64"], Meta(description="How the value is written.")] = (
+        "text"
+    )
+    not_before: Annotated[
+        Milliseconds | None,
+        Meta(description="Milliseconds since 1970 from which it counts; at once where it is missing."),
+    ] = None
+    not_after: Annotated[
+        Milliseconds | None,
+        Meta(description="Milliseconds since 1970 until which it counts; for ever where it is missing."),
+    ] = None
 
     def decoded(self) -> bytes:
         """The key's bytes, of a secret in the clear; raises ValueError."""
@@ -44,12 +52,29 @@ class CredentialSpec(Spec, frozen=True, kw_only=True):
     ``*`` in it, a PSK serves all identities that match. ``device`` is its holder; the identity, if empty.
     """
 
-    name: str
-    type: Literal["psk", "x509"] = "psk"
-    identity: Annotated[str, Meta(min_length=1, max_length=128)]
-    device: str = ""
-    enabled: bool = True
-    secrets: Annotated[list[SecretSpec], Meta(max_length=8)] = []
+    name: Annotated[str, Meta(description="What it is called here; the API's path has it.")]
+    type: Annotated[
+        Literal["psk", "x509"], Meta(description="`psk` is a pre-shared key, `x509` a certificate.")
+    ] = "psk"
+    identity: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=128,
+            description="The PSK identity, or a certificate's name or SHA-256 fingerprint. A PSK whose identity has one `*` in it serves all that match.",
+        ),
+    ]
+    device: Annotated[
+        str, Meta(description="Whose it is; the device that is called as the identity where this is empty.")
+    ] = ""
+    enabled: Annotated[bool, Meta(description="A disabled credential proves nothing.")] = True
+    secrets: Annotated[
+        list[SecretSpec],
+        Meta(
+            max_length=8,
+            description="The keys that count: several while they are changed. A certificate has none.",
+        ),
+    ] = []
     derive: Annotated[
         Literal["none", "hmac-sha256", "hmac-sha256-128"],
         Meta(
@@ -61,7 +86,7 @@ class CredentialSpec(Spec, frozen=True, kw_only=True):
         bool,
         Meta(description="On a datasource with security mode MIXED, this device may also use plain CoAP."),
     ] = False
-    description: str = ""
+    description: Annotated[str, Meta(description="For people.")] = ""
 
     def __post_init__(self) -> None:
         """Refuse a credential that could never be used."""

@@ -82,7 +82,7 @@ class DeviceSpec(HealthSpec, frozen=True, kw_only=True, gc=False):
             description="The converter of its messages, by name, whatever its datasource has; else the datasource's."
         ),
     ] = ""
-    notes: Annotated[str, Meta(max_length=4000)] = ""
+    notes: Annotated[str, Meta(max_length=4000, description="Anything else that people should know.")] = ""
     tags: Annotated[
         dict[Annotated[str, Meta(min_length=1, max_length=100)], Annotated[str, Meta(max_length=1000)]],
         Meta(max_length=50, description="Whatever else is to be known, as keys with texts."),
@@ -125,15 +125,18 @@ class DeviceSpec(HealthSpec, frozen=True, kw_only=True, gc=False):
 class TypeSpec(HealthSpec, frozen=True, kw_only=True):
     """Settings of all devices of a type."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=200)]
-    description: str = ""
+    name: Annotated[
+        str,
+        Meta(min_length=1, max_length=200, description="The type, as devices and their messages name it."),
+    ]
+    description: Annotated[str, Meta(description="For people.")] = ""
 
 
 class GroupSpec(HealthSpec, frozen=True, kw_only=True):
     """Settings of all devices of a group. Where a device's groups disagree, the first of them in its list counts."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=200)]
-    description: str = ""
+    name: Annotated[str, Meta(min_length=1, max_length=200, description="The group, as devices name it.")]
+    description: Annotated[str, Meta(description="For people.")] = ""
 
 
 class DeviceEntry(Struct, frozen=True, gc=False):

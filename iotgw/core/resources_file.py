@@ -14,10 +14,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from iotgw.core.errors import SettingsError
 from iotgw.core.references import References
@@ -36,14 +36,19 @@ Entry = dict[str, Any]
 class ResourcesDocument(Struct, frozen=True, forbid_unknown_fields=True, rename="kebab"):
     """The contents of a file: each entry as the API takes it; a converter may have ``library``."""
 
-    tenant: list[Entry] = []
-    converter: list[Entry] = []
-    credential: list[Entry] = []
-    device_type: list[Entry] = []
-    device_group: list[Entry] = []
-    datasource: list[Entry] = []
-    integration: list[Entry] = []
-    device: list[Entry] = []
+    tenant: Annotated[list[Entry], Meta(description="Tenants, each as the API takes it.")] = []
+    converter: Annotated[
+        list[Entry],
+        Meta(description="Converters, or a `library` name for a bundled one, each as the API takes it."),
+    ] = []
+    credential: Annotated[list[Entry], Meta(description="Credentials, each as the API takes it.")] = []
+    device_type: Annotated[list[Entry], Meta(description="Types of devices, each as the API takes it.")] = []
+    device_group: Annotated[
+        list[Entry], Meta(description="Groups of devices, each as the API takes it.")
+    ] = []
+    datasource: Annotated[list[Entry], Meta(description="Datasources, each as the API takes it.")] = []
+    integration: Annotated[list[Entry], Meta(description="Integrations, each as the API takes it.")] = []
+    device: Annotated[list[Entry], Meta(description="Devices, each as the API takes it.")] = []
 
     def of(self, kind: str) -> list[Entry]:
         """The entries of a kind, one of `KINDS`."""

@@ -60,26 +60,6 @@ TENANT = "tenant"
 BeyondLimit = Literal["refuse", "keep"]
 
 
-class QuotaSpec(Spec, frozen=True, kw_only=True):
-    """How many resources of a kind a tenant may have; none is no limit."""
-
-    datasources: Annotated[int, Meta(ge=0)] | None = None
-    integrations: Annotated[int, Meta(ge=0)] | None = None
-    converters: Annotated[int, Meta(ge=0)] | None = None
-    devices: Annotated[int, Meta(ge=0)] | None = None
-
-
-class TenantSpec(Spec, frozen=True, kw_only=True):
-    """What a tenant may use. The limits are as those of a datasource; that of its devices holds where their datasource has none."""
-
-    name: str
-    limit: Annotated[str, Meta(pattern=FORM)] = ""
-    device_limit: Annotated[str, Meta(pattern=FORM)] = ""
-    beyond_limit: BeyondLimit = "refuse"
-    quota: QuotaSpec = field(default_factory=QuotaSpec)
-    description: str = ""
-
-
 class DatasourceSpec(Spec, frozen=True, kw_only=True):
     """Where data comes in.
 
@@ -360,18 +340,27 @@ first."""
 class DownlinkSpec(Spec, frozen=True, kw_only=True):
     """What a user sends to queue an item: a ``msg`` for the downlink converter, or ``data`` as it is."""
 
-    msg_type: str = "downlink"
-    msg: Any = None
+    msg_type: Annotated[str, Meta(description="What kind of message it is for the downlink converter.")] = (
+        "downlink"
+    )
+    msg: Annotated[
+        Any, Meta(description="What the downlink converter makes bytes of; instead of `data`.")
+    ] = None
     data: Annotated[
         str | UnsetType, Meta(description="Bytes in base64 (BINARY), or the text itself (TEXT, JSON).")
     ] = UNSET
-    content_type: Literal["JSON", "TEXT", "BINARY"] = "BINARY"
-    metadata: dict[str, Any] = {}
-    mode: DownlinkMode = "auto"
+    content_type: Annotated[Literal["JSON", "TEXT", "BINARY"], Meta(description="What `data` is.")] = "BINARY"
+    metadata: Annotated[dict[str, Any], Meta(description="What the downlink converter gets beside it.")] = {}
+    mode: Annotated[
+        DownlinkMode,
+        Meta(description="When it leaves: with the device's next uplink, at once, or as its datasource can."),
+    ] = "auto"
     ttl: Annotated[
         float, Meta(gt=0, le=LONGEST, description="Seconds after which an unsent item expires.")
     ] = 7 * 86400.0
-    max_attempts: Annotated[int, Meta(ge=1, le=100)] = 5
+    max_attempts: Annotated[
+        int, Meta(ge=1, le=100, description="How often it is sent at most until it is confirmed.")
+    ] = 5
     priority: Annotated[int, Meta(ge=-100, le=100, description="Higher leaves first.")] = 0
     confirmed: Annotated[
         bool, Meta(description="Sent again with later uplinks until the transport or the device confirms it.")

@@ -18,7 +18,8 @@ from iotgw.core.ports.intake import Severity
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.rate_limit import RateLimit, Reached, read_rules
 from iotgw.core.recorder import Recorder
-from iotgw.core.specs import TENANT, DatasourceSpec, Resource, TenantSpec
+from iotgw.core.specs import TENANT, DatasourceSpec, Resource
+from iotgw.core.tenant_spec import TenantSpec
 from iotgw.pipeline.sources import Beyond, Source
 
 DEVICES = 20_000

@@ -23,7 +23,7 @@ def test_lighthouse_finds_nothing(furnished):
         missing("Lighthouse is not installed; tests/install-peers soak does that")
     done = subprocess.run(
         [find("node"), "audit.mjs", furnished.gateway.url, furnished.gateway.token, ",".join(CATEGORIES), *PAGES],
-        cwd=AUDIT, env={**os.environ, "CHROMIUM": find("chromium")}, capture_output=True, text=True, timeout=600, check=False,
+        cwd=AUDIT, env={**os.environ, "CHROMIUM": find("chromium")}, capture_output=True, text=True, timeout=1300, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)

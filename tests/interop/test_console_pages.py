@@ -206,6 +206,21 @@ def test_the_editor_is_left_by_escape_and_tab(furnished, browser):
         assert not page.evaluate(inside)
 
 
+def test_a_script_is_typed_over_and_searched_in_ones_own_language(furnished, browser):
+    with browser.visitor(furnished.gateway, language="de-DE") as visitor:
+        page = visitor.sign_in().open("converters/thermometer").page
+        page.get_by_role("textbox", name="Skript").click()
+        page.keyboard.press("Control+A")
+        page.keyboard.type("f(1)")
+        page.wait_for_function(
+            "document.querySelector('.cm-host').shadowRoot.querySelector('.cm-content').innerText === 'f(1)'"
+        )
+        page.keyboard.press("Control+F")
+        page.get_by_placeholder("Suchen").wait_for()
+        page.get_by_role("button", name="alle ersetzen").wait_for()
+        assert visitor.complaints == []
+
+
 def test_german_is_spoken_to_who_speaks_it(furnished, browser):
     with browser.visitor(furnished.gateway, language="de-DE") as visitor:
         visitor.sign_in().open("overview")

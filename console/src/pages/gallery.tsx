@@ -47,7 +47,7 @@ export function Gallery({ name }: { name: string }) {
 }
 
 function about(key: string): string {
-  return known(`type.${key}`) ?? "";
+  return known(`type.${key}`) ?? known(`type.${key.replace("to.", "")}`) ?? "";
 }
 
 function Choose({ what }: { what: "source" | "target" }) {

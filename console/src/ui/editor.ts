@@ -8,6 +8,7 @@ import { highlightSelectionMatches, search, searchKeymap } from "@codemirror/sea
 import { EditorState } from "@codemirror/state";
 import { drawSelection, EditorView, highlightActiveLine, highlightActiveLineGutter, keymap, lineNumbers } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
+import { t } from "../texts";
 
 export interface Place {
   line: number;
@@ -45,6 +46,25 @@ const look = EditorView.theme({
   ".cm-textfield, .cm-button": { background: "var(--sunken)", color: "var(--ink)", border: "1px solid var(--line)" },
 });
 
+// What is typed over a selection: left to itself, the browser keeps the look of what was there, by a style that the page's policy refuses.
+const typedOver = EditorView.domEventHandlers({
+  beforeinput(event, view) {
+    const { from, to, empty } = view.state.selection.main;
+    const typed = event.data;
+    if (event.inputType !== "insertText" || !typed || empty || view.composing || view.state.readOnly) return false;
+    const insert = () => view.state.update(view.state.replaceSelection(typed), { userEvent: "input.type", scrollIntoView: true });
+    if (!view.state.facet(EditorView.inputHandler).some((handle) => handle(view, from, to, typed, insert))) view.dispatch(insert());
+    event.preventDefault();
+    return true;
+  },
+});
+
+// The editor's own words.
+const words = () => ({
+  Find: t("editor.find"), Replace: t("editor.replace"), next: t("editor.next"), previous: t("editor.previous"), all: t("editor.all"), "match case": t("editor.case"), regexp: t("editor.regexp"),
+  "by word": t("editor.word"), replace: t("editor.replace.one"), "replace all": t("editor.replace.all"), close: t("close"), "Go to line": t("editor.line"), go: t("editor.go"),
+});
+
 export function editor(host: HTMLElement, text: string, label: string, readOnly: boolean, changed: (text: string) => void, run: () => void): Editor {
   const root = host.shadowRoot ?? host.attachShadow({ mode: "open" });
   root.replaceChildren();
@@ -56,7 +76,7 @@ export function editor(host: HTMLElement, text: string, label: string, readOnly:
       extensions: [
         lineNumbers(), highlightActiveLineGutter(), highlightActiveLine(), history(), drawSelection(), indentOnInput(), bracketMatching(), closeBrackets(),
         autocompletion(), highlightSelectionMatches(), search({ top: true }), lintGutter(), javascript(), syntaxHighlighting(colours), look,
-        EditorState.readOnly.of(readOnly),
+        EditorState.readOnly.of(readOnly), EditorState.phrases.of(words()), typedOver,
         EditorView.contentAttributes.of({ "aria-label": label }),
         // Escape, then Tab leaves the editor: CodeMirror's own rule
         keymap.of([{ key: "Mod-Enter", run: () => (run(), true) }, ...closeBracketsKeymap, ...defaultKeymap, ...searchKeymap, ...historyKeymap, ...completionKeymap, indentWithTab]),

@@ -10,7 +10,7 @@ export function Hex({ bytes, narrow }: { bytes: Uint8Array<ArrayBuffer>; narrow?
   const [at, choose] = useState(0);
   const [all, showAll] = useState(false);
   const grid = useRef<HTMLDivElement>(null);
-  const width = narrow ? 8 : 16;
+  const width = narrow || innerWidth <= 640 ? 8 : 16;
   const shown = useMemo(() => rows(all ? bytes : bytes.subarray(0, MOST), width), [bytes, all, width]);
   if (!bytes.length) return <p class="dim">{t("bytes.none")}</p>;
   const here = Math.min(at, bytes.length - 1);

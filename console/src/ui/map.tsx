@@ -4,7 +4,9 @@ import { number } from "../core/format";
 import { around, bar, bounded, distance, moved, nearer, NEAREST, pixel, seen, type Rectangle, type Size, type Spot, type View } from "../core/mercator";
 import { go, href } from "../core/router";
 import { night, theme } from "../core/theme";
+import css from "../style/map.css" with { type: "text" };
 import { t } from "../texts";
+import { adopt } from "./adopt";
 import { Icon } from "./icons";
 import { token } from "./token";
 import type { Ink } from "./world";
@@ -38,6 +40,8 @@ export function corners(mark: Mark): Spot[] {
   const [south, west, north, east] = mark.box.split(",").map(Number) as [number, number, number, number];
   return [{ latitude: south, longitude: west }, { latitude: north, longitude: east }];
 }
+
+adopt(css);
 
 const STEP = 80;
 const WIDE = 7;

@@ -1,6 +1,10 @@
 // uPlot, in a chunk of its own: only who looks at a curve loads it.
 import uPlot from "uplot";
+import css from "uplot/dist/uPlot.min.css" with { type: "text" };
+import { adopt } from "./adopt";
 import { token } from "./token";
+
+adopt(css);
 
 // How an axis' values are said: times in milliseconds since 1970, with how far they are apart, and numbers.
 export interface Words {

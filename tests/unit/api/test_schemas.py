@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from twisted.internet.task import Clock
 
+from iotgw.api.app import routes
 from iotgw.api.auth import Permission
 from iotgw.api.form_hints import describe, title
 from iotgw.api.openapi import OpenApiRoutes
@@ -17,6 +18,7 @@ from iotgw.app import parts
 from iotgw.connect.endpoint import Connector
 from iotgw.core import specs
 from iotgw.core.types import Types
+from tests.unit.api.conftest import Bench
 
 SPECS = ("DatasourceSpec", "IntegrationSpec", "ConverterSpec")
 
@@ -28,14 +30,45 @@ def document() -> Any:
     connector = Connector(clock)
     datasources: Any = Types("none", clock, parts.DATASOURCES, connector)
     integrations: Any = Types("none", clock, parts.INTEGRATIONS, connector)
-    routes = [
+    saving = [
         Route("POST", f"/{name}", Permission.WRITE, nothing, "", body=getattr(specs, name)) for name in SPECS
     ]
-    found = OpenApiRoutes(datasources, integrations, routes).document()
+    found = OpenApiRoutes(datasources, integrations, saving).document()
     return msgspec.json.decode(msgspec.json.encode(found))
 
 
 async def nothing(call: Any) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def whole() -> Any:
+    """The description of all operations; their types are small ones of the tests'."""
+    bench = Bench().parts
+    found = OpenApiRoutes(bench.datasource_types, bench.integration_types, routes(bench)).document()
+    return msgspec.json.decode(msgspec.json.encode(found))
+
+
+def test_all_that_can_be_sent_has_a_title_and_a_description(whole: Any) -> None:
+    sent: set[str] = set()
+    waiting = [
+        operation["requestBody"]
+        for path in whole["paths"].values()
+        for operation in path.values()
+        if isinstance(operation, dict) and "requestBody" in operation
+    ]
+    schemas = whole["components"]["schemas"]
+    while waiting:
+        names = re.findall(r'"#/components/schemas/(\w+)"', msgspec.json.encode(waiting.pop()).decode())
+        waiting += [schemas[name] for name in names if name not in sent]
+        sent |= {*names}
+    assert {"DeviceSpec", "CredentialSpec", "NewBatch", "TenantSpec"} <= sent
+    of_tests = {"CoapSettings", "HttpSettings"}
+    assert [
+        f"{name}.{key}"
+        for name in sorted(sent - of_tests)
+        for key, value in schemas[name].get("properties", {}).items()
+        if not value.get("title") or len(value.get("description", "")) < 3
+    ] == []
 
 
 def reached(document: Any) -> dict[str, Any]:
