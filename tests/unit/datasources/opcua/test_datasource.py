@@ -88,6 +88,7 @@ def sample(**more):
         ({}, "opc.tcp://h:4840"),
         ({"url": "opc.tcp://H:1/path"}, "opc.tcp://h:1"),
         ({"url": "opc.tcp://u:p@h"}, "opc.tcp://h:4840"),
+        ({"url": " opc.tcp://h\n"}, "opc.tcp://h:4840"),
         ({"url": "opc.tcp://[::1]:5"}, "opc.tcp://[::1]:5"),
     ],
 )
