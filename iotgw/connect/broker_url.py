@@ -10,7 +10,8 @@ from msgspec import Struct
 LONGEST = 4096
 """Characters of a URL; one that is signed for a cloud has some 1,500."""
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://(.*)", re.IGNORECASE | re.DOTALL)
-_PLACE = re.compile(r"(?P<host>\[[^\]]+\]|[^:/?#@\[\]]+)(?::(?P<port>[0-9]{1,5}))?", re.DOTALL)
+_NO_NAME = re.compile(r"[/?#@\[\]\s]")
+_PLACE = re.compile(r"(?P<host>\[[^\]\s]+\]|[^:/?#@\[\]\s]+)(?::(?P<port>[0-9]{1,5}))?", re.DOTALL)
 
 
 class PastedUrl(Struct, frozen=True):
@@ -33,8 +34,8 @@ class PastedUrl(Struct, frozen=True):
 
 
 def pasted(text: str) -> PastedUrl | None:
-    """The parts of a URL; None for what is none. Raises ValueError."""
-    url = _URL.fullmatch(text)
+    """The parts of a URL; None for what is none. Space around it is nothing. Raises ValueError."""
+    url = _URL.fullmatch(text.strip())
     if url is None:
         return None
     rest = url[2]
@@ -51,11 +52,12 @@ def pasted(text: str) -> PastedUrl | None:
 
 
 def named(text: str) -> tuple[str, int | None]:
-    """The host and the port, if it says one, of what is no URL. Raises ValueError."""
+    """The host and the port, if it says one, of what is no URL. Space around it is nothing. Raises ValueError."""
+    text = text.strip()
     place = _PLACE.fullmatch(text)
     if place is not None:
         return place["host"].strip("[]"), _port(place["port"])
-    if ":" not in text or set(text) & set("/?#@[]"):
+    if ":" not in text or _NO_NAME.search(text):
         raise ValueError("host: expected a name, an address or a URL")
     return text, None  # an address of IPv6
 

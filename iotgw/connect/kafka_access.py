@@ -123,7 +123,7 @@ def _broker(text: str) -> tuple[str, str]:
     if (
         not host
         or unfit(host)
-        or set(host) & set("/@, ")
+        or set(host) & set("/@, ;")
         or not port.isdecimal()
         or not 0 < int(port) < 65536
     ):

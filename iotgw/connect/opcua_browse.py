@@ -10,6 +10,7 @@ from asyncua import Client, ua
 from asyncua.common.node import Node
 
 from iotgw.connect.opcua_plan import OpcuaPlan
+from iotgw.connect.opcua_reasons import in_words
 
 SERVER = ua.NodeId(ua.ObjectIds.Server)
 PROPERTY = ua.NodeId(ua.ObjectIds.HasProperty)
@@ -40,8 +41,7 @@ async def find(client: Client, plan: OpcuaPlan, trouble: Callable[[str], None]) 
     more than it allows."""
     found: dict[ua.NodeId, OpcuaVariable] = {}
     for text in plan.nodes:
-        node = await node_of(client, text)
-        name = (await node.read_browse_name()).Name
+        node, name = await _named(client, text)
         parent = await node.get_parent()
         if parent is None:
             found[node.nodeid] = OpcuaVariable(node, name, "server", SERVER.to_string())
@@ -50,8 +50,7 @@ async def find(client: Client, plan: OpcuaPlan, trouble: Callable[[str], None]) 
             found[node.nodeid] = OpcuaVariable(node, name, device, parent.nodeid.to_string())
     seen: set[ua.NodeId] = set()
     for text in plan.browse:
-        start = await node_of(client, text)
-        name = (await start.read_browse_name()).Name
+        start, name = await _named(client, text)
         await _below(client, start, name, plan.depth, plan.most, seen, found)
     if len(found) > plan.most:
         trouble(f"there are more variables than mostVariables: the first {plan.most} are read")
@@ -84,11 +83,23 @@ async def _below(
             await _below(client, node, below, depth - 1, most, seen, found)
 
 
+async def _named(client: Client, text: str) -> tuple[Node, str]:
+    """A node that the settings name, and its name. Raises LookupError."""
+    try:
+        node = await node_of(client, text)
+        return node, (await node.read_browse_name()).Name
+    except (ua.UaStatusCodeError, ValueError) as error:
+        raise LookupError(f"{text}: {in_words(error)}") from error
+
+
 async def node_of(client: Client, text: str) -> Node:
     """A node by its id, in which ``nsu=`` may name the namespace by its URI. Raises ValueError."""
     if text.startswith("nsu="):
         space, _, rest = text[4:].partition(";")
-        text = f"ns={await client.get_namespace_index(space)};{rest}"
+        spaces = await client.get_namespace_array()
+        if space not in spaces:
+            raise ValueError(f"the server has no namespace {space!r}")
+        text = f"ns={spaces.index(space)};{rest}"
     return client.get_node(text)
 
 

@@ -11,6 +11,7 @@ from asyncua.common.node import Node
 
 from iotgw.connect.opcua_browse import OpcuaVariable, local, node_of, type_of
 from iotgw.connect.opcua_plan import Done
+from iotgw.connect.opcua_reasons import in_words
 from iotgw.connect.opcua_values import NoJson, from_json, is_same, to_json
 
 AGAIN = ("BadTimeout", "BadNotConnected", "BadServerNotConnected", "BadConnection", "BadSession", "BadTooMany", "BadResource",
@@ -104,15 +105,3 @@ def _failed(error: Exception, read: dict[str, Any]) -> Done:
     said = in_words(error)
     is_over = isinstance(error, OSError | TimeoutError) or said.startswith(AGAIN)
     return Done("lost" if is_over else "refused", said, read or None)
-
-
-def in_words(error: BaseException) -> str:
-    """Why something failed, in one line."""
-    if isinstance(error, ua.UaStatusCodeError):
-        code = ua.StatusCode(error.code)
-        return f"{code.name}: {code.doc}"
-    if isinstance(error, TimeoutError):
-        return "the server did not answer in time"
-    if isinstance(error, ConnectionRefusedError):
-        return "the connection was refused"
-    return " ".join((str(error) or type(error).__name__).split())[:300]

@@ -9,6 +9,7 @@ from asyncua.client.ua_client import UaClient, UASocketProtocol
 from asyncua.common.connection import TransportLimits
 from asyncua.common.shortcuts import Shortcuts
 from asyncua.common.subscription import Subscription
+from asyncua.ua.ua_binary import struct_from_binary
 
 LARGEST_CHUNK = 1 << 20
 """Bytes of a chunk; servers have 64 kB."""
@@ -35,6 +36,7 @@ class BoundedProtocol(UASocketProtocol):
     bytes (OPC 10000-6 §7.1.2.2)."""
 
     receive_buffer: bytes | None
+    _refusal: ua.ResponseHeader | None = None
 
     def data_received(self, data: bytes) -> None:
         """Read bytes of the server."""
@@ -43,6 +45,23 @@ class BoundedProtocol(UASocketProtocol):
         if begun is not None and int.from_bytes(begun[4:8], "little") > LARGEST_CHUNK:
             self.receive_buffer = None
             self.disconnect_socket()
+
+    def _process_received_message(self, msg: Any) -> None:
+        if isinstance(msg, ua.Message) and isinstance(
+            self._open_secure_channel_exchange, ua.OpenSecureChannelParameters
+        ):
+            self._refusal = struct_from_binary(ua.ServiceFault, msg.body()).ResponseHeader
+        super()._process_received_message(msg)
+
+    async def open_secure_channel(self, params: ua.OpenSecureChannelParameters) -> Any:
+        """Open or renew the channel. Raises what the server said where it refuses, which asyncua forgets."""
+        self._refusal = None
+        try:
+            return await super().open_secure_channel(params)
+        except AssertionError:
+            if self._refusal is not None:
+                self._refusal.ServiceResult.check()
+            raise ConnectionError("the server ended the connection") from None
 
 
 class _Transport(UaClient):

@@ -21,9 +21,10 @@ from asyncua.crypto import security_policies
 from asyncua.crypto.uacrypto import CertProperties
 
 from iotgw.connect.opcua_browse import Mark, OpcuaVariable, find, type_of
-from iotgw.connect.opcua_commands import OpcuaCommands, in_words
+from iotgw.connect.opcua_commands import OpcuaCommands
 from iotgw.connect.opcua_limits import BoundedClient
 from iotgw.connect.opcua_plan import Bad, Done, OpcuaPlan, Sample
+from iotgw.connect.opcua_reasons import CannotConnect, in_words, why
 from iotgw.connect.opcua_reports import Reports
 from iotgw.connect.opcua_values import NUMBERS, NoJson, ms, to_json
 
@@ -69,6 +70,9 @@ class OpcuaSession:
         self._values: list[Sample | Bad] = []
         """What the reactor has not fetched."""
         self._variables: dict[ua.NodeId, OpcuaVariable] = {}
+        """All that may be written."""
+        self._subscribed: list[OpcuaVariable] = []
+        """Those of them that the server reports."""
         self._commands: OpcuaCommands
         """Those of the client that is up."""
         self._is_up = False
@@ -127,7 +131,10 @@ class OpcuaSession:
                 mode=MODES[plan.mode],
             )
         try:
-            await client.connect()
+            try:
+                await client.connect()
+            except Exception as error:
+                raise CannotConnect(await why(plan, error)) from error
             reports = await self._subscribe(client)
             self._commands = OpcuaCommands(client, self._variables.values(), plan.timeout * 2)
             self._up()
@@ -183,20 +190,21 @@ class OpcuaSession:
         )
         await client.add(reports)
         failed: list[str] = []
+        self._subscribed = subscribed = []
         for start in range(0, len(variables), AT_ONCE):
             part = variables[start : start + AT_ONCE]
             requests = [self._request(each, FIRST_HANDLE + start + n) for n, each in enumerate(part)]
             results = await reports.create_monitored_items(requests)
-            failed += [
-                f"{each.text} ({result.name})"
-                for each, result in zip(part, results, strict=True)
-                if isinstance(result, ua.StatusCode)
-            ]
+            for each, result in zip(part, results, strict=True):
+                if isinstance(result, ua.StatusCode):
+                    failed.append(f"{each.text} ({result.name})")
+                else:
+                    subscribed.append(each)
         if failed:
             more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
             self._tell("on_trouble", f"the server takes no subscription to {', '.join(failed[:3])}{more}")
         if len(failed) == len(variables):
-            raise LookupError("the server takes no subscription to any variable")
+            raise LookupError(f"the server takes no subscription to any variable, such as {failed[0]}")
         return reports
 
     def _request(self, variable: OpcuaVariable, handle: int) -> ua.MonitoredItemCreateRequest:
@@ -299,12 +307,12 @@ class OpcuaSession:
 
     def _up(self) -> None:
         self._is_up = True
-        self._tell("on_up", len(self._variables))
+        self._tell("on_up", len(self._subscribed))
 
     async def _catch_up(self, client: BoundedClient, reports: Reports) -> bool:
         """Read all values, and take those that are newer than what the server reports by itself; returns whether it has all
         variables."""
-        variables = list(self._variables.values())
+        variables = self._subscribed
         latest = [each.mark for each in variables]
         read: list[ua.DataValue] = []
         try:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import ssl
+from itertools import pairwise
+
 import pytest
+from asyncua import Client
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
 
+from iotgw.connect.asyncio_thread import AsyncioThread
 from tests.peers.node_opcua import NodeOpcua
 from tests.peers.opcua import OpcuaServer, certificate
+from tests.peers.patience import HANGS
 
 from .delivering import until
 from .saboteur import Saboteur
@@ -65,6 +71,7 @@ async def test_signed_and_encrypted_with_certificates_of_both_sides():
         try:
             await until(lambda: wrong.intake.events)
             assert wrong.intake.events[0][0] == "failed"
+            assert "expected the certificate that the server has" in wrong.intake.events[0][1]
         finally:
             await wrong.source.stop()
         plain = Source(server)
@@ -72,6 +79,7 @@ async def test_signed_and_encrypted_with_certificates_of_both_sides():
         try:
             await until(lambda: plain.intake.events)
             assert plain.intake.events[0][0] == "failed"
+            assert "which is Basic256Sha256 signAndEncrypt; got none" in plain.intake.events[0][1]
         finally:
             await plain.source.stop()
 
@@ -100,9 +108,86 @@ def node(tmp_path_factory):
         yield made
 
 
+WAYS = [
+    (policy, mode)
+    for policy in ("Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss")
+    for mode in ("sign", "signAndEncrypt")
+]
+
+
+async def of(node):
+    """The certificate of a server, as PEM text."""
+    (first, *_) = await AsyncioThread(reactor).run(Client(node.url).connect_and_get_server_endpoints())
+    return ssl.DER_cert_to_PEM_cert(first.ServerCertificate)
+
+
+@pytest.mark.parametrize(("policy", "mode"), WAYS)
+@ensureDeferred
+async def test_node_opcua_takes_each_policy_and_mode(node, policy, mode):
+    """It looks closely at certificates."""
+    ours = certificate("urn:gateway")
+    keys = {"certificate": ours[0], "key": ours[1], "serverCertificate": await of(node)}
+    async with Source(node, security={"policy": policy, "mode": mode, **keys}, timeout=HANGS) as it:
+        await until(lambda: it.values("speed"))
+        assert await it.send({"method": "double", "arguments": [4.5]}) == "delivered"
+
+
+@ensureDeferred
+async def test_what_node_opcua_has_against_a_certificate_is_told(node):
+    ours = certificate("urn:gateway", has_usages=False)
+    keys = {"certificate": ours[0], "key": ours[1], "serverCertificate": await of(node)}
+    it = Source(node, security={"policy": "Basic256Sha256", **keys})
+    await it.source.start()
+    try:
+        await until(lambda: it.intake.events)
+        assert "BadCertificateUseNotAllowed" in it.intake.events[0][1]
+        assert "needs the key usages digitalSignature" in it.intake.events[0][1]
+    finally:
+        await it.source.stop()
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"nodes": ["nsu=urn:plant;s=no"], "browse": []}, "nsu=urn:plant;s=no: BadNodeIdUnknown"),
+        ({"browse": ["nsu=urn:sea;s=Line1"]}, "nsu=urn:sea;s=Line1: the server has no namespace 'urn:sea'"),
+        ({"username": "u", "password": "p"}, "BadUserAccessDenied"),
+        (
+            {"nodes": ["nsu=urn:plant;s=Line1.speed"], "browse": [], "deadband": 5, "deadbandPercent": True},
+            "BadMonitoredItemFilter",
+        ),
+    ],
+)
+@ensureDeferred
+async def test_what_node_opcua_lacks_is_named(node, settings, reason):
+    it = Source(node, **settings)
+    await it.source.start()
+    try:
+        await until(lambda: reason in it.source.status().get("lastError", ""))
+    finally:
+        await it.source.stop()
+
+
+@ensureDeferred
+async def test_what_node_opcua_does_not_report_is_named_and_the_others_are_read(node):
+    """Its numbers have no range, which a deadband in percent needs."""
+    async with Source(node, deadband=5.0, deadbandPercent=True) as it:
+        await until(lambda: it.values("label"))
+        assert it.source.status()["variables"] == 1
+        assert "Line1.count (BadMonitoredItemFilterUnsupported)" in it.intake.events[0][1]
+
+
+@ensureDeferred
+async def test_node_opcua_reports_no_number_that_changed_by_less_than_the_deadband(node):
+    async with Source(node, deadband=5.0) as it:
+        await until(lambda: len(it.values("count")) > 3)
+        counts = it.values("count")
+        assert all(after - before > 5 for before, after in pairwise(counts))
+
+
 @ensureDeferred
 async def test_node_opcua_s_values_are_read_written_and_its_methods_called(node):
-    async with Source(node) as it:
+    async with Source(node, timeout=HANGS) as it:
         await until(lambda: len(it.values("count")) > 5)
         counts = it.values("count")
         assert counts == list(range(counts[0], counts[0] + len(counts)))

@@ -28,11 +28,16 @@ KINDS = {
 }  # fmt: skip
 
 
-def certificate(uri, host="127.0.0.1"):
-    """A self-signed certificate and its key as PEM text, with the URI that OPC UA wants."""
+def certificate(uri, host="127.0.0.1", has_usages=True):
+    """A self-signed certificate and its key as PEM text, with the URI and the usages that OPC UA wants; without ``has_usages`` only that
+    for signatures."""
     key = rsa.generate_private_key(65537, 2048)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, uri)])
     now = datetime.datetime.now(datetime.UTC)
+    usages = x509.KeyUsage(
+        digital_signature=True, content_commitment=has_usages, key_encipherment=has_usages, data_encipherment=has_usages,
+        key_agreement=False, key_cert_sign=True, crl_sign=False, encipher_only=False, decipher_only=False,
+    )  # fmt: skip
     names = [x509.UniformResourceIdentifier(uri), x509.DNSName(host)]
     built = (
         x509.CertificateBuilder()
@@ -44,6 +49,7 @@ def certificate(uri, host="127.0.0.1"):
         .not_valid_after(now + datetime.timedelta(days=30))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(usages, critical=True)
         .sign(key, hashes.SHA256())
     )
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

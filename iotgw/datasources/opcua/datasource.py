@@ -92,6 +92,7 @@ class OpcuaDatasource:
             "address": self.settings.address,
             "variables": self._variables,
             "delivery": "at most once: a value that arrives while the gateway dies is lost",
+            **({"waitsForRoom": True} if self._feed.is_paused else {}),
             **({"lastError": self._error} if self._error else {}),
             **self.counts,
         }

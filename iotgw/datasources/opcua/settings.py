@@ -145,11 +145,11 @@ class OpcuaSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_un
     def place(self) -> tuple[str, int]:
         """The server's host and port. Raises ValueError."""
         try:
-            parts = urlsplit(self.url)
+            parts = urlsplit(self.url.strip())
             host, port = parts.hostname, parts.port
         except ValueError:
             host = port = None
-        if not host or urlsplit(self.url).scheme != "opc.tcp":
+        if not host or re.search(r"\s", host) or parts.scheme != "opc.tcp":
             raise ValueError("url: expected opc.tcp://host:port")
         return host, port or 4840
 
@@ -165,7 +165,7 @@ class OpcuaSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_un
 
     def plan(self) -> OpcuaPlan:
         """What to connect to and to read. Raises ValueError."""
-        parts = urlsplit(self.url)
+        parts = urlsplit(self.url.strip())
         address, secure = self.address, self.security
         if parts.username and (self.username or self.password):
             raise ValueError("username: expected none beside a URL that says one")

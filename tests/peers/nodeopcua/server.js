@@ -1,4 +1,4 @@
-// A plant behind node-opcua: node server.js PORT FOLDER. Line1 has the variables speed (writable) and count, which goes up by itself,
+// A plant behind node-opcua: node server.js PORT FOLDER. Line1 has the variables speed (writable), label, and count, which goes up by itself,
 // and the method double. What it keeps goes into FOLDER.
 const { OPCUACertificateManager } = require('node-opcua-certificate-manager');
 const { OPCUAServer } = require('node-opcua-server');
@@ -20,6 +20,10 @@ async function main(port, folder) {
   const count = space.addVariable({
     componentOf: line, browseName: 'count', nodeId: 's=Line1.count', dataType: 'UInt32', accessLevel: 'CurrentRead',
     value: new Variant({ dataType: DataType.UInt32, value: 0 }), minimumSamplingInterval: 20,
+  });
+  space.addVariable({
+    componentOf: line, browseName: 'label', nodeId: 's=Line1.label', dataType: 'String',
+    value: new Variant({ dataType: DataType.String, value: 'A1' }), minimumSamplingInterval: 20,
   });
   const double = space.addMethod(line, {
     browseName: 'double', nodeId: 's=Line1.double',

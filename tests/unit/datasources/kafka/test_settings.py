@@ -31,6 +31,7 @@ def configure(**settings):
         ({"brokers": []}, "length"),
         ({"brokers": ["h:port"]}, "host:port"),
         ({"brokers": ["h:99999"]}, "host:port"),
+        ({"brokers": ["h;g"]}, "host:port"),
         ({"brokers": ["h", ""]}, "host:port"),
         ({"brokers": ["h,"]}, "host:port"),
         ({"brokers": ["http://h:9092"]}, "SASL_SSL://"),

@@ -88,6 +88,7 @@ def sample(**more):
         ({}, "opc.tcp://h:4840"),
         ({"url": "opc.tcp://H:1/path"}, "opc.tcp://h:1"),
         ({"url": "opc.tcp://u:p@h"}, "opc.tcp://h:4840"),
+        ({"url": " opc.tcp://h\n"}, "opc.tcp://h:4840"),
         ({"url": "opc.tcp://[::1]:5"}, "opc.tcp://[::1]:5"),
     ],
 )
@@ -203,8 +204,10 @@ def test_the_server_is_paused_while_the_gateway_is_full(field):
     field.intake.fill()
     field.source.on_values([sample(), sample(value=2.0)])
     assert field.client.asked == ["pause"] and field.source.status()["paused"] == 1
+    assert field.source.status()["waitsForRoom"]
     field.intake.drain()
     assert field.client.asked == ["pause", "resume"] and len(field.intake.received) == 2
+    assert "waitsForRoom" not in field.source.status()
 
 
 def test_the_status_says_how_it_stands(field):
