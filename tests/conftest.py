@@ -1,5 +1,5 @@
-"""What holds for all tests: nothing that they start outlives them, none judges how fast a machine is, and none is skipped
-where all of them must run."""
+"""What holds for all tests: nothing that they start outlives them, no failure is dropped, none judges how fast a machine is, and none is
+skipped where all of them must run."""
 
 import os
 from collections import Counter
@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.peers.dropped import Dropped
 from tests.peers.leftovers import Leftovers
 
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -16,6 +17,7 @@ pytest.register_assert_rewrite("iotgw.testing.contracts")
 
 def pytest_configure(config):
     config.pluginmanager.register(Leftovers(config), "leftovers")
+    config.pluginmanager.register(Dropped(), "dropped")
 
 
 @pytest.hookimpl(trylast=True)

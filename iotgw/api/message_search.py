@@ -113,6 +113,10 @@ class Searches:
         except NotFound:
             return name
 
+    def instants(self, since: int, until: int) -> tuple[Instant | None, Instant | None]:
+        """Two dates, of which 0 is none, with the gateway time of each."""
+        return Window(since, until).of(self._calendar)
+
     def query(self, call: Call) -> MessageQuery:
         """What a call with `FILTERS` asks of messages themselves. Raises SettingsError for filters that contradict each other."""
         window = Window(call.query("since"), call.query("until"))
@@ -238,13 +242,13 @@ class Searches:
             raise SettingsError("before", "expected `next` of a page of refusals")
         return number
 
-    async def all(self, query: MessageQuery, limit: int) -> list[Message]:
-        """The newest messages of a query, however far it has to look."""
-        found: list[Message] = []
+    async def positions(self, query: MessageQuery, limit: int) -> list[int]:
+        """Where the newest messages of a query are, newest first, however far it has to look."""
+        found: list[int] = []
         before = 0
         while len(found) < limit:
             page = await self._journal.search(query, before, min(500, limit - len(found)))
-            found += page.messages
+            found += [message.seq for message in page.messages]
             before = page.next
             if not before:
                 break

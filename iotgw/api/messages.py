@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -172,13 +174,14 @@ class MessageRoutes:
 
     async def reprocess_many(self, call: Call) -> Reprocessed:
         """Many messages, oldest first, so that a device's values come in their order."""
-        selection = call.body()
-        states: dict[str, int] = {}
-        found = await self.select(call, selection)
-        missing = len(set(selection.ids)) - len(found) if selection.ids is not None else 0
-        waiting = elsewhere = 0
-        for message in reversed(found):
-            if part_of(message.seq):
+        states: Counter[str] = Counter()
+        missing = waiting = elsewhere = 0
+        for seq in sorted(await self._selected(call, call.body())):
+            message = await self._journal.message(seq)
+            if message is None or message.uplink.tenant != call.tenant:
+                missing += 1
+                continue
+            if part_of(seq):
                 elsewhere += 1
                 continue
             try:
@@ -189,22 +192,16 @@ class MessageRoutes:
             except Conflict:
                 waiting += 1
                 continue
-            word = state.name.lower()
-            states[word] = states.get(word, 0) + 1
-        return Reprocessed(sum(states.values()), states, missing, waiting, elsewhere)
+            states[state.name.lower()] += 1
+        return Reprocessed(states.total(), dict(states), missing, waiting, elsewhere)
 
     def _home(self, part: int) -> str:
         return next((each.name for each in self._nodes.list() if each.partition == part), str(part))
 
-    # --- for other resources ---
-
-    async def select(self, call: Call, selection: Selection) -> list[Message]:
-        """The messages of a selection, newest first; ids that are gone are left out."""
+    async def _selected(self, call: Call, selection: Selection) -> Collection[int]:
+        """The positions of a selection: all of them at once, and each message when it is its turn."""
         if selection.ids is not None:
-            ids = dict.fromkeys(selection.ids)
-            found = [await self._journal.message(await self.position(id)) for id in ids]
-            known = [message for message in found if message and message.uplink.tenant == call.tenant]
-            return sorted(known, key=lambda message: -message.seq)
+            return {await self.position(id) for id in dict.fromkeys(selection.ids)}
         window = Window(selection.since or 0, selection.until or 0)
         window.check()
         since, until = window.of(self._calendar)
@@ -213,7 +210,9 @@ class MessageRoutes:
             state=State[(selection.state or "failed").upper()], device=selection.device, or_named=True,
             text=selection.text, group=selection.group, since=since, until=until,
         )  # fmt: skip
-        return await self.searches.all(query, selection.limit or 1000)
+        return await self.searches.positions(query, selection.limit or 1000)
+
+    # --- for other resources ---
 
     async def find(self, call: Call, id: str) -> Message:
         """A message of the call's tenant; raises NotFound."""

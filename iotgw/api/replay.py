@@ -20,6 +20,7 @@ from iotgw.api.candidates import Candidates, at_most_one
 from iotgw.api.messages import BULK, MessageRoutes, Text
 from iotgw.api.routes import Call, Milliseconds, Route
 from iotgw.core.errors import SettingsError, TooMany, Undecided
+from iotgw.core.message_query import MessageQuery
 from iotgw.core.model import Conversion, ConverterVersion, Job, Message
 from iotgw.core.ports.converters import IConverters
 from iotgw.core.ports.journal import IMessages
@@ -154,24 +155,22 @@ class ReplayRoutes:
         """Batches of the messages that this converter had: the newest first, each in its messages' order."""
         left, before = wanted.limit, 0
         datasource = self._messages.datasource_id(call, wanted.datasource)
+        since, until = self._messages.searches.instants(wanted.since, wanted.until)
+        query = MessageQuery(
+            tenant=call.tenant, datasource=datasource, device=wanted.device, since=since, until=until
+        )
         while left > 0:
-            found = await self._journal.messages(
-                call.tenant, before, BATCH, datasource=datasource, device=wanted.device
-            )
-            if not found or found[-1].seq == before:
-                return
-            before = found[-1].seq
+            found = await self._journal.search(query, before, BATCH)
             batch = [
                 message
-                for message in found
-                if (datasource or message.converter.partition("/")[0] == converter)
-                and wanted.since <= message.uplink.received_ms
-                and (not wanted.until or message.uplink.received_ms < wanted.until)
+                for message in found.messages
+                if datasource or message.converter.partition("/")[0] == converter
             ][:left]
             left -= len(batch)
             if batch:
                 yield batch[::-1]
-            if found[-1].uplink.received_ms < wanted.since:
+            before = found.next
+            if not before:
                 return
 
     def _convert(self, version: ConverterVersion, batch: list[Message]) -> Deferred[list[Conversion]]:

@@ -313,7 +313,6 @@ def write_problem(request: Request, problem: Problem) -> bytes:
 def write(request: Request, status: int, body: bytes, content_type: str) -> bytes:
     """Set the head of a response; returns its body."""
     request.setResponseCode(status)
-    request.setHeader("Server", "iotgw")
     request.setHeader("Cache-Control", "no-store")
     request.setHeader("X-Content-Type-Options", "nosniff")
     if content_type:

@@ -33,6 +33,8 @@ PATIENCE = 5.0
 """Seconds in which a connection with such a place must ask for something."""
 SWEEP = 2.0
 """Seconds between two looks for connections that take too long."""
+SERVER = b"iotgw"
+"""What every answer says of the server."""
 _FOR_ALL = frozenset(segment.encode() for segment in RESERVED)
 _CROWDED = Problem(
     503, "too many connections are open; come back later", {"Retry-After": "10", "Connection": "close"}
@@ -138,6 +140,7 @@ class ApiRequest(Request):
             return
         body = problem.body()
         self.setResponseCode(problem.status)
+        self.setHeader(b"Server", SERVER)
         for name, value in problem.headers.items():
             self.setHeader(name, value)
         self.setHeader(b"Content-Type", b"application/problem+json")
@@ -272,6 +275,11 @@ class ApiSite(Site):
 
             channel.makeConnection, channel.connectionLost = admit, count_down
         return channel
+
+    def getResourceFor(self, request: Any) -> Any:
+        """What answers a request. Twisted has named itself and its version by now; nobody need know them."""
+        request.setHeader(b"server", SERVER)
+        return super().getResourceFor(request)
 
     def getContentFile(self, length: int | None) -> CappedBody:
         """Where a request's body goes."""

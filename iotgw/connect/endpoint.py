@@ -24,6 +24,9 @@ from iotgw.connect.tls import ClientTls, connection_creator
 from iotgw.core.ports.connect import IConnector, ITlsSettings
 from iotgw.core.ports.reactor import IReactor
 
+LONGEST_WORDS = 500
+"""Characters of why a connection failed: some libraries repeat what the other side sent."""
+
 
 @implementer(IConnector)
 class Connector:
@@ -108,4 +111,7 @@ def in_words(failure: Failure) -> str:
             item[-1] for item in (error.args[0] if error.args and isinstance(error.args[0], list) else [])
         ]
         return f"TLS: {', '.join(filter(None, reasons)) or 'the connection broke'}"
-    return failure.getErrorMessage() or type(error).__name__
+    causes = getattr(error, "reasons", None)  # Twisted's agent has a list
+    if isinstance(causes, list) and causes and isinstance(causes[0], Failure):
+        return in_words(causes[0])
+    return (failure.getErrorMessage() or type(error).__name__)[:LONGEST_WORDS]

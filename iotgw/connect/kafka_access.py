@@ -135,8 +135,11 @@ def library() -> Any:
     """The package aiokafka; raises SettingsError with the command that installs it."""
     try:
         import aiokafka  # noqa: PLC0415 - an extra
+
+        from iotgw.connect.kafka_limits import impose  # noqa: PLC0415 - which imports it, too
     except ImportError:
         raise SettingsError("type", EXTRA) from None
+    impose()
     _listen()
     return aiokafka
 

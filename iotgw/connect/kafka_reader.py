@@ -13,7 +13,8 @@ from functools import partial
 from typing import Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
+from twisted.python.failure import Failure
 
 from iotgw.connect.kafka_access import KafkaClient
 from iotgw.connect.kafka_batches import KafkaBatches
@@ -317,7 +318,7 @@ class KafkaReader:
         self._reactor.callFromThread(function, *args)
 
     async def _ask(self, function: Callable[..., Any], *args: object) -> Any:
-        """The result of a function that is called in the reactor's thread; of a Deferred, what it fires with."""
+        """The result of a function that is called in the reactor's thread; of a Deferred, what it fires with. Raises what that raises."""
         loop = asyncio.get_running_loop()
         asked: asyncio.Future[Any] = loop.create_future()
 
@@ -325,9 +326,14 @@ class KafkaReader:
             if not asked.done():
                 asked.set_result(result)
 
+        def failed(failure: Failure) -> None:
+            if not asked.done():
+                asked.set_exception(failure.value or CancelledError())
+
         def ask() -> None:
-            maybeDeferred(function, *args).addCallback(
-                lambda result: loop.call_soon_threadsafe(answer, result)
+            maybeDeferred(function, *args).addCallbacks(
+                lambda result: loop.call_soon_threadsafe(answer, result),
+                lambda failure: loop.call_soon_threadsafe(failed, failure),
             )
 
         self._reactor.callFromThread(ask)

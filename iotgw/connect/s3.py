@@ -41,6 +41,13 @@ LARGEST_ANSWER = MOST_BYTES
 LARGEST_REFUSAL = 16 << 10
 """Bytes of an error's body that are looked at."""
 LONGEST_REASON = 300
+MOST_PAGES = 1000
+MOST_KEYS = 100_000
+"""Of a listing, about. A backup is a dozen objects."""
+LONGEST_KEY = 1024
+"""S3's own limit, in bytes."""
+LONGEST_TOKEN = 4096
+"""Characters of what says where a listing goes on."""
 InThread = Callable[..., Deferred[Any]]
 
 
@@ -128,17 +135,26 @@ class S3Bucket:
         await self._call("DELETE", key)
 
     async def keys(self, prefix: str) -> list[str]:
-        """All keys that begin so (ListObjectsV2)."""
+        """All keys that begin so (ListObjectsV2). Raises Unavailable for more than `MOST_KEYS`, and for a listing without an end."""
         found: list[str] = []
         more: dict[str, str] = {}
-        while True:
+        for _ in range(MOST_PAGES):
             body = await self._call("GET", "", {"list-type": "2", "prefix": prefix, **more})
             said = await self._read(body)
-            found += [text for name, text in said if name == "Key"]
+            found += [
+                text
+                for name, text in said
+                if name == "Key" and text.startswith(prefix) and len(text) <= LONGEST_KEY
+            ]
             token = next((text for name, text in said if name == "NextContinuationToken"), "")
             if not token:
                 return found
+            if len(found) > MOST_KEYS or len(token) > LONGEST_TOKEN:
+                break
             more = {"continuation-token": token}
+        raise Unavailable(
+            f"S3: expected a listing of at most {MOST_PAGES} pages and {MOST_KEYS} keys that begin with {prefix!r}"
+        )
 
     async def get(self, key: str, take: Callable[[bytes], Any]) -> None:
         """Read an object; ``take`` gets its pieces (GetObject)."""

@@ -33,6 +33,8 @@ CHUNK = 32768
 PIECE = 128 << 10
 """Bytes that are asked for in a read; a server may give less."""
 MOST_NAMES = 100_000
+LONGEST_NAME = 255
+"""Bytes of a name in a directory; longer ones are none of ours."""
 PIPELINED = 16
 """Writes under way at once."""
 FSYNC, POSIX_RENAME, STATVFS = b"fsync@openssh.com", b"posix-rename@openssh.com", b"statvfs@openssh.com"
@@ -290,13 +292,15 @@ class Files(FileTransferClient):
         await _done("rmdir", path, self.removeDirectory(path.encode()))
 
     async def names(self, path: str) -> list[str]:
-        """The names in a directory, of which at most `MOST_NAMES` are looked at."""
+        """The names in a directory, of which at most `MOST_NAMES` are looked at. A server that gives none in an answer is asked no further."""
         folder = await _done("opendir", path, self.openDirectory(path.encode()))
         found: list[str] = []
         try:
             while len(found) < MOST_NAMES:
                 some = await _done("readdir", path, folder.read())
-                found += [name.decode("utf-8", "replace") for name, _, _ in some]
+                if not some:
+                    break
+                found += [name.decode("utf-8", "replace") for name, _, _ in some if len(name) <= LONGEST_NAME]
         except (EOFError, SftpRefused) as over:
             if isinstance(over, SftpRefused) and over.code != END_OF_FILE:
                 raise

@@ -6,6 +6,9 @@ had already read waits here. A message is settled when the gateway has answered 
 then durable, or never will be. A source that can acknowledge only in order is told the prefix: the last message
 up to which all are settled.
 
+What has many things in one message is worked on some at a time (`Feed.work`), so that everybody else has a turn in between; what comes
+behind it waits until it is done.
+
 No I/O here: the source supplies a clock and the functions that pause and resume it. A feed has one timer; a
 message has no timer and no Deferred. Besides messages it takes what else of a source must be durable before it is
 acknowledged, a network's receipts, in the same order and by the same rules.
@@ -24,11 +27,14 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from iotgw.core.model import Answer, Metadata, Status
 from iotgw.core.ports.intake import IIntake, Reply
 from iotgw.datasources.frames import HeldFrames
+from iotgw.datasources.pieces import PIECE
 
 MOST = 65_536
 """A source with this many unsettled messages is paused."""
 AGAIN = 1.0
 """Seconds before a refused message is tried again, if the gateway gave no time."""
+Piece = Callable[[], bool]
+"""Submits some things of a message, as of `piece_of`. Returns whether there may be more."""
 Write = Callable[[], Deferred[bool]]
 """Makes something else than a message durable. Fires with whether it is; False is to be tried again."""
 
@@ -123,6 +129,9 @@ class Feed:
         """The number of settled messages, or the prefix where ``settled_up_to`` is given."""
         self._under_way = 0
         self._quiet: list[Callable[[], None]] = []
+        self._pieces: deque[Piece] = deque()
+        self._turn: IDelayedCall | None = None
+        """The turn in which the next piece is worked on."""
         self._is_open = True
         self._is_paused = False
         self._is_handing_over = False
@@ -140,6 +149,11 @@ class Feed:
     def is_waiting(self) -> bool:
         """Whether the source waits because of the gateway."""
         return bool(self._waiting or self._refused)
+
+    @property
+    def is_working(self) -> bool:
+        """Whether a message is being worked on, behind which others have to wait."""
+        return bool(self._pieces)
 
     @property
     def is_paused(self) -> bool:
@@ -181,6 +195,26 @@ class Feed:
         self._waiting.append(_Other(self, number, reply, is_kept, write))
         self._hand_over()
         return number
+
+    def work(self, piece: Piece) -> None:
+        """Submit the things of one message by calling ``piece()``: at once, and while it returns True, in turns of their own. The source is paused
+        meanwhile. Behind a message that is being worked on, this is the way for all others."""
+        if self._pieces or (self._is_full() or piece()):
+            self._pieces.append(piece)
+            self._steer()
+
+    def _go_on_working(self) -> None:
+        self._turn = None
+        for _ in range(PIECE):
+            if not self._pieces or self._is_full() or self._pieces[0]():
+                break
+            self._pieces.popleft()
+        self._steer()
+
+    def _is_full(self) -> bool:
+        """Whether nothing more should be submitted for now."""
+        most = self._most // 2 + 1 if self._is_paused else self._most
+        return self._is_held or self._last - self._behind >= most
 
     def when_quiet(self, callback: Callable[[], None]) -> None:
         """Call ``callback()`` once when the gateway has answered all that it has; at once if it has."""
@@ -288,8 +322,10 @@ class Feed:
     def _steer(self) -> None:
         """Pause or resume the source. It is resumed when the unsettled messages are down to half of the
         limit."""
-        most = self._most // 2 + 1 if self._is_paused else self._most
-        is_wanted = self._is_held or self._last - self._behind >= most
+        is_full = self._is_full()
+        if self._pieces and not is_full and self._turn is None:
+            self._turn = self._clock.callLater(0, self._go_on_working)
+        is_wanted = is_full or bool(self._pieces)
         if is_wanted is not self._is_paused:
             self._is_paused = is_wanted
             if self._is_open:

@@ -10,7 +10,7 @@ No I/O here: the owner acknowledges, extends and gives back.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 from twisted.internet.defer import Deferred
@@ -20,13 +20,15 @@ from iotgw.core.model import Answer
 from iotgw.core.ports.intake import IIntake
 from iotgw.datasources.feed import Feed
 from iotgw.datasources.frames import HeldFrames
+from iotgw.datasources.pieces import piece_of
 from iotgw.datasources.pulled import Found
 
 Handles = Callable[[list[str]], None]
 
 
 class Lease(Struct, eq=False):
-    """A message that isn't acknowledged: ``until`` is when its lease ends, ``left`` how much of what it has isn't settled."""
+    """A message that isn't acknowledged: ``until`` is when its lease ends, ``left`` how much of what it has isn't settled, and 1 until all has
+    been handed over."""
 
     handle: str
     lane: str
@@ -72,29 +74,30 @@ class Leases:
         """Whether the gateway is full."""
         return self._feed.is_paused
 
-    def take(self, handle: str, lane: str, asked: float, found: list[Found]) -> None:
-        """Hand over what the next message has, whose lease began at or after ``asked``. Without a lane it waits for no other."""
-        lease = Lease(handle, lane, asked + self._seconds, len(found))
+    def take(self, handle: str, lane: str, asked: float, found: Iterable[Found]) -> None:
+        """Hand over what the next message has, whose lease began at or after ``asked``. Without a lane it waits for no other. What it has is
+        gone through some at a time."""
+        lease = Lease(handle, lane, asked + self._seconds, 1)
         self._lent[lease] = None
         if lane:
             self._lanes.setdefault(lane, deque()).append(lease)
         if self._look is None:
             self._look = self._clock.callLater(self._seconds / 4, self._look_at_leases)
-        if not found:
-            self._settled(lease)
-            return
 
-        def answered(answer: Answer) -> None:
+        def over(answer: Answer | None = None) -> None:
             lease.left -= 1
             if not lease.left:
                 self._settled(lease)
 
-        for each in found:
-            if not isinstance(each, tuple):
-                self._feed.write(each, answered, is_kept=True)
-                continue
-            payload, facts, key = each
-            self._feed.submit(payload, facts, answered, listens=False, is_kept=True, key=key)
+        def submit(found: Found) -> None:
+            lease.left += 1
+            if not isinstance(found, tuple):
+                self._feed.write(found, over, is_kept=True)
+                return
+            payload, facts, key = found
+            self._feed.submit(payload, facts, over, listens=False, is_kept=True, key=key)
+
+        self._feed.work(piece_of(iter(found), submit, over, lambda: self._is_open))
 
     def close(self) -> Deferred[list[str]]:
         """No more messages come. Fires when the gateway has answered what it has, and what is durable was acknowledged, with the

@@ -119,7 +119,9 @@ class LeasedSource(PulledSource[S]):
     def _leave(self, handles: list[str]) -> Deferred[None]:
         self._telling.lend(handles, 0)
         quiet = self._telling.quiet().addTimeout(PATIENCE, self._clock, lambda _, after: None)
-        quiet.addCallback(lambda _: DeferredList([each.close() for each in self._connections]))
+        quiet.addCallback(
+            lambda _: DeferredList([each.close() for each in self._connections], consumeErrors=True)
+        )
         return quiet.addCallback(lambda _: None)
 
     def status(self) -> dict[str, Any]:

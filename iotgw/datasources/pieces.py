@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import TypeVar
 
 from twisted.internet.interfaces import IReactorTime
@@ -36,3 +37,27 @@ def in_pieces(
         clock.callLater(0, turn)
 
     turn()
+
+
+def piece_of(
+    things: Iterator[T],
+    work: Callable[[T], object],
+    over: Callable[[], object],
+    goes_on: Callable[[], bool],
+) -> Callable[[], bool]:
+    """What calls ``work`` for the next piece of ``things`` each time that it is called, and returns whether there may be more. ``over`` is called
+    after the last one. It ends without that as soon as it no longer ``goes_on``."""
+
+    def piece() -> bool:
+        if not goes_on():
+            return False
+        count = 0
+        for thing in islice(things, PIECE):
+            work(thing)
+            count += 1
+        if count == PIECE:
+            return True
+        over()
+        return False
+
+    return piece

@@ -8,7 +8,7 @@ recognised by its key, which is the platform's own or the broker's name for the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Generic, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -20,8 +20,9 @@ from iotgw.core.ports.intake import IIntake
 from iotgw.datasources.feed import Feed, Write
 from iotgw.datasources.frames import HeldFrames
 from iotgw.datasources.notices import Notices
+from iotgw.datasources.pieces import piece_of
 from iotgw.datasources.prefix import DurablePrefix, Mark
-from iotgw.envelopes.envelope import Asked, Envelope, Malformed, Reading
+from iotgw.envelopes.envelope import Asked, Envelope, Event, Malformed, Reading
 
 P = TypeVar("P")
 Uplink = tuple[bytes, Metadata, str]
@@ -51,8 +52,8 @@ class PulledReader:
         key: str,
         address: str = "",
         attributes: Mapping[str, str] | None = None,
-    ) -> list[Found]:
-        """The uplinks and receipts of one message. An invalid message is returned itself, to be kept as failed.
+    ) -> Iterable[Found]:
+        """The uplinks and receipts of one message, each of many when it is asked for. An invalid message is returned itself, to be kept as failed.
 
         ``known`` is what the broker says, ``device`` the device that it names (empty if none), ``key`` its name for the
         message, which is the same when the message comes again (empty if it has none). ``address`` says what the message is about, where others
@@ -62,32 +63,36 @@ class PulledReader:
         self._counts["messages"] += 1
         received_ms = self._context.date_ms()
         known = {"integrationName": self._context.name, **known, "receivedTime": received_ms}
-        found: list[Found] = []
         asked = {**known, "topic": address.replace(".", "/")} if address else known
         if attributes:
             asked = {**asked, "query": attributes}
         if device:
             asked = {**asked, "identity": device}
-        for number, event in enumerate(self._envelope.read(payload, asked, received_ms)):
-            name = f"{key}/{number}" if key and number else key
-            if isinstance(event, Reading):
-                facts, bytes_, named = {**event.facts, **known}, event.payload, event.identity or device
-                if self._envelope.keys_last and event.key:
-                    name = event.name  # what a platform calls its uplink is the same over all ways
-            elif isinstance(event, Malformed):
-                self._counts["faults"] += 1
-                facts, bytes_, named = {**event.facts, **known, "rejected": event.reason}, event.data, device
-            elif isinstance(event, Asked):
-                self._counts["unanswered"] += 1
-                continue
-            else:
-                if (write := self._notices.in_turn(event)) is not None:
-                    found.append(write)
-                continue
-            if named:  # where nobody can be answered, it is no identity that downlinks are for
-                facts[self.whose] = named
-            found.append((bytes_, facts, name))
-        return found
+        events = self._envelope.read(payload, asked, received_ms)
+        found = (
+            each
+            for number, event in enumerate(events)
+            if (each := self._found(event, known, device, f"{key}/{number}" if key and number else key))
+            is not None
+        )
+        return list(found) if isinstance(events, list | tuple) else found
+
+    def _found(self, event: Event, known: Metadata, device: str, name: str) -> Found | None:
+        if isinstance(event, Reading):
+            facts, bytes_, named = {**event.facts, **known}, event.payload, event.identity or device
+            if self._envelope.keys_last and event.key:
+                name = event.name  # what a platform calls its uplink is the same over all ways
+        elif isinstance(event, Malformed):
+            self._counts["faults"] += 1
+            facts, bytes_, named = {**event.facts, **known, "rejected": event.reason}, event.data, device
+        elif isinstance(event, Asked):
+            self._counts["unanswered"] += 1
+            return None
+        else:
+            return self._notices.in_turn(event)
+        if named:  # where nobody can be answered, it is no identity that downlinks are for
+            facts[self.whose] = named
+        return bytes_, facts, name
 
     def malformed(self, payload: bytes, known: Metadata, device: str, key: str, reason: str) -> list[Found]:
         """A message that no envelope can read, for a reason in one line. It is kept as failed."""
@@ -124,6 +129,7 @@ class Partition(Generic[P]):
         )
         self._prefix: DurablePrefix[P] = DurablePrefix()
         self._grew = grew
+        self._is_closed = False
 
     @property
     def durable(self) -> P | None:
@@ -135,30 +141,42 @@ class Partition(Generic[P]):
         """Whether it waits because of the gateway."""
         return self._feed.is_paused
 
-    def take(self, position: P, found: list[Found]) -> None:
-        """Hand over what the next message has."""
-        mark = self._prefix.begin(position, len(found))
-        if not found:
-            if not len(self._prefix):
+    def take(self, position: P, found: Iterable[Found]) -> None:
+        """Hand over what the next message has. What isn't a list is gone through some at a time."""
+        if isinstance(found, list) and not self._feed.is_working:
+            mark = self._prefix.begin(position, len(found))
+            if not found and not len(self._prefix):
                 self._grew()
+            for each in found:
+                self._submit(mark, each)
             return
+        mark = self._prefix.begin(position, 1)  # until all have been handed over
 
+        def submit(found: Found) -> None:
+            mark.left += 1
+            self._submit(mark, found)
+
+        self._feed.work(
+            piece_of(iter(found), submit, lambda: self._settled(mark), lambda: not self._is_closed)
+        )
+
+    def _submit(self, mark: Mark[P], found: Found) -> None:
+        if not isinstance(found, tuple):
+            self._feed.write(found, lambda _: self._settled(mark), is_kept=True)
+            return
+        payload, facts, key = found
         reply = self._reply
-        for each in found:
-            if not isinstance(each, tuple):
-                self._feed.write(each, lambda _: self._settled(mark), is_kept=True)
-                continue
-            payload, facts, key = each
 
-            def answered(answer: Answer, facts: Metadata = facts) -> None:
-                self._settled(mark)
-                if answer.downlinks and reply is not None:
-                    reply(facts, answer.downlinks)
+        def answered(answer: Answer) -> None:
+            self._settled(mark)
+            if answer.downlinks and reply is not None:
+                reply(facts, answer.downlinks)
 
-            self._feed.submit(payload, facts, answered, listens=reply is not None, is_kept=True, key=key)
+        self._feed.submit(payload, facts, answered, listens=reply is not None, is_kept=True, key=key)
 
     def close(self) -> Deferred[None]:
         """It is read no more. Fires when the gateway has answered what it has; what waits is dropped."""
+        self._is_closed = True
         self._feed.close()
         closed: Deferred[None] = Deferred()
         self._feed.when_quiet(lambda: closed.callback(None))

@@ -222,7 +222,9 @@ class Releases:
 
         def go() -> None:
             if not self._is_stopping:
-                ensureDeferred(self._quietly(tenant, device))
+                ensureDeferred(self._quietly(tenant, device)).addErrback(
+                    lambda failure: self._log.failure("a device could not be released", failure)
+                )
 
         self._clock.callLater(0, go)
 

@@ -133,7 +133,7 @@ class IotHubTarget:
         if self._loop.running:
             self._loop.stop()
         devices, self._devices = self._devices, {}
-        return DeferredList([device.close() for device in devices.values()])
+        return DeferredList([device.close() for device in devices.values()], consumeErrors=True)
 
     def send(self, records: Sequence[TelemetryRecord], settle: Settle) -> None:
         """Publish each record as its device."""

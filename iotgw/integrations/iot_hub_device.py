@@ -105,7 +105,7 @@ class HubDevice:
     def close(self) -> Deferred[Any]:
         """Disconnect; fires when that is done. What isn't settled stays so."""
         self._disconnect()
-        return DeferredList(self._leaving)
+        return DeferredList(self._leaving, consumeErrors=True)
 
     # --- the connection ---
 

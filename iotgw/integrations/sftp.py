@@ -81,6 +81,7 @@ class SftpTarget:
             settings.host, settings.port, settings.connect_timeout, proxy=settings.proxy
         )
         self._session: SshSession | None = None
+        self._is_stopped = False
         self._connecting = DeferredLock()
         self._turns: dict[str, DeferredLock] = {}
         """The paths that are being written."""
@@ -114,6 +115,7 @@ class SftpTarget:
 
     def stop(self) -> Deferred[None]:
         """Close the connection."""
+        self._is_stopped = True
         if self._runs is not None:
             self._runs.stop()
         session, self._session = self._session, None
@@ -313,6 +315,9 @@ class SftpTarget:
         try:
             if self._session is None:
                 session = await connect(self._endpoint, self._credentials, self._host_keys)
+                if self._is_stopped:
+                    session.loseConnection()
+                    raise UnavailableError("stopped")
                 self._session = session
                 self._placing.begin()
                 self._lacks = session.files.lacks

@@ -117,7 +117,7 @@ class ThingsBoardHttpTarget:
         closing = [self._pool.close()]
         if self._listening is not None:
             closing.append(self._listening.close())
-        return DeferredList(closing).addCallback(lambda _: None)
+        return DeferredList(closing, consumeErrors=True).addCallback(lambda _: None)
 
     def send(self, records: Sequence[TelemetryRecord], settle: Settle) -> None:
         """Post each record with its device's token."""

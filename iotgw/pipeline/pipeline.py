@@ -68,8 +68,7 @@ class Pipeline:
     """Runs the datasources of a registry.
 
     ``places`` says which of them are open here. ``sources`` is filled with them. ``listeners`` are called after the replies and the conversions. The journal must
-    be started with ``journal_listener``. ``shares`` holds what datasources share, and ``departures`` hears which ones
-    were deleted. ``max_payload`` and ``max_metadata`` are in bytes.
+    be started with ``journal_listener``. ``shares`` holds what datasources share, and ``departures`` hears which ones were deleted. ``max_payload`` and ``max_metadata`` are in bytes.
 
     Many methods: those of the port, and one for each way in which a datasource comes, changes and goes.
     """
@@ -165,11 +164,12 @@ class Pipeline:
         self._stopping = True
         self._admission.close()
         self._long_poll.stop()
-        await gatherResults([ensureDeferred(runner.close()) for runner in self._running.values()])
+        closing = [ensureDeferred(runner.close()) for runner in self._running.values()]
+        await gatherResults(closing, consumeErrors=True)
         for runner in self._running.values():
             runner.conversions.stop()
         self._replies.stop()
-        await DeferredList([*self._background])
+        await DeferredList([*self._background], consumeErrors=True)
 
     @property
     def idle(self) -> bool:
@@ -327,6 +327,7 @@ class Pipeline:
         """Run work of bounded time in the background. Only `stop` waits for it."""
         done = ensureDeferred(work)
         self._background.add(done)
+        done.addErrback(lambda failure: self._log.failure("work in the background failed", failure))
         done.addBoth(lambda _: self._background.discard(done))
 
     # --- for the API ---

@@ -70,7 +70,9 @@ class Readers:
         def opened(_: object) -> None:
             self._threads = threads
 
-        return gatherResults([thread.open(make) for thread in threads]).addCallback(opened)
+        return gatherResults([thread.open(make) for thread in threads], consumeErrors=True).addCallback(
+            opened
+        )
 
     def stream(self, query: Query[T]) -> Deferred[T]:
         """Run a consumer's query: short, and one of many. It is repeated until something can be read; records that
@@ -129,7 +131,9 @@ class Readers:
         """Answer what was asked, then close."""
         threads, self._threads = self._threads or (), None
         self._retries.close()
-        return gatherResults([thread.close() for thread in threads]).addCallback(lambda _: None)
+        return gatherResults([thread.close() for thread in threads], consumeErrors=True).addCallback(
+            lambda _: None
+        )
 
 
 def _closed() -> Deferred[T]:

@@ -34,7 +34,6 @@ _ALL = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Server": "iotgw",
 }
 _METHODS = (b"GET", b"HEAD")
 _ABSENT = f"""<!doctype html>

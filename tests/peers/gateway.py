@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from .dropped import WORDS
 from .patience import HANGS
 from .process import Process, free_port, wait_until
 
@@ -64,6 +65,11 @@ class Gateway(Process):
             env={"PYTHONUNBUFFERED": "1", **({} if twistd else {"PYTHONPATH": str(ROOT)}), **(env or {})},
             cwd=self.folder,
         )
+
+    def __exit__(self, *exc):
+        super().__exit__(*exc)
+        if exc[0] is None:
+            assert WORDS not in self.output, self.output[self.output.index(WORDS) :][:4000]
 
     @property
     def url(self):

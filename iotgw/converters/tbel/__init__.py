@@ -29,4 +29,9 @@ def translated(script: str, direction: str) -> Translation:
     """The JavaScript of a script. Raises TbelError."""
     if len(script) > MAX_SCRIPT:
         raise TbelError(f"expected at most {MAX_SCRIPT} characters of TBEL, got {len(script)}", 0)
-    return translate(script, PARAMETERS[direction])
+    try:
+        return translate(script, PARAMETERS[direction])
+    except RecursionError:  # rows within rows, each of them within its own bounds
+        raise TbelError(
+            "expected less nesting of rows of operators and properties in one another", 0
+        ) from None

@@ -123,7 +123,7 @@ class CoapDatasource:
     def stop(self) -> Deferred[Any]:
         """See `IDatasource.stop`."""
         shares, self._shares = self._shares, []
-        return gatherResults([share.close() for share in shares])
+        return gatherResults([share.close() for share in shares], consumeErrors=True)
 
     @property
     def _discovery(self) -> Policy | None:

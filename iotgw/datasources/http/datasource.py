@@ -171,7 +171,9 @@ class HttpDatasource:
         closed = self._served.close()
         if self.frames is not None:
             self.frames.flush()
-        return gatherResults([closed, *([self.api.stop()] if self.api is not None else [])])
+        return gatherResults(
+            [closed, *([self.api.stop()] if self.api is not None else [])], consumeErrors=True
+        )
 
     def now_ms(self) -> int:
         """The date in ms since 1970."""

@@ -6,7 +6,7 @@ committed first; what is not is read again there, and recognised by topic, parti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -224,7 +224,7 @@ class KafkaDatasource(PulledSource[KafkaSourceSettings]):
         if offsets := _offsets(ours):
             self._reader.commit(offsets)
 
-    def _uplinks(self, place: Place, record: KafkaRecord) -> list[Found]:
+    def _uplinks(self, place: Place, record: KafkaRecord) -> Iterable[Found]:
         topic, number = place
         if record.value is None:  # it says that its key is deleted
             self._counts["tombstones"] += 1

@@ -6,6 +6,7 @@ are durable. What was read beyond it comes again after a crash, and is recognise
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -268,7 +269,7 @@ class KinesisDatasource(PulledSource[KinesisSourceSettings]):
 
     # --- records ---
 
-    def _uplinks(self, shard: str, record: KinesisRecord) -> list[Found]:
+    def _uplinks(self, shard: str, record: KinesisRecord) -> Iterable[Found]:
         key = "" if unfit(record.partition_key) else record.partition_key
         known: Metadata = {
             "protocol": "aws-kinesis", "stream": self._settings.stream, "shard": shard,

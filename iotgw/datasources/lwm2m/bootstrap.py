@@ -253,7 +253,11 @@ class BootstrapDatasource:
             serving.is_over = True
         self._serving.clear()
         shares, self._shares = self._shares, []
-        return gatherResults([share.close() for share in shares]) if shares else succeed(None)
+        return (
+            gatherResults([share.close() for share in shares], consumeErrors=True)
+            if shares
+            else succeed(None)
+        )
 
     def status(self) -> dict[str, Any]:
         """See `IDatasource.status`."""

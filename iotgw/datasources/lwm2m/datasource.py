@@ -168,7 +168,7 @@ class Lwm2mDatasource:
         shares, self._shares = self._shares, []
         if not shares:
             return succeed(None)
-        return gatherResults([share.close() for share in shares])
+        return gatherResults([share.close() for share in shares], consumeErrors=True)
 
     def status(self) -> dict[str, Any]:
         """See `IDatasource.status`."""

@@ -4,7 +4,7 @@ durable."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -13,6 +13,7 @@ from iotgw.core.model import Answer, DeviceReply, Downlink, Metadata
 from iotgw.core.ports.intake import IIntake
 from iotgw.datasources.feed import Feed, Write
 from iotgw.datasources.frames import HeldFrames
+from iotgw.datasources.pieces import piece_of
 from iotgw.wire.mqtt import Arrived
 
 Found = tuple[bytes, Metadata, bool, str] | Write
@@ -63,10 +64,11 @@ class Arrivals:
         self._note = note
         self._is_kept = is_kept
         self._listens = listens
+        self._is_closed = False
         self._feed = Feed(intake, clock, self._pause, reader.start_reading, frames=frames)
 
-    def take(self, arrived: Arrived, found: list[Found]) -> None:
-        """Hand over what a message has, and acknowledge it when the gateway has all of them."""
+    def take(self, arrived: Arrived, found: Iterable[Found]) -> None:
+        """Hand over what a message has, and acknowledge it when the gateway has all of them. What isn't a list is gone through some at a time."""
         qos = arrived.qos
         if qos == 2:
             pending = self._era.pending
@@ -75,10 +77,10 @@ class Arrivals:
             if not is_new:
                 return
         finish = self._complete if qos == 2 else self._finish
-        if len(found) == 1:
+        if isinstance(found, list) and len(found) == 1 and not self._feed.is_working:
             self._submit(arrived, found[0], finish)
             return
-        left = len(found)
+        left = 1  # until all have been handed over
 
         def one_is_over(arrived: Arrived) -> None:
             nonlocal left
@@ -86,14 +88,24 @@ class Arrivals:
             if not left:
                 finish(arrived)
 
-        for each in found:
-            self._submit(arrived, each, one_is_over)
-        if not found:
-            finish(arrived)
+        def submit(found: Found) -> None:
+            nonlocal left
+            left += 1
+            self._submit(arrived, found, one_is_over)
+
+        is_kept = self._is_kept_message(arrived)
+        self._feed.work(
+            piece_of(
+                iter(found), submit, lambda: one_is_over(arrived), lambda: not (is_kept and self._is_closed)
+            )
+        )
+
+    def _is_kept_message(self, arrived: Arrived) -> bool:
+        """Whether it comes again if it isn't acknowledged. Pending messages must not be forgotten: if redelivered, they count as received."""
+        return arrived.qos == 1 and self._is_kept
 
     def _submit(self, arrived: Arrived, found: Found, settled: Callable[[Arrived], None]) -> None:
-        # pending messages must not be forgotten: if redelivered, they count as received
-        is_kept = arrived.qos == 1 and self._is_kept
+        is_kept = self._is_kept_message(arrived)
         if not isinstance(found, tuple):
             self._feed.write(found, lambda _: settled(arrived), is_kept)
             return
@@ -110,6 +122,7 @@ class Arrivals:
 
     def close(self) -> None:
         """The connection ended."""
+        self._is_closed = True
         self._feed.close()
 
     def _finish(self, arrived: Arrived) -> None:

@@ -8,6 +8,7 @@ that.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from twisted.application.internet import backoffPolicy
@@ -30,7 +31,7 @@ from iotgw.datasources.mqtt.settings import MqttSourceSettings
 from iotgw.datasources.mqtt.topics import HEAD, LONGEST_TOPIC, at_level, unshared
 from iotgw.datasources.notices import Notices
 from iotgw.datasources.sampling import SampledEvents
-from iotgw.envelopes.envelope import Command, Envelope, Malformed, Reading
+from iotgw.envelopes.envelope import Command, Envelope, Event, Malformed, Reading
 from iotgw.wire import mqtt
 
 CLIENT_ID_REFUSED = {2, 0x85}
@@ -220,8 +221,8 @@ class MqttDatasource(MqttOwner):
         if (downlink := self._taken_back(number)) is not None:
             self.intake.downlink_lost(downlink, f"the broker refused it: {reason}")
 
-    def _read(self, arrived: mqtt.Arrived) -> list[Found]:
-        """The uplinks and receipts of a message. An invalid message is returned itself, to be kept as failed."""
+    def _read(self, arrived: mqtt.Arrived) -> Iterable[Found]:
+        """The uplinks and receipts of a message, each of many when it is asked for. An invalid message is returned itself, to be kept as failed."""
         if arrived.retain and (why := self._left_out(arrived)):
             self.counts[why] += 1
             return []
@@ -239,19 +240,18 @@ class MqttDatasource(MqttOwner):
             known |= property_facts(arrived.properties)
         named = at_level(arrived.topic, level) if level else ""
         asked = {**known, "identity": named} if named else known
-        found: list[Found] = []
-        for event in self._envelope.read(arrived.payload, asked, received_ms):
-            if isinstance(event, Reading):
-                facts = self._facts(known, event.facts, event.identity or named)
-                key = event.name if self._envelope.keys_last else ""
-                found.append((event.payload, facts, event.listens, key))
-            elif isinstance(event, Malformed):
-                self.counts["faults"] += 1
-                facts = self._facts(known, {**event.facts, "rejected": event.reason}, named)
-                found.append((event.data, facts, True, ""))
-            elif (write := self._notices.in_turn(event)) is not None:
-                found.append(write)
-        return found
+        events = self._envelope.read(arrived.payload, asked, received_ms)
+        found = (each for event in events if (each := self._found(event, known, named)) is not None)
+        return list(found) if isinstance(events, list | tuple) else found
+
+    def _found(self, event: Event, known: Metadata, named: str) -> Found | None:
+        if isinstance(event, Reading):
+            facts = self._facts(known, event.facts, event.identity or named)
+            return event.payload, facts, event.listens, event.name if self._envelope.keys_last else ""
+        if isinstance(event, Malformed):
+            self.counts["faults"] += 1
+            return event.data, self._facts(known, {**event.facts, "rejected": event.reason}, named), True, ""
+        return self._notices.in_turn(event)
 
     def _left_out(self, arrived: mqtt.Arrived) -> str:
         """The name under which a retained value is counted that is no reading; empty if it is one."""

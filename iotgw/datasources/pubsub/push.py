@@ -36,9 +36,11 @@ from iotgw.datasources.gathering import Gathering, Items
 from iotgw.datasources.http.mounts import UPLOADS
 from iotgw.datasources.http.request import peer_of, problem
 from iotgw.datasources.http.served import Served
+from iotgw.datasources.pieces import in_pieces
 from iotgw.datasources.pubsub.push_body import Pushed, unwrapped, wrapped
 from iotgw.datasources.pubsub.push_settings import PubsubPushSettings
 from iotgw.datasources.pubsub.reader import PubsubReader
+from iotgw.datasources.pulled import Found
 from iotgw.datasources.pulled_source import PulledSource
 from iotgw.wire import jwt
 
@@ -118,7 +120,7 @@ class PubsubPush(PulledSource[PubsubPushSettings]):
         closed = self._served.close()
         if self._frames is not None:
             self._frames.flush()
-        return gatherResults([closed, self._keys.close()])
+        return gatherResults([closed, self._keys.close()], consumeErrors=True)
 
     def status(self) -> dict[str, Any]:
         """See `IDatasource.status`. ``keys`` says whether requests can be checked."""
@@ -191,13 +193,16 @@ class PubsubPush(PulledSource[PubsubPushSettings]):
         answering = _Answering(request)
         gathering = Gathering(answering.finish)
         into = self._intake if self._frames is None else self._frames
-        for each in self._reader.uplinks(pushed.message, pushed.delivery_attempt):
+
+        def take(each: Found) -> None:
             if not isinstance(each, tuple):
                 gathering.wait_for(each())
-                continue
+                return
             payload, facts, key = each
             into.receive(payload, facts, gathering.expect(""), listens=False, key=key)
-        gathering.close()
+
+        found = iter(self._reader.uplinks(pushed.message, pushed.delivery_attempt))
+        in_pieces(self._context.reactor, found, take, lambda _: gathering.close())
 
     def _trouble(self, reason: str) -> None:
         """A request of the subscription is none that can be read. It isn't kept: Pub/Sub keeps it, and sends it again."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Protocol
 
@@ -37,7 +37,7 @@ class PubsubReader:
         self._messages = messages
         self._may_show = may_show
 
-    def uplinks(self, message: PubsubMessage, attempt: int = 0) -> list[Found]:
+    def uplinks(self, message: PubsubMessage, attempt: int = 0) -> Iterable[Found]:
         """The uplinks of a message; ``attempt`` is how often Pub/Sub has sent it, 0 where it doesn't say."""
         settings = self._settings
         known: Metadata = {

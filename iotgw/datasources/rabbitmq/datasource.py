@@ -6,7 +6,7 @@ acknowledged when a connection ended is handed out again, marked as redelivered.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from typing import Any
 
@@ -178,7 +178,7 @@ class RabbitDatasource(PulledSource[RabbitSourceSettings]):
             self._acknowledged = tag
             channel.basic_ack(tag, multiple=True)
 
-    def _uplinks(self, method: Any, properties: Any, body: bytes) -> list[Found]:
+    def _uplinks(self, method: Any, properties: Any, body: bytes) -> Iterable[Found]:
         settings = self._settings
         key = _text(method.routing_key)
         known: Metadata = {

@@ -193,7 +193,7 @@ class StreamSource(ServerFactory):
             for connection in list(self._connections):
                 connection.abort()
         self._port = None
-        return gatherResults(closing)
+        return gatherResults(closing, consumeErrors=True)
 
     def status(self) -> dict[str, Any]:
         """See `iotgw.core.ports.datasources.IDatasource.status`."""

@@ -7,6 +7,7 @@ those after it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
@@ -102,7 +103,7 @@ class SqsDatasource(LeasedSource[SqsSourceSettings]):
         lane = message.attributes.get("MessageGroupId", "") if self._settings.is_fifo else ""
         self._leases.take(message.receipt_handle, lane, asked, self._uplinks(message))
 
-    def _uplinks(self, message: SqsMessage) -> list[Found]:
+    def _uplinks(self, message: SqsMessage) -> Iterable[Found]:
         settings, id = self._settings, message.message_id
         known: Metadata = {
             "protocol": "aws-sqs",

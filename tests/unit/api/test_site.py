@@ -80,6 +80,14 @@ def test_a_body_is_taken_up_to_the_cap_and_then_refused(site: ApiSite) -> None:
         channel.connectionLost(Failure(ConnectionLost()))
 
 
+def test_no_answer_tells_what_the_server_is_made_of(site: ApiSite) -> None:
+    for sent in (head(0), head(1001) + b"x" * 1001, b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n"):
+        channel = connect(site)
+        channel.dataReceived(sent)
+        said = channel.sent_to.value()
+        assert b"Server: iotgw\r\n" in said and b"Twisted" not in said, said
+
+
 @pytest.mark.parametrize(
     "length", ["9" * 5000, "9" * 40 + " " * 40, "-1", "+1", "1_0", "\u00b2", "1" * 20 + "x"]
 )

@@ -108,7 +108,7 @@ def test_without_a_group_nothing_is_held():
 def test_an_offset_is_committed_when_the_message_that_the_frame_went_with_is_stored():
     clock, groups = testing.MemoryReactor(), FrameGroups()
     intake, committed = testing.FakeIntake(clock=clock), {}
-    reader = SimpleNamespace(run=Deferred, commit=committed.update, resume=lambda place: None)
+    reader = SimpleNamespace(run=lambda *_: Deferred(), commit=committed.update, resume=lambda place: None)
     settings = KafkaSourceSettings(brokers=["h"], topics=["t"], preset="chirpstack", gather_with="fields")
     context = testing.datasource_context(intake, clock, shares=SharedResources(groups))
     source = KafkaDatasource(settings, context, lambda *_: reader, header_text)

@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, fail
 
 from iotgw import testing
 from iotgw.core.model import Status
+from iotgw.datasources.pieces import PIECE
 from iotgw.datasources.pulled import MOST, Partition, PulledReader
 from iotgw.envelopes.envelope import Envelope, Ignored, Malformed, Reading, Receipt
 
@@ -156,3 +157,27 @@ def test_an_invalid_message_is_kept_and_others_are_counted(bench):
     found = bench.read(Says(Malformed(b"?", "no JSON"), Ignored("duplicates")))
     assert [(payload, facts["rejected"]) for payload, facts, _ in found] == [(b"?", "no JSON")]
     assert bench.counts == {"messages": 1, "faults": 1, "duplicates": 1}
+
+
+def test_a_message_of_many_parts_is_handed_over_in_several_turns_and_the_next_one_behind_it(bench):
+    bench.partition.take(1, ((b"%d" % number, {}, "") for number in range(2 * PIECE + 50)))
+    bench.take(2, b"behind")
+    assert len(bench.intake.received) == PIECE and bench.said == ["pause"]
+    after_a_turn = []
+    bench.clock.callLater(0, lambda: after_a_turn.append(len(bench.intake.received)))
+    bench.clock.advance(0)
+    assert after_a_turn == [2 * PIECE]
+    assert [payload for payload, _ in bench.intake.received][-2:] == [b"249", b"behind"]
+    for number in range(2 * PIECE + 50):
+        assert bench.partition.durable is None
+        bench.intake.answer(number)
+    assert bench.said == ["pause", "resume", 1]
+    bench.intake.answer(2 * PIECE + 50)
+    assert bench.said[-1] == 2
+
+
+def test_a_partition_that_is_given_up_hands_over_nothing_more_and_is_told_of_nothing(bench):
+    bench.partition.take(1, ((b"x", {}, "") for _ in range(2 * PIECE)))
+    bench.partition.close()
+    bench.clock.advance(0)
+    assert len(bench.intake.received) == PIECE and bench.partition.durable is None

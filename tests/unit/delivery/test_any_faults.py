@@ -6,6 +6,7 @@ import random
 import pytest
 from msgspec.structs import replace
 
+from iotgw.core import errors
 from iotgw.core.model import DeliveryState
 from iotgw.core.specs import DeadLetterSpec, QueueSpec, RetrySpec
 from iotgw.core.verdict import DELIVERED, Apart, Rejected, Retry, Unavailable
@@ -103,15 +104,18 @@ class RunWithOperator(Run):
         world = self.world
         if self.random.random() < 0.05:
             what = self.random.choice(["purge", "retry", "seek", "drain", "apply", "dismiss"])
+            done = None
             if what == "seek":
-                world.service.seek("i1", int(self.random.uniform(1_000_000_000, world.now_ms)))
+                done = world.service.seek("i1", int(self.random.uniform(1_000_000_000, world.now_ms)))
             elif what == "apply":
                 world.service.apply("i1", "one", "default", world.spec)
                 for _ in range(8):
                     world.clock.advance(1)
                 self.watch()
             else:
-                getattr(world.service, what)("i1")
+                done = getattr(world.service, what)("i1")
+            if done is not None:  # it isn't done in time where the journal can't be written
+                done.addErrback(lambda failure: failure.trap(errors.Unavailable) and None)
         super().step()
 
 

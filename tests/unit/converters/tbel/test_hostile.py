@@ -93,6 +93,22 @@ def test_a_row_that_is_too_long_is_refused():
         translate("return 1" + " + 1" * 2001 + ";", ())
 
 
+def _rows_in_rows():
+    made = "a"
+    for _ in range(90):
+        made = f"({made}{'.b' * 90})"
+    return made
+
+
+@pytest.mark.parametrize(
+    "script",
+    ["return a" + " is a" * 1900 + ";", "return x" + " is a + 1" * 900 + ";", f"return {_rows_in_rows()};"],
+)
+def test_rows_in_rows_are_refused_with_a_sentence(script):
+    with pytest.raises(TbelError, match="expected less nesting"):
+        translated(script, "UPLINK")
+
+
 def test_a_long_chain_of_else_if_is_no_nesting():
     script = "var x = payload[0];" + "".join(
         f"{'else ' if n else ''}if (x == {n}) {{ return {n} * 2; }}" for n in range(300)

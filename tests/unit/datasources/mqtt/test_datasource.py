@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from iotgw.core.model import Downlink, Status
 from iotgw.datasources.mqtt.settings import MqttSourceSettings
 from iotgw.datasources.mqtt.source_type import MqttSourceType
+from iotgw.datasources.pieces import PIECE
 from iotgw.envelopes.envelope import Command, Envelope, Malformed, Reading
 from tests.unit.connect.brokers import CONNACK, CONNACK_WITH_SESSION, Broker, publish
 from tests.unit.datasources.fakes import FakeIntake, context
@@ -288,3 +291,32 @@ def test_stopping_leaves_nothing_behind():
 
 def test_settings_know_their_broker():
     assert MqttSourceSettings(host="h", topics=["#"]).broker.place == "h:1883"
+
+
+MANY = json.dumps([{"devEui": f"{n:016x}", "fCntUp": n, "payload": "00"} for n in range(250)]).encode()
+MANY_TOPIC = "sensor/a/b/payload"
+
+
+def test_a_message_of_many_parts_is_handed_over_some_at_a_time_and_what_comes_behind_it_waits():
+    field = Field(preset="netmore", clean_session=True)
+    field.up()
+    field.wire.say(publish(MANY_TOPIC, MANY, 7))
+    behind = json.dumps({"devEui": "00000000000000ff", "fCntUp": 250, "payload": "00"}).encode()
+    field.wire.say(publish(MANY_TOPIC, behind, 8))
+    assert len(field.payloads) == PIECE and not field.wire.is_read
+    after_a_turn = []
+    field.broker.clock.callLater(0, lambda: after_a_turn.append(len(field.payloads)))
+    assert field.turn() == b"\x40\x02\x00\x07\x40\x02\x00\x08"
+    assert after_a_turn == [2 * PIECE]
+    assert [json.loads(each)["fCntUp"] for each in field.payloads] == [*range(251)]
+    assert field.wire.is_read
+
+
+@pytest.mark.parametrize(("qos", "handed_over"), [(0, 250), (1, PIECE)])
+def test_when_the_connection_ends_the_rest_of_a_message_is_dropped_if_it_comes_again(qos, handed_over):
+    field = Field(preset="netmore")
+    field.up(CONNACK_WITH_SESSION)
+    field.wire.say(publish(MANY_TOPIC, MANY, 7, qos=qos))
+    field.wire.lose()
+    field.broker.clock.advance(0)
+    assert len(field.payloads) == handed_over
