@@ -312,5 +312,6 @@ def test_what_an_integration_is_told_on_one_node_holds_on_all(server, tmp_path):
         wait_until(lambda: at_b()["waiting"] == 0, what="the other node to drop it")
         cluster.sink.always(None)
         assert b.post("key", body("last")(1)).status == 204
+        assert a.api("POST", "/integrations/out/drain").status == 200
         wait_until(lambda: "last" in cluster.arrived(), what="the next one")
         assert "purged" not in cluster.arrived()
