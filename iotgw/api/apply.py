@@ -81,6 +81,7 @@ def catalogues(parts: Parts, keep_failed: bool = False) -> list[Catalogue]:
             parts.departures,
             parts.journal,
             parts.nodes,
+            parts.orders,
         ),
     ]
 

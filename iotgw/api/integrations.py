@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 
 import msgspec
@@ -19,10 +18,12 @@ from iotgw.core.departures import Departures
 from iotgw.core.errors import Conflict, NotFound, SettingsError, Unavailable
 from iotgw.core.model import Kind, Parked
 from iotgw.core.numbers import whole
+from iotgw.core.orders import carry_out
 from iotgw.core.ports.delivery import IDeliveries
 from iotgw.core.ports.integrations import IIntegrationType
 from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.nodes import INodes
+from iotgw.core.ports.orders import IOrders, Order
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
 from iotgw.core.specs import IntegrationSpec, Resource
@@ -76,12 +77,13 @@ class IntegrationRoutes(WithBacklog):
 
     def __init__(
         self, registry: IRegistry, recorder: Recorder, types: Types[IIntegrationType], delivery: IDeliveries,
-        departures: Departures, journal: IMessages, nodes: INodes,
+        departures: Departures, journal: IMessages, nodes: INodes, orders: IOrders | None = None,
     ) -> None:  # fmt: skip
         super().__init__(registry, recorder, departures, journal)
         self._types = types
         self._delivery = delivery
         self._nodes = nodes
+        self._orders = orders
 
     def routes(self) -> list[Route]:
         """As of every kind, and what can be done with their queues."""
@@ -202,41 +204,39 @@ class IntegrationRoutes(WithBacklog):
 
     async def pause(self, call: Call, name: str) -> Any:
         """Hold."""
-        return await self._done(call, name, self._delivery.pause)
+        return await self._done(call, name, Order("pause"))
 
     async def resume(self, call: Call, name: str) -> Any:
         """Go on."""
-        return await self._done(call, name, self._delivery.resume)
+        return await self._done(call, name, Order("resume"))
 
     async def drain(self, call: Call, name: str) -> Any:
         """Try what waits."""
-        id = self.find(call, name).id
-        self._delivery.drain(id)
-        return self._delivery.stats(id)
+        return await self._done(call, name, Order("drain"))
 
     async def purge(self, call: Call, name: str) -> Any:
         """Drop what waits."""
-        return await self._done(call, name, self._delivery.purge)
+        return await self._done(call, name, Order("purge"))
 
     async def seek(self, call: Call, name: str) -> Any:
         """Send history again."""
-        return await self._done(call, name, self._delivery.seek, call.body().since)
+        return await self._done(call, name, Order("seek", call.body().since))
 
     async def retry(self, call: Call, name: str) -> Any:
         """Try dead letters again."""
-        id = self.find(call, name).id
         positions = call.optional_body().positions
-        for position in [None] if positions is None else positions:
+        if positions is None:
+            return await self._done(call, name, Order("retry"))
+        id = self.find(call, name).id
+        for position in positions:
             await self._delivery.retry(id, position)
         return self._delivery.stats(id)
 
     async def dismiss(self, call: Call, name: str) -> Any:
         """Drop dead letters."""
-        id, query = self.find(call, name).id, call.query
-        count = await self._delivery.dismiss(
-            id, None, query("device") or "", query("before") or 0, query("error") or ""
-        )
-        return {"dismissed": count, **self._delivery.stats(id)}
+        query = call.query
+        which = query("device") or "", query("before") or 0, query("error") or ""
+        return await self._done(call, name, Order("dismiss", 0, *which), "dismissed")
 
     async def dismiss_one(self, call: Call, name: str, position: str) -> Any:
         """Drop one."""
@@ -262,13 +262,18 @@ class IntegrationRoutes(WithBacklog):
             record.received_ms, parked.attempts, parked.error, msgspec.Raw(body),
         )  # fmt: skip
 
-    async def _done(
-        self, call: Call, name: str, action: Callable[..., Awaitable[object]], *arguments: Any
-    ) -> dict[str, Any]:
-        """Do something with a queue; the answer is its accounts after it."""
+    async def _done(self, call: Call, name: str, order: Order, counted: str = "") -> dict[str, Any]:
+        """Do something with a queue, in the partitions of all nodes; the answer is its accounts after it, with what was ``counted``."""
         id = self.find(call, name).id
-        await action(id, *arguments)
-        return self._delivery.stats(id)
+        count = await carry_out(self._delivery, id, order)
+        answer: dict[str, Any] = {}
+        if self._orders is not None:
+            given = await self._orders.give(id, order)
+            count += given.count
+            answer = {"partitionsLeft": given.left}
+        if counted:
+            answer[counted] = count
+        return {**answer, **self._delivery.stats(id)}
 
 
 def state_of(delivery: IDeliveries, resource: Resource) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.live import ILive
 from iotgw.core.ports.meters import ILatency, IMeters
 from iotgw.core.ports.nodes import INodes
+from iotgw.core.ports.orders import IOrders
 from iotgw.core.ports.pause import IPause
 from iotgw.core.ports.pipeline import IArrivals, IPipeline
 from iotgw.core.ports.rates import IRates
@@ -86,6 +87,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     certificate_ends: ICertificateEnds | None = None
     nodes: INodes = field(default_factory=OneNode)
     history: IMessages | None = None
+    orders: IOrders | None = None
 
     @property
     def dates(self) -> ICalendar:

@@ -155,11 +155,17 @@ class FlowMaker:
         drain = partial(stop_and_drain, reactor=reactor, drain=self._settings.drain)
 
         def began() -> Callable[[], None]:
-            """Forget deleted tenants in it, too; returns what ends that."""
-            erasures = gateway.storage.erasures
-            if erasures is None:
+            """Forget deleted tenants in it, too, and do what is ordered; returns what ends that."""
+            erasures, orders = gateway.storage.erasures, gateway.storage.orders
+            if erasures is None or orders is None:
                 return lambda: None
             erasures.hold(part, [ForgottenMessages(journal.erase, reactor)])
-            return partial(erasures.let_go, part)
+            orders.hold(part, delivery)
+
+            def ends() -> None:
+                erasures.let_go(part)
+                orders.let_go(part)
+
+            return ends
 
         return AdoptedFlow(home, registry, journal, pipeline, delivery, integrations, releases, drain, began)

@@ -15,6 +15,7 @@ from iotgw.app.ordered import PartService
 from iotgw.app.parts import Gateway
 from iotgw.app.storage import IPartitions
 from iotgw.config.settings import Settings
+from iotgw.core.ports.orders import IOrders
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.tenants import IErasures
 from iotgw.observe.elsewhere import LookElsewhere
@@ -39,8 +40,16 @@ def as_node(gateway: Gateway, settings: Settings, data_dir: Path, reactor: IReac
         yield PartService(
             "erasures", lambda: begin_erasures(gateway, erasures, partitions, reactor), erasures.stop
         )
+    if (orders := gateway.storage.orders) is not None:
+        yield PartService("orders", partial(begin_orders, gateway, orders, partitions), orders.stop)
     work = NodeWork(pipeline, gateway.delivery, maker.make, gateway.recorder, partitions.lost)
     yield PartService("nodes", partial(partitions.begin, work), partitions.end)
+
+
+def begin_orders(gateway: Gateway, orders: IOrders, partitions: IPartitions) -> None:
+    """Carry out in this node's partition what others order."""
+    orders.hold(partitions.own, gateway.delivery)
+    orders.start()
 
 
 async def begin_erasures(

@@ -19,6 +19,7 @@ from iotgw.core.ports.devices import IDeviceEntries
 from iotgw.core.ports.events import IEventRows
 from iotgw.core.ports.journal import IHistory
 from iotgw.core.ports.nodes import ILeases, INodes
+from iotgw.core.ports.orders import IOrders
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.tenants import IErasures, IForgetsTenants
 from iotgw.core.ports.usage import IUsageStore
@@ -100,7 +101,7 @@ class IWork(Protocol):
 
 
 class StoredParts(Struct, frozen=True, kw_only=True):
-    """The parts that store. ``erasures`` forgets tenants on all nodes, where there are several. ``lost_spill`` says what became of a damaged file of spilled messages. ``begin`` and ``end`` are for what comes before them and after them. ``writers`` can stand still for a backup;
+    """The parts that store. ``erasures`` forgets tenants on all nodes, and ``orders`` has their deliveries do something, where there are several. ``lost_spill`` says what became of a damaged file of spilled messages. ``begin`` and ``end`` are for what comes before them and after them. ``writers`` can stand still for a backup;
     ``elsewhere`` says why there is none of these. ``states`` is what scripts keep of their devices, where the registry doesn't have it, and ``of_tenants`` further stores that keep something of tenants. ``nodes`` are those that work on the same data, ``leases`` what one of them runs, and ``partitions``
     and ``history``, the messages of all of them, None where there is one process alone."""
 
@@ -121,6 +122,7 @@ class StoredParts(Struct, frozen=True, kw_only=True):
     partitions: IPartitions | None = None
     history: IHistory | None = None
     erasures: IErasures | None = None
+    orders: IOrders | None = None
     lost_spill: Callable[[], str] = lambda: ""
     begin: Callable[[], Awaitable[object] | None] = lambda: None
     end: Callable[[], Awaitable[object] | None] = lambda: None
@@ -176,6 +178,7 @@ def _in_postgres(
         from iotgw.store.postgres.kept import PostgresKept  # noqa: PLC0415
         from iotgw.store.postgres.names import check  # noqa: PLC0415
         from iotgw.store.postgres.node import DatabaseNode  # noqa: PLC0415
+        from iotgw.store.postgres.orders import PostgresOrders  # noqa: PLC0415
         from iotgw.store.postgres.partitions import DatabasePartitions  # noqa: PLC0415
         from iotgw.store.postgres.registry import PostgresRegistry  # noqa: PLC0415
         from iotgw.store.postgres.spill import Spill  # noqa: PLC0415
@@ -226,6 +229,7 @@ def _in_postgres(
             reactor, address, journal, lambda: node.part, lambda: partitions.nodes.is_alone, calendar
         ),
         erasures=Erasures(reactor, address),
+        orders=PostgresOrders(reactor, address, lambda: node.part),
         lost_spill=lambda: journal.put_aside,
         begin=node.start,
         end=node.stop,

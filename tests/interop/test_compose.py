@@ -11,12 +11,12 @@ from tests.peers.process import Process, accepts, find, free_port
 
 pytestmark = pytest.mark.interop
 FOLDER = ROOT / "packaging" / "compose"
-MADE_BY_ITS_USER = {"metrics-token"}
+MADE_BY_ITS_USER = {"metrics-token", "secret.key", "database-password"}
 
 
-def services():
+def services(name="compose.yaml"):
     done = subprocess.run(
-        [find("docker-compose"), "-f", FOLDER / "compose.yaml", "config"],
+        [find("docker-compose"), "-f", FOLDER / name, "config"],
         capture_output=True,
         text=True,
         check=False,
@@ -39,6 +39,24 @@ def test_it_is_as_the_schema_says_and_a_misspelt_setting_would_be_found(tmp_path
     assert done.returncode != 0 and "reed_only" in done.stderr
 
 
+def test_the_nodes_are_as_the_schema_says_and_each_has_its_own_name_and_volume():
+    nodes = services("nodes.yaml")
+    for name in "abc":
+        assert nodes[name]["command"][-2:] == ["--node", name]
+        assert nodes[name]["read_only"] is True and nodes[name]["cap_drop"] == ["ALL"]
+        assert f"{name}:/var/lib/iotgw:rw" in nodes[name]["volumes"]
+
+
+def test_haproxy_takes_the_settings_of_the_nodes():
+    done = subprocess.run(
+        [find("haproxy"), "-c", "-f", FOLDER / "nodes-haproxy.cfg"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_gateway_may_do_no_more_than_it_needs():
     gateway = services()["gateway"]
     assert gateway["read_only"] is True and gateway["cap_drop"] == ["ALL"]
@@ -47,8 +65,9 @@ def test_the_gateway_may_do_no_more_than_it_needs():
 
 
 def test_every_file_that_is_mounted_is_there():
-    mounted = re.findall(r"- \./([^:]+):", (FOLDER / "compose.yaml").read_text())
-    assert mounted
+    texts = [(FOLDER / name).read_text() for name in ("compose.yaml", "nodes.yaml")]
+    mounted = re.findall(r"- \./([^:]+):", "".join(texts))
+    assert {"mosquitto.conf", "nodes.toml"} <= set(mounted)
     for name in set(mounted) - MADE_BY_ITS_USER:
         assert (FOLDER / name).is_file(), name
 

@@ -287,3 +287,31 @@ def test_what_is_saved_on_one_node_counts_on_the_other_one(server, tmp_path):
         assert b.api("DELETE", "/datasources/http").status in (200, 202)
         wait_until(lambda: a.post("key", body("http")(2)).status == 404)
         wait_until(lambda: a.api("GET", "/datasources/http").status == 404)
+
+
+def test_what_an_integration_is_told_on_one_node_holds_on_all(server, tmp_path):
+    with Cluster(server, tmp_path) as cluster:
+        a, b = cluster.nodes.values()
+
+        def at_b():
+            return b.api("GET", "/integrations/out/stats").json
+
+        assert "partitionsLeft" in a.api("POST", "/integrations/out/pause").json
+        wait_until(lambda: at_b()["state"] == "paused", what="the other node to pause it")
+        assert b.post("key", body("held")(1)).status == 204
+        wait_until(lambda: at_b()["waiting"], what="a message to wait")
+        assert "held" not in cluster.arrived()
+        assert b.api("POST", "/integrations/out/resume").status == 200
+        wait_until(lambda: "held" in cluster.arrived(), what="what waited")
+        wait_until(lambda: a.api("GET", "/integrations/out/stats").json["state"] != "paused")
+
+        cluster.sink.always({"status": 503})
+        assert b.post("key", body("purged")(1)).status == 204
+        wait_until(lambda: at_b()["waiting"], what="a message to wait")
+        assert a.api("POST", "/integrations/out/purge").status == 200
+        wait_until(lambda: at_b()["waiting"] == 0, what="the other node to drop it")
+        cluster.sink.always(None)
+        assert b.post("key", body("last")(1)).status == 204
+        assert a.api("POST", "/integrations/out/drain").status == 200
+        wait_until(lambda: "last" in cluster.arrived(), what="the next one")
+        assert "purged" not in cluster.arrived()

@@ -8,9 +8,9 @@ from tests.peers.process import Process, accepts, find, free_port
 PAGE = ROOT / "docs" / "reverse-proxies.md"
 
 
-def example(name):
+def example(name, page=PAGE):
     """The block of the page whose first line names a file."""
-    blocks = re.findall(r"^```\w+\n(# \S+.*?)^```", PAGE.read_text(), re.S | re.M)
+    blocks = re.findall(r"^```\w+\n(# \S+.*?)^```", page.read_text(), re.S | re.M)
     (found,) = [block for block in blocks if block.split("\n", 1)[0].removeprefix("# ") == name]
     return found
 

@@ -46,7 +46,7 @@ def _list(context: Context) -> None:
 
 def _row(node: dict[str, Any]) -> tuple[Any, ...]:
     return (
-        node["name"], node["state"], node["partition"], node["heldBy"] or "nobody", f"{node['heard']:.1f} s", node["waiting"],
+        node["name"], node["state"], node["partition"], node["heldBy"] or "nobody", f"{node['heard']:.1f} s" if node["version"] else "never", node["waiting"],
         node["undelivered"], ", ".join(node["adopted"]), len(node["leases"]), node["version"],
     )  # fmt: skip
 
