@@ -119,9 +119,9 @@ class Documents:
         for name, values in parts.items():
             key = encode(name) + b":"
             room = self._limit - len(key) - 4
-            if any(len(value) > room for value in values):
-                values = [piece for value in values for piece in shorter(value, room)]
-            for some in _chunks(values, room):
+            fit = all(len(value) <= room for value in values)
+            pieces = values if fit else [piece for value in values for piece in shorter(value, room)]
+            for some in _chunks(pieces, room):
                 member = key + form(some)
                 if members and (not self._is_mixed or size + len(member) + 1 > self._limit):
                     yield b"{" + b",".join(members) + b"}"
