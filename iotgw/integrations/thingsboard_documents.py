@@ -34,7 +34,7 @@ class RecordBody(Struct):
     attributes: Raw = Raw(b"{}")
 
 
-class Reading(Struct):
+class TimedValues(Struct):
     """A time's values, as they stand there."""
 
     ts: Raw
@@ -43,7 +43,7 @@ class Reading(Struct):
 
 _decode = plain_json.reader()
 _readings = msgspec.json.Decoder(list[Raw]).decode
-_reading = msgspec.json.Decoder(Reading).decode
+_reading = msgspec.json.Decoder(TimedValues).decode
 _members = msgspec.json.Decoder(dict[str, Raw]).decode
 body_of = msgspec.json.Decoder(RecordBody).decode
 encode = msgspec.json.Encoder().encode
