@@ -34,7 +34,17 @@ class RecordBody(Struct):
     attributes: Raw = Raw(b"{}")
 
 
+class TimedValues(Struct):
+    """A time's values, as they stand there."""
+
+    ts: Raw
+    values: dict[str, Raw]
+
+
 _decode = plain_json.reader()
+_readings = msgspec.json.Decoder(list[Raw]).decode
+_reading = msgspec.json.Decoder(TimedValues).decode
+_members = msgspec.json.Decoder(dict[str, Raw]).decode
 body_of = msgspec.json.Decoder(RecordBody).decode
 encode = msgspec.json.Encoder().encode
 
@@ -45,7 +55,8 @@ def is_empty(part: Raw) -> bool:
 
 
 class Documents:
-    """Makes the packets of batches. ``wants`` is what the route lets through, ``limit`` the bytes of a payload, where that can be.
+    """Makes the packets of batches. ``wants`` is what the route lets through, ``limit`` the bytes of a payload: a message of more is several, and only
+    one value of more is more.
 
     ``is_mixed`` puts several devices into one document. ThingsBoard before 4.2.1 acknowledges such a one when it has the data of the first.
     ``shared_keys`` are asked for when a device is announced.
@@ -81,8 +92,8 @@ class Documents:
                 telemetry.setdefault(name, []).append(bytes(body.telemetry))
             if "attributes" in self._wants and not is_empty(body.attributes):
                 attributes.setdefault(name, []).append(bytes(body.attributes))
-        out += [(TELEMETRY, payload) for payload in self._packed(telemetry, _array)]
-        out += [(ATTRIBUTES, payload) for payload in self._packed(attributes, _merged)]
+        out += [(TELEMETRY, payload) for payload in self._packed(telemetry, _array, _shorter_lists)]
+        out += [(ATTRIBUTES, payload) for payload in self._packed(attributes, _merged, _shorter_objects)]
         return out
 
     def _announcement(self, name: str, type_: str) -> list[Packet]:
@@ -96,13 +107,21 @@ class Documents:
             packets.append((ATTRIBUTES_REQUEST, encode(asked)))
         return packets
 
-    def _packed(self, parts: dict[str, list[bytes]], form: Callable[[list[bytes]], bytes]) -> Iterator[bytes]:
-        """JSON objects of ``name: form(values)``."""
+    def _packed(
+        self,
+        parts: dict[str, list[bytes]],
+        form: Callable[[list[bytes]], bytes],
+        shorter: Callable[[bytes, int], Iterator[bytes]],
+    ) -> Iterator[bytes]:
+        """JSON objects of ``name: form(values)``; ``shorter`` makes several of a value that is longer than a length."""
         members: list[bytes] = []
         size = 2
         for name, values in parts.items():
             key = encode(name) + b":"
-            for some in _chunks(values, self._limit - len(key) - 4):
+            room = self._limit - len(key) - 4
+            fit = all(len(value) <= room for value in values)
+            pieces = values if fit else [piece for value in values for piece in shorter(value, room)]
+            for some in _chunks(pieces, room):
                 member = key + form(some)
                 if members and (not self._is_mixed or size + len(member) + 1 > self._limit):
                     yield b"{" + b",".join(members) + b"}"
@@ -113,8 +132,32 @@ class Documents:
             yield b"{" + b",".join(members) + b"}"
 
 
+def _shorter_lists(value: bytes, limit: int) -> Iterator[bytes]:
+    """A list of readings as lists of at most ``limit`` bytes: by readings, and one that is longer by keys."""
+    readings: list[bytes] = []
+    for each in map(bytes, _readings(value)):
+        if len(each) + 2 <= limit:
+            readings.append(each)
+            continue
+        reading = _reading(each)
+        head = b'{"ts":%b,"values":' % bytes(reading.ts)
+        readings += [head + part + b"}" for part in _objects(reading.values, limit - len(head) - 3)]
+    for some in _chunks(readings, limit - 2):
+        yield b"[" + b",".join(some) + b"]"
+
+
+def _shorter_objects(value: bytes, limit: int) -> Iterator[bytes]:
+    """An object as objects of at most ``limit`` bytes."""
+    return _objects(_members(value), limit)
+
+
+def _objects(members: dict[str, Raw], limit: int) -> Iterator[bytes]:
+    for some in _chunks([encode(key) + b":" + bytes(value) for key, value in members.items()], limit - 2):
+        yield b"{" + b",".join(some) + b"}"
+
+
 def _chunks(values: list[bytes], limit: int) -> Iterator[list[bytes]]:
-    """Values in groups of at most ``limit`` bytes, or of one."""
+    """Values in groups of at most ``limit`` bytes with what stands between them, or of one."""
     some: list[bytes] = []
     size = 0
     for value in values:
@@ -122,7 +165,7 @@ def _chunks(values: list[bytes], limit: int) -> Iterator[list[bytes]]:
             yield some
             some, size = [], 0
         some.append(value)
-        size += len(value)
+        size += len(value) + 1
     if some:
         yield some
 

@@ -32,6 +32,19 @@ async def takes_everything(server, lacks=(), **settings):
         assert not list(server.root.glob("iotgw*"))
 
 
+async def replaces(server, **settings):
+    """A file of the same name is replaced, by a shorter one too."""
+    configuration = server.configuration(path="latest.json", **settings)
+    async with Delivering("sftp", configuration=configuration) as world:
+        for device in ("long-name-of-a-device", "b"):
+            world.store(device)
+            await world.settled(60)
+        stats = world.stats()
+        assert (stats["delivered"], stats["dead"], stats["retrying"]) == (2, 0, 0), stats
+        assert json.loads((server.root / "latest.json").read_text())["deviceName"] == "b"
+        assert not list(server.root.glob("**/*.part"))
+
+
 async def waits(server, why, **settings):
     """Nothing can be written: the target is down, and no message is charged."""
     configuration = server.configuration(path="{{ deviceName }}.json", **settings)

@@ -5,7 +5,7 @@ from pytest_twisted import ensureDeferred
 
 from tests.peers.sftp_servers import AsyncsshServer, Dropbear, OpenSsh, ProFtpd
 
-from .sftp_states import SmallDisk, refuses_one, takes_everything, waits
+from .sftp_states import SmallDisk, refuses_one, replaces, takes_everything, waits
 
 pytestmark = pytest.mark.root
 HARDENED = (
@@ -104,6 +104,24 @@ async def test_proftpd_takes_everything(tmp_path, state):
     more, lacks = PROFTPD[state]
     with ProFtpd(tmp_path / "s", more) as server:
         await takes_everything(server, lacks)
+
+
+@pytest.mark.parametrize(
+    "more",
+    ["AllowOverwrite off\nSFTPExtensions -posixRename", "AllowOverwrite off", "SFTPExtensions -posixRename", PROFTPD["no rename"][0]],
+    ids=["no overwriting nor posix-rename", "no overwriting", "no posix-rename", "no rename"],
+)  # fmt: skip
+@ensureDeferred
+async def test_proftpd_has_a_file_replaced(tmp_path, more):
+    with ProFtpd(tmp_path / "s", more) as server:
+        await replaces(server)
+
+
+@pytest.mark.parametrize("state", ["as it is", "no posix-rename", "no rename"])
+@ensureDeferred
+async def test_openssh_has_a_file_replaced(tmp_path, state):
+    with OpenSsh(tmp_path / "s", sftp=SFTP_SERVER[state][0]) as server:
+        await replaces(server)
 
 
 @ensureDeferred

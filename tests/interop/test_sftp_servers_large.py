@@ -6,7 +6,7 @@ from pytest_twisted import ensureDeferred
 from iotgw.connect.ssh_transport import HYBRID
 from tests.peers.sftp_servers import GoServer, MinaServer
 
-from .sftp_states import refuses_one, takes_everything, waits
+from .sftp_states import refuses_one, replaces, takes_everything, waits
 
 pytestmark = pytest.mark.interop
 GO = {
@@ -53,6 +53,14 @@ async def test_a_server_in_java_takes_everything(tmp_path, state):
     operations, lacks = MINA[state]
     with MinaServer(tmp_path / "s", operations) as server:
         await takes_everything(server, lacks)
+
+
+@pytest.mark.parametrize("lacks", [["posix-rename"], ["rename"]], ids=str)
+@pytest.mark.parametrize("kind", [GoServer, MinaServer])
+@ensureDeferred
+async def test_a_server_has_a_file_replaced(tmp_path, kind, lacks):
+    with kind(tmp_path / "s", lacks) as server:
+        await replaces(server)
 
 
 @ensureDeferred

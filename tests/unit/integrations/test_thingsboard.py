@@ -62,7 +62,7 @@ def test_several_devices_are_in_one_where_the_user_says_so():
 
 
 @pytest.mark.parametrize("is_mixed", [True, False])
-def test_no_publication_is_longer_than_said_unless_one_message_is(is_mixed):
+def test_no_publication_is_longer_than_said_unless_one_value_is(is_mixed):
     said = [what for topic, what in packets(is_mixed=is_mixed, limit=50) if topic == "telemetry"]
     assert said == [{"d1": [FIRST]}, {"d1": [SECOND]}, {"d2": [THIRD]}]
 
