@@ -103,6 +103,7 @@ def routes(
             delivery,
             parts.converters,
             parts.pause,
+            parts.credentials,
             parts.doors,
             parts.clock,
             dates,
