@@ -151,8 +151,9 @@ def test_a_gateway_that_is_restored_without_its_key_takes_messages_until_its_sec
     with there.start():
         assert "secret.key" in there.api("GET", "/credentials/meter").json["status"]["error"]
         assert "1 credential of devices" in there.api("GET", "/status").json["faults"][-1]
-        assert there.api("GET", "/events?kind=credential&type=failed").json["items"]
-        assert there.api("PATCH", "/credentials/meter", {"secrets": [{"value": "new"}]}).status == 200
+        assert there.api("GET", "/events?source=credential&type=failed").json["items"]
+        again = there.api("PATCH", "/credentials/meter", {"secrets": [{"value": "new-secret"}]})
+        assert again.status == 200, again.body
         assert there.api("GET", "/status").json["faults"] == []
         sent = [send(there, number) for number in range(5)]
         stats = wait_until(
