@@ -104,6 +104,7 @@ def routes(
             delivery,
             parts.converters,
             parts.pause,
+            parts.credentials,
             parts.doors,
             parts.clock,
             dates,

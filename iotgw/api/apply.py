@@ -59,7 +59,7 @@ def catalogues(parts: Parts, keep_failed: bool = False) -> list[Catalogue]:
     registry, recorder = parts.registry, Recorder(parts.events, parts.dates)
     return [
         ConverterRoutes(registry, recorder, parts.versions, parts.own_converters),
-        CredentialRoutes(registry, recorder, parts.dates),
+        CredentialRoutes(registry, recorder, parts.dates, parts.credentials),
         DeviceTypeRoutes(registry, recorder, parts.fleet),
         DeviceGroupRoutes(registry, recorder, parts.fleet),
         DatasourceRoutes(

@@ -12,8 +12,9 @@ from iotgw.api.catalogue import Catalogue, Page, body_of, not_empty
 from iotgw.api.foreseen import NOTHING, Foreseen
 from iotgw.api.routes import Call, Reply, Route
 from iotgw.core.credential import KIND, CredentialSpec, check_secrets
-from iotgw.core.errors import IotgwError, NotFound, SettingsError
+from iotgw.core.errors import Conflict, IotgwError, NotFound, SettingsError
 from iotgw.core.ports.clock import IDates
+from iotgw.core.ports.credentials import ICredentials
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
 from iotgw.core.secrets import masked, revealed, sealed
@@ -28,8 +29,11 @@ class CredentialRoutes(Catalogue):
     collection = "credentials"
     spec = CredentialSpec
 
-    def __init__(self, registry: IRegistry, recorder: Recorder, dates: IDates) -> None:
+    def __init__(
+        self, registry: IRegistry, recorder: Recorder, dates: IDates, credentials: ICredentials
+    ) -> None:
         super().__init__(registry, recorder)
+        self._credentials = credentials
         self._dates = dates
         self._identities: dict[tuple[str, str, str], Resource] = {}
         """By tenant, type and identity."""
@@ -95,7 +99,9 @@ class CredentialRoutes(Catalogue):
         return {**clear, "secrets": secrets}
 
     def status(self, resource: Resource) -> dict[str, Any]:
-        """Whether one of its secrets is good now."""
+        """Whether one of its secrets is good now, or why none can be used."""
+        if problem := self._credentials.unusable.get(resource.id):
+            return {"state": "failed", "error": f"its secrets must be entered again: {problem}"}
         now = int(self._dates.seconds() * 1000)
         spec = convert({"name": resource.name, **resource.body}, CredentialSpec)
         good = [
@@ -124,7 +130,9 @@ class CredentialRoutes(Catalogue):
         """Save what `checked` gave."""
         if stored is None:
             self.note(await self.make(tenant, spec), "created", by)
-        elif self.clear(body_of(spec)) != self.clear({**stored.body}):
+        elif stored.id in self._credentials.unusable or self.clear(body_of(spec)) != self.clear(
+            {**stored.body}
+        ):
             self.note(await self.save(stored, spec, None), "changed", by)
 
     def held_by(self, tenant: str) -> dict[str, list[Resource]]:
@@ -135,8 +143,13 @@ class CredentialRoutes(Catalogue):
         return found
 
     def in_the_clear(self, resource: Resource) -> dict[str, Any]:
-        """A credential with its secrets, for an admin who takes them elsewhere."""
-        return {"name": resource.name, **self.clear(resource.body)}
+        """A credential with its secrets, for an admin who takes them elsewhere. Raises Conflict where they can't be decrypted."""
+        try:
+            return {"name": resource.name, **self.clear(resource.body)}
+        except IotgwError as error:
+            raise Conflict(
+                f"the secrets of credential {resource.name!r} must be entered again: {error}"
+            ) from error
 
     def _free_name(self, tenant: str, device: str) -> str:
         wanted = device.replace("/", "-")[:180]

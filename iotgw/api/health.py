@@ -16,6 +16,7 @@ from iotgw.api.queries import TENANT
 from iotgw.api.routes import Call, Reply, Route
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters
+from iotgw.core.ports.credentials import ICredentials
 from iotgw.core.ports.delivery import IDeliveries
 from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.pause import IPause
@@ -36,6 +37,7 @@ class HealthRoutes:
         delivery: IDeliveries,
         converters: IConverters,
         pause: IPause,
+        credentials: ICredentials,
         doors: Doors,
         clock: IReactorTime,
         calendar: ICalendar,
@@ -46,6 +48,7 @@ class HealthRoutes:
         self._delivery = delivery
         self._converters = converters
         self._pause = pause
+        self._credentials = credentials
         self._doors = doors
         self._calendar = calendar
         self._started = SteadyMs(int(clock.seconds() * 1000))
@@ -78,7 +81,7 @@ class HealthRoutes:
         room = self._pipeline.room()
         if not room.is_open:
             raise Problem(503, f"no uplinks are taken: {room.reason}", {"Retry-After": "5"})
-        faults, paused = self._journal.faults, self._pause.paused
+        faults, paused = self._faults(), self._pause.paused
         refusal = self._converters.status()["confinement"]["refusal"]
         return Reply(
             {
@@ -88,6 +91,14 @@ class HealthRoutes:
                 **({"converters": refusal} if refusal else {}),
             }
         )
+
+    def _faults(self) -> list[str]:
+        """What is wrong with what is stored, as sentences."""
+        unusable = self._credentials.unusable
+        reason = next(iter(unusable.values()), "")
+        count = f"{len(unusable)} credential{'s' if len(unusable) > 1 else ''} of devices"
+        said = [f"{count} can't be used until the secrets are entered again: {reason}"] if unusable else []
+        return [*self._journal.faults, *said]
 
     async def status(self, call: Call) -> dict[str, Any]:
         """Version, journal, datasources, integrations."""
@@ -104,7 +115,7 @@ class HealthRoutes:
             "epoch": self._journal.epochs.current,
             "ready": room.is_open,
             "notReadyBecause": room.reason or None,
-            "faults": self._journal.faults if call.sees_gateway else [],
+            "faults": self._faults() if call.sees_gateway else [],
             "paused": msgspec.to_builtins(self._pause.paused),
             "confinement": self._converters.status()["confinement"],
             "journal": journal,

@@ -63,6 +63,7 @@ _ALL = (
     Metric("iotgw_devices_troubled", "gauge", ("tenant", "trouble"), "Devices that are silent, or have a low battery or a weak signal"),
     Metric("iotgw_devices_quarantined", "gauge", ("tenant",), "Devices that wait for somebody to release them"),
     # --- what is of all tenants together
+    Metric("iotgw_credentials_unusable", "gauge", (), "Credentials of devices whose secrets can't be decrypted", gateway=True),
     Metric("iotgw_journal_bytes", "gauge", (), "Data in the journal", gateway=True),
     Metric("iotgw_journal_file_bytes", "gauge", (), "The journal's file", gateway=True),
     Metric("iotgw_journal_wal_bytes", "gauge", (), "The journal's write-ahead log", gateway=True),

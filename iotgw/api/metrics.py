@@ -195,6 +195,7 @@ class MetricsRoutes:
         for worker in state.get("workers", ()):
             exposition.add("iotgw_worker_deaths_total", worker["deaths"], worker["name"])
         exposition.add("iotgw_converters_suspended", len(state.get("suspended", ())))
+        exposition.add("iotgw_credentials_unusable", len(self._parts.credentials.unusable))
 
 
 NOTHING = Meter({})

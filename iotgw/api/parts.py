@@ -17,6 +17,7 @@ from iotgw.core.own_sites import OwnSites
 from iotgw.core.ports.backups import IBackupPlans, IBackups
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters, IConverterVersions
+from iotgw.core.ports.credentials import ICredentials
 from iotgw.core.ports.datasources import IDatasourceType
 from iotgw.core.ports.debug import IDebugging
 from iotgw.core.ports.delivery import IDeliveries
@@ -67,6 +68,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     integration_types: Types[IIntegrationType]
     clock: IReactorTime
     downlinks: IDownlinkQueue
+    credentials: ICredentials
     departures: Departures
     backups: IBackups
     backup_plans: IBackupPlans

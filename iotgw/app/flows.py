@@ -149,7 +149,7 @@ class FlowMaker:
             places=Nowhere(),
         )  # fmt: skip
         integrations = RegisteredIntegrations(
-            registry, journal, delivery, departures, recorder, reactor, calendar, str(directory)
+            registry, journal, delivery, departures, recorder, reactor, calendar
         )
         releases = Releases(quarantine, gateway.fleet, journal, pipeline, recorder, reactor)
         drain = partial(stop_and_drain, reactor=reactor, drain=self._settings.drain)

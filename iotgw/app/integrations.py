@@ -15,7 +15,6 @@ from iotgw.core.clock import PlainCalendar
 from iotgw.core.departures import Departures, Left
 from iotgw.core.errors import NotFound, Unavailable
 from iotgw.core.model import DEFAULT_TENANT
-from iotgw.core.own_file import remove_strangers
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.journal import ITelemetryStream
 from iotgw.core.ports.registry import IRegistry
@@ -30,7 +29,7 @@ LONGEST_LOOK = 1.0
 
 
 class RegisteredIntegrations:
-    """Passes each integration and each change on to the delivery service. ``data_dir`` is where targets and datasources keep files."""
+    """Passes each integration and each change on to the delivery service."""
 
     _log = Logger()
 
@@ -43,11 +42,9 @@ class RegisteredIntegrations:
         recorder: Recorder,
         clock: IReactorTime,
         calendar: ICalendar | None = None,
-        data_dir: str = "",
     ) -> None:
         self._registry = registry
         self._journal = journal
-        self._data_dir = data_dir
         self._delivery = delivery
         self._departures = departures
         self._recorder = recorder
@@ -66,22 +63,11 @@ class RegisteredIntegrations:
         # All at once: each waits for the disk before it reads what waits for it.
         for applied in [ensureDeferred(self._apply(resource)) for resource in known]:
             await applied
-        self._tidy()
         for id, count in self._delivery.drop_others({resource.id for resource in known}).items():
             self._recorder.note(
                 "orphaned", "integration", id, f"it no longer exists, and {count} messages that waited for it "
                 "were dropped", DEFAULT_TENANT, "warning", dropped=count,
             )  # fmt: skip
-
-    def _tidy(self) -> None:
-        """Remove files of integrations and datasources that no longer exist."""
-        there = {
-            resource.id for kind in ("integration", "datasource") for resource in self._registry.list(kind)
-        }
-        try:
-            remove_strangers(self._data_dir, there)
-        except OSError as error:
-            self._log.warn("a file of what was deleted could not be removed: {error}", error=error)
 
     def _changed(self, old: Resource | None, new: Resource | None) -> None:
         if new is not None:

@@ -29,9 +29,11 @@ from iotgw.app.parts import Gateway, build
 from iotgw.app.privacy import make_private, tell_opened
 from iotgw.app.sealing import seal_what_is_plain
 from iotgw.app.start_report import StartReport
+from iotgw.app.tidying import tidy
 from iotgw.config import settings as process_settings
 from iotgw.config.settings import Settings
 from iotgw.core.clock import GatewayClock
+from iotgw.core.credential import KIND as CREDENTIAL
 from iotgw.core.errors import IotgwError, Unavailable
 from iotgw.core.model import DEFAULT_TENANT, TelemetryRecord
 from iotgw.core.ports.reactor import IReactor
@@ -82,6 +84,7 @@ def children(
     yield PartService("secrets", lambda: seal_what_is_plain(gateway.registry, types))
     yield PartService("credentials", gateway.credentials.start)
     yield PartService("events", gateway.events.start, gateway.events.stop)
+    yield PartService("credentials-told", lambda: _tell_unusable(gateway))
     yield PartService("lost-logs-told", lost_logs.tell)
     yield PartService("privacy", lambda: tell_opened(opened, data_dir, gateway.recorder))
     files = OpenFiles(gateway.recorder, reactor)
@@ -108,6 +111,7 @@ def children(
     yield PartService("pause", gateway.pause.start)
     yield PartService("converters", gateway.converters.start, gateway.converters.stop)
     yield PartService("confinement", lambda: tell_confinement(gateway.converters, gateway.recorder))
+    yield PartService("tidying", lambda: tidy(gateway.registry, gateway.kept, data_dir, gateway.recorder))
     yield PartService("delivery", gateway.delivery.start, gateway.delivery.stop)
     yield PartService("integrations", gateway.integrations.start)
     yield PartService("last-usage", stop=gateway.usage.stop)  # what is converted while the gateway stops, too
@@ -146,6 +150,18 @@ async def open_debug(gateway: Gateway) -> None:
 def _tell_damage(gateway: Gateway, file: str, problem: str) -> None:
     if problem:
         gateway.recorder.note("damaged", "gateway", file, problem, DEFAULT_TENANT, "warning")
+
+
+def _tell_unusable(gateway: Gateway) -> None:
+    """Say that devices can't prove themselves because of the gateway."""
+    unusable = gateway.credentials.unusable
+    for id in [*unusable][:1]:
+        name = gateway.registry.name_of(CREDENTIAL, id)
+        more = f", and {len(unusable) - 1} more" if len(unusable) > 1 else ""
+        text = f"{name}{more} can't be used until the secrets are entered again: {unusable[id]}"
+        gateway.recorder.note(
+            "failed", CREDENTIAL, name, text, DEFAULT_TENANT, "error", credentials=len(unusable)
+        )
 
 
 async def catch_up(gateway: Gateway) -> None:

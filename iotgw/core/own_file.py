@@ -73,6 +73,11 @@ class OwnFile:
         except (OSError, msgspec.MsgspecError, ValueError, RecursionError):
             return None
 
+    def remove(self) -> None:
+        """Remove it; raises OSError."""
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
     def write(self, value: object) -> None:
         """Replace it durably; raises OSError."""
         if self._path is None:

@@ -51,8 +51,8 @@ class _Held(Struct, frozen=True):
 class Credentials:
     """Every tenant's credentials, from the registry and after each of its changes.
 
-    ``now_ms`` is the clock. A credential that can't be decrypted (the key that seals secrets was replaced) is
-    ignored.
+    ``now_ms`` is the clock. A credential that can't be decrypted (the key that seals secrets was replaced) gives nothing to anybody, and is
+    ``unusable``.
     """
 
     _log = Logger()
@@ -61,6 +61,7 @@ class Credentials:
         self._unseal = registry.unseal
         self._now_ms = now_ms
         self._held: dict[str, _Held] = {}
+        self.unusable: dict[str, str] = {}
         self._tenants: dict[str, _Index] = {}
         self._watchers: list[Callable[[], None]] = []
         self._registry = registry
@@ -100,6 +101,8 @@ class Credentials:
 
     def _changed(self, old: Resource | None, new: Resource | None) -> None:
         held = self._held.pop(old.id, None) if old is not None else None
+        if old is not None:
+            self.unusable.pop(old.id, None)
         if held is not None:
             self._tenants[held.tenant].remove(held)
         if new is not None:
@@ -113,6 +116,7 @@ class Credentials:
         try:
             held = self._hold(resource)
         except (IotgwError, ValueError) as error:  # the others stay in use
+            self.unusable[resource.id] = str(error)
             self._log.error("credential {name} can't be used: {error}", name=resource.name, error=error)
             return
         self._held[held.id] = held

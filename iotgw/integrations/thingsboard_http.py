@@ -18,7 +18,7 @@ from iotgw.connect.http_answers import retry_after
 from iotgw.connect.http_pool import HttpPool
 from iotgw.connect.http_probe import Probed, probe
 from iotgw.connect.tls import ClientTls
-from iotgw.core.errors import SettingsError
+from iotgw.core.errors import IotgwError, SettingsError
 from iotgw.core.model import Kind, TelemetryRecord
 from iotgw.core.own_file import OwnFile, path_of
 from iotgw.core.ports.connect import IConnector
@@ -127,6 +127,9 @@ class ThingsBoardHttpTarget:
                 self._send(record, settle)
             except TemplateFailed as error:
                 self._settle(record, settle, Rejected(str(error)))
+            except IotgwError as error:  # what is kept of tokens was sealed with another key
+                reason = f"the token of {record.device_name!r} can't be read: {error}"
+                self._settle(record, settle, Unavailable(reason, is_certain=True))
 
     def check(self) -> Deferred[dict[str, Any]]:
         """Connect, and have the server say something."""

@@ -60,7 +60,7 @@ class DatasourceRunner:
         data_dir: str,
         shares: SharedResources,
         claims: Claims,
-        in_background: Callable[[Coroutine[Any, Any, None]], None],
+        in_background: Callable[[Coroutine[Any, Any, None]], object],
         *,
         limits: Limits,
         calendar: ICalendar,
@@ -117,10 +117,10 @@ class DatasourceRunner:
         finally:
             self.lock.release()
 
-    def forget(self) -> None:
-        """The datasource was deleted and is closed: clean up what other systems keep for it, such as a broker's
-        session."""
-        self._in_background(self._let_go(self.source.spec, None))
+    async def forget(self) -> None:
+        """The datasource is being deleted and is closed: clean up what other systems keep for it, such as a broker's
+        session. Takes bounded time, and may be done again."""
+        await self._let_go(self.source.spec, None)
 
     async def close(self) -> None:
         """Close the datasource, so that it takes no more messages."""

@@ -237,6 +237,9 @@ class Pipeline:
         self._sources.away.remove(runner.source.id)
         left = await self._emptier.empty(runner.source, runner.conversions)
         if left is not None:
+            await self._in_background(
+                runner.forget()
+            )  # while the registry still has it: a crash has that done again
             try:
                 await self._departures.finish(resource, left)
             finally:  # whoever lists it until it is removed sees its counts
@@ -292,15 +295,12 @@ class Pipeline:
     def _unreadable(self, source: Source, positions: list[int], reason: str) -> None:
         """Report that stored uplinks are lost."""
         text = f"{len(positions)} stored uplinks have failed, positions {positions[0]} to {positions[-1]}: {reason}"
-        self._recorder.note(
-            "uplink.unreadable", "datasource", source.spec.name, text, source.tenant, "error", positions=positions
-        )  # fmt: skip
+        self._recorder.note("uplink.unreadable", "datasource", source.spec.name, text, source.tenant, "error", positions=positions)  # fmt: skip
 
     def _damaged(self, table: str, first: int, last: int, what: str) -> None:
         """Report damage to the journal."""
         self._recorder.note(
-            "journal.damaged", "gateway", "journal.db", what, DEFAULT_TENANT, "error",
-            table=table, first=first, last=last,
+            "journal.damaged", "gateway", "journal.db", what, DEFAULT_TENANT, "error", table=table, first=first, last=last,
         )  # fmt: skip
 
     async def _remove(self, id: str) -> None:
@@ -314,6 +314,7 @@ class Pipeline:
         runner.conversions.give_up(DELETED)
         if await self._emptier.empty(runner.source, runner.conversions) is not None:
             self._forget(runner)
+            self._in_background(runner.forget())
 
     def _forget(self, runner: DatasourceRunner) -> None:
         """Forget a datasource that has nothing left to do."""
@@ -321,14 +322,13 @@ class Pipeline:
         self._sources.pop(runner.source.id, None)
         runner.conversions.stop()
         self._replies.removed(runner.source)
-        runner.forget()
 
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run work of bounded time in the background. Only `stop` waits for it."""
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> Deferred[None]:
+        """Run work of bounded time in the background; it doesn't fail. `stop` waits for it."""
         done = ensureDeferred(work)
         self._background.add(done)
         done.addErrback(lambda failure: self._log.failure("work in the background failed", failure))
-        done.addBoth(lambda _: self._background.discard(done))
+        return done.addBoth(lambda _: self._background.discard(done))
 
     # --- for the API ---
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Collection
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.python.failure import Failure
@@ -59,6 +60,10 @@ class KeptStore:
             del self._pending[place]
         return self._flushed().addBoth(lambda _: self._worker.call(self._drop, owner))
 
+    def drop_others(self, owners: Collection[str]) -> Deferred[list[str]]:
+        """See `IKept.drop_others`."""
+        return self._flushed().addBoth(lambda _: self._worker.call(self._drop_others, sorted(owners)))
+
     # --- in the reactor's thread ---
 
     def _flushed(self) -> Deferred[None]:
@@ -106,6 +111,10 @@ class KeptStore:
     @abstractmethod
     def _drop(self, owner: str) -> None:
         """Remove all rows of an owner."""
+
+    @abstractmethod
+    def _drop_others(self, owners: list[str]) -> list[str]:
+        """Remove all rows but those of these owners; returns whose rows went."""
 
     @abstractmethod
     def _read(self, owner: str) -> dict[str, bytes]:

@@ -29,6 +29,7 @@ class MemoryCredentials:
         """``(identity, secret, what it gives)``."""
         self.certificates: dict[tuple[str, str], Grant] = {}
         """``(tenant, name or fingerprint)`` → what it gives."""
+        self.unusable: dict[str, str] = {}
         self._watchers: list[Callable[[], None]] = []
 
     def add_psk(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
@@ -49,3 +51,10 @@ class MemoryKept:
         """See `IKept.drop`."""
         self.owners.pop(owner, None)
         return succeed(None)
+
+    def drop_others(self, owners: Collection[str]) -> Deferred[list[str]]:
+        """See `IKept.drop_others`."""
+        gone = sorted({*self.owners} - {*owners})
+        for owner in gone:
+            del self.owners[owner]
+        return succeed(gone)

@@ -143,11 +143,18 @@ def test_a_gateway_that_is_restored_without_its_key_takes_messages_until_its_sec
     with gateway.start():
         make(gateway, http_sink)
         gateway.create("datasources", name="away", type="mqtt", configuration={"host": "127.0.0.1", "port": 1, "topics": ["x"], "password": "p"})  # fmt: skip
+        gateway.create("credentials", name="meter", identity="m", device="d", secrets=[{"value": "hush"}])
         assert ctl(gateway, "backup", "b1").returncode == 0
     done = ctl(gateway, "restore", gateway.data / "backups" / "b1", "--data-dir", there.data)
     assert (done.returncode, "secret.key" in done.stdout) == (0, True)
     (there.data / "admin-token").write_text((gateway.data / "admin-token").read_text())
     with there.start():
+        assert "secret.key" in there.api("GET", "/credentials/meter").json["status"]["error"]
+        assert "1 credential of devices" in there.api("GET", "/status").json["faults"][-1]
+        assert there.api("GET", "/events?source=credential&type=failed").json["items"]
+        again = there.api("PATCH", "/credentials/meter", {"secrets": [{"value": "new-secret"}]})
+        assert again.status == 200, again.body
+        assert there.api("GET", "/status").json["faults"] == []
         sent = [send(there, number) for number in range(5)]
         stats = wait_until(
             lambda: (got := there.api("GET", "/integrations/sink/stats").json)["waiting"] >= 5 and got

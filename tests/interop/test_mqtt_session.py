@@ -133,3 +133,53 @@ def test_a_datasource_of_before_that_does_not_say_is_told_of_at_the_first_start(
     gateway.start()
     wait_until(lambda: len(events(gateway, "connected")) == 3)  # what is said at the start is said before
     assert len(events(gateway, "session-kept")) == 1
+
+
+def own_files(gateway):
+    return sorted(path.name for path in gateway.data.glob("mqtt-*.json"))
+
+
+def test_a_kill_before_a_deleted_datasource_s_session_has_ended_has_it_ended_at_the_next_start(house):
+    gateway, broker = house
+    client = gateway.api("GET", "/datasources/field").json["status"]["clientId"]
+    broker.freeze()
+    gateway.api("DELETE", "/datasources/field?backlog=drop")
+    gateway.kill()
+    broker.thaw()
+    gateway.start()
+    wait_until(lambda: gateway.api("GET", "/datasources/field").status == 404, what="the datasource to go")
+    assert own_files(gateway) == [] and not events(gateway, "session-left")
+    assert not keeps(broker, client)
+
+
+def test_a_kill_before_the_session_of_earlier_settings_has_ended_has_it_ended_at_the_next_start(house):
+    gateway, broker = house
+    before = gateway.api("GET", "/datasources/field").json
+    configuration = {**before["configuration"], "clientId": "another"}
+    broker.freeze()
+    assert gateway.api("PATCH", "/datasources/field", {"configuration": configuration}).status == 200
+    wait_until(lambda: [name for name in own_files(gateway) if name.endswith("-left.json")])
+    gateway.kill()
+    broker.thaw()
+    gateway.start()
+    connected(gateway)
+    wait_until(lambda: not [name for name in own_files(gateway) if name.endswith("-left.json")])
+    assert not events(gateway, "session-left")
+    assert not keeps(broker, before["status"]["clientId"])
+
+
+def test_a_session_that_only_earlier_settings_could_end_is_told_of_after_a_kill(house, tmp_path):
+    gateway, broker = house
+    before = gateway.api("GET", "/datasources/field").json
+    broker.freeze()
+    with Mosquitto(tmp_path / "other", persistent=True) as other:
+        configuration = {**before["configuration"], "port": other.port}
+        gateway.api("PATCH", "/datasources/field", {"configuration": configuration})
+        wait_until(lambda: [name for name in own_files(gateway) if name.endswith("-left.json")])
+        gateway.kill()
+        gateway.start()
+        connected(gateway)
+        (event,) = wait_until(lambda: events(gateway, "session-left"))
+        assert f"127.0.0.1:{broker.port}" in event["message"]
+        assert len(own_files(gateway)) == 1
+    broker.thaw()

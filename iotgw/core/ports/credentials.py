@@ -3,7 +3,7 @@ wait."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from zope.interface import Attribute, Interface
 
@@ -36,6 +36,10 @@ class ITenantCredentials(Interface):
 
 class ICredentials(Interface):
     """Every tenant's credentials."""
+
+    unusable: Mapping[str, str] = Attribute(
+        "by id, why a credential can't be used although it is stored: its secrets can't be decrypted"
+    )
 
     def of(tenant: str) -> ITenantCredentials:
         """The credentials of one tenant."""

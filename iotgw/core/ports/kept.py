@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
@@ -29,3 +29,7 @@ class IKept(Interface):
 
     def drop(owner: str) -> Deferred[None]:
         """Remove all rows of an owner."""
+
+    def drop_others(owners: Collection[str]) -> Deferred[list[str]]:
+        """Remove all rows but those of these owners; fires with whose rows went. Where several nodes share the rows, those stay whose
+        owner the registry has by now."""

@@ -8,7 +8,7 @@ that.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.application.internet import backoffPolicy
@@ -67,6 +67,8 @@ class MqttDatasource(MqttOwner):
         self.counts: Counter[str] = Counter()
         self.is_new_default = False
         """Whether an upgrade made its session persistent; reported once."""
+        self.begins: Callable[[], None] = lambda: None
+        """Ends what an earlier process left at brokers."""
         self.after: Deferred[None] | None = None
         """While an earlier datasource's session with this client id is being ended: fires when that is done."""
         self.client_id = settings.client(context.id)
@@ -99,6 +101,7 @@ class MqttDatasource(MqttOwner):
     def start(self) -> Deferred[None]:
         """Connect in the background, with retries while the broker is unreachable."""
         settings = self.settings
+        self.begins()
         if self.is_new_default and self.memory.kept is None:
             self.intake.event(
                 "session-kept",

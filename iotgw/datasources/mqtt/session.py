@@ -9,7 +9,7 @@ filters, but never too few.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import msgspec
@@ -20,8 +20,9 @@ from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from iotgw.connect.mqtt_client import BrokerAccess
 from iotgw.connect.mqtt_owner import Greeting
 from iotgw.connect.mqtt_probe import knock
-from iotgw.core import private
+from iotgw.core import own_file, private
 from iotgw.core.errors import Unavailable
+from iotgw.core.own_file import OwnFile
 from iotgw.core.ports.intake import IIntake
 from iotgw.datasources.mqtt.settings import MqttSourceSettings
 from iotgw.wire import mqtt
@@ -83,6 +84,56 @@ class Memory:
                 self._path.unlink(missing_ok=True)
             except OSError as error:
                 self._trouble(f"{self._path.name} can't be removed: {error}")
+
+
+class LeftSessions:
+    """Sessions at brokers that a datasource's earlier settings left, until they have ended: in a file, so that a crash
+    forgets none. Without a ``data_dir`` nothing is remembered. ``trouble(reason)`` is called when the file can't be written."""
+
+    def __init__(self, data_dir: str, id: str, trouble: Callable[[str], None]) -> None:
+        self._trouble = trouble
+        self._file = OwnFile(f"{data_dir}/mqtt-{id}-left.json" if data_dir else "")
+
+    @property
+    def all(self) -> tuple[Kept, ...]:
+        """All of them."""
+        return self._file.read(tuple[Kept, ...]) or ()
+
+    def add(self, session: Kept) -> None:
+        """A session is to be ended."""
+        self._write((*self._but(session), session))
+
+    def remove(self, session: Kept) -> None:
+        """A session has ended, or its end was given up."""
+        self._write(self._but(session))
+
+    def _but(self, session: Kept) -> tuple[Kept, ...]:
+        return tuple(one for one in self.all if not one.is_of(session.broker, session.client_id))
+
+    def _write(self, sessions: tuple[Kept, ...]) -> None:
+        if sessions == self.all:
+            return
+        try:
+            if sessions:
+                self._file.write(sessions)
+            else:
+                self._file.remove()
+        except OSError as error:
+            self._trouble(f"{self._file.name} can't be written: {error}")
+
+
+def of_strangers(data_dir: str, ids: Collection[str]) -> list[Kept]:
+    """The sessions that brokers may still have for datasources with none of these ids."""
+    found: list[Kept] = []
+    for path in own_file.found(Path(data_dir)) if data_dir else ():
+        kind, id, *more = path.stem.split("-")
+        if kind != "mqtt" or id in ids:
+            continue
+        if more == ["left"]:
+            found += OwnFile(str(path)).read(tuple[Kept, ...]) or ()
+        elif not more and (one := OwnFile(str(path)).read(Kept)) is not None:
+            found.append(one)
+    return [session for session in found if session.broker]
 
 
 class SessionStanding:

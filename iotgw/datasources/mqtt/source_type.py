@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -23,7 +24,7 @@ from iotgw.core.ports.datasources import (
 from iotgw.core.times import DateMs
 from iotgw.datasources.mqtt.datasource import MqttDatasource
 from iotgw.datasources.mqtt.retained import Retained, file_of
-from iotgw.datasources.mqtt.session import Kept, Memory, end
+from iotgw.datasources.mqtt.session import Kept, LeftSessions, Memory, end
 from iotgw.datasources.mqtt.settings import MqttSourceSettings
 from iotgw.datasources.platforms import over_mqtt
 from iotgw.envelopes.envelope import Envelope
@@ -51,6 +52,7 @@ class MqttSourceType:
         made = MqttDatasource(settings, context, self._endpoint(settings), self.envelope(settings))
         # saved by a version that had another default, and without a session since
         made.is_new_default = settings.clean_session is None and self._is_older(context)
+        made.begins = partial(self.end_left, settings, context)
         made.after = self._ending.get((settings.broker.place, made.client_id))
         return made
 
@@ -78,31 +80,59 @@ class MqttSourceType:
         if goes_on:
             return None
         Retained(file_of(context.data_dir, context.id), lambda reason: None).forget()
-        memory = Memory(context.data_dir, context.id, lambda reason: None)
-        has_one = memory.kept is not None and memory.kept.is_of(settings.broker.place, client)
+        memory, left = self._remembered(context)
+        kept = memory.kept
+        if kept is not None and kept.is_of(settings.broker.place, client):
+            left.add(kept)
         if successor is None:
             memory.forget()
-        elif has_one:
-            memory.keep(Kept())
-        if not has_one:
-            return None
+        elif kept is not None:
+            memory.keep(Kept())  # not as if it had never had a session
+        ended: Deferred[None] | None = None
+        for session in left.all:
+            if session.is_of(settings.broker.place, client):
+                ended = self._end(session, settings, context)
+        return ended
 
-        def left(failure: Failure) -> None:
-            context.intake.event(
-                "session-left",
-                f"the session of {client} could not be ended at {settings.broker.place}, which keeps messages for it until "
-                f"it expires there: {failure.getErrorMessage()}",
-                "warning",
-            )
+    def end_left(self, settings: MqttSourceSettings, context: DatasourceContext) -> None:
+        """End the sessions that a datasource's earlier settings left when a process was killed before it could. What can't be
+        ended with the present settings is told of."""
+        place, client = settings.broker.place, settings.client(context.id)
+        memory, left = self._remembered(context)
+        if memory.kept is not None and memory.kept.broker and not memory.kept.is_of(place, client):
+            left.add(memory.kept)
+        for session in left.all:
+            if session.is_of(place, client):
+                left.remove(session)
+            elif (session.broker, session.client_id) in self._ending:
+                continue
+            elif session.broker == place:
+                self._end(session, settings, context)
+            else:
+                left.remove(session)
+                _tell_left(context, session, "the datasource has another broker now")
 
-        key = (settings.broker.place, client)
+    def _remembered(self, context: DatasourceContext) -> tuple[Memory, LeftSessions]:
+        def trouble(reason: str) -> None:
+            context.intake.event("failed", reason, "warning")
+
+        where = context.data_dir, context.id
+        return Memory(*where, trouble), LeftSessions(*where, trouble)
+
+    def _end(self, session: Kept, settings: MqttSourceSettings, context: DatasourceContext) -> Deferred[None]:
+        """End a session at the broker of some settings; never fails."""
+        key = session.broker, session.client_id
+
+        def failed(failure: Failure) -> None:
+            _tell_left(context, session, failure.getErrorMessage())
 
         def over(_: object) -> None:
             self._ending.pop(key, None)
+            self._remembered(context)[1].remove(session)
 
-        ended = end(self._endpoint(settings), client, settings, context.reactor)
+        ended = end(self._endpoint(settings), session.client_id, settings, context.reactor)
         self._ending[key] = ended
-        return ended.addErrback(left).addCallback(over)
+        return ended.addErrback(failed).addCallback(over)
 
     def _endpoint(self, settings: MqttSourceSettings) -> IStreamClientEndpoint:
         return endpoint(settings, self._connector, self._reactor, CONNECT_TIMEOUT)
@@ -111,3 +141,12 @@ class MqttSourceType:
         """The envelope of a datasource with these settings."""
         made: Envelope = settings.envelope()
         return made
+
+
+def _tell_left(context: DatasourceContext, session: Kept, reason: str) -> None:
+    context.intake.event(
+        "session-left",
+        f"the session of {session.client_id} could not be ended at {session.broker}, which keeps messages for it until "
+        f"it expires there: {reason}",
+        "warning",
+    )

@@ -13,6 +13,9 @@ ON CONFLICT (owner, key) DO UPDATE SET value = excluded.value"""
 _REMOVE = """DELETE FROM kept USING unnest(%s::text[], %s) AS gone(owner, key)
 WHERE kept.owner = gone.owner AND kept.key = gone.key"""
 
+_STRANGERS = """DELETE FROM kept WHERE owner <> ALL(%s::text[]) AND NOT EXISTS (SELECT FROM resource WHERE resource.id = kept.owner)
+RETURNING owner"""
+
 
 class PostgresKept(KeptStore):
     """Rows in the database at ``address``. `iotgw.store.postgres.node` has made the schema."""
@@ -44,6 +47,10 @@ class PostgresKept(KeptStore):
 
     def _drop(self, owner: str) -> None:
         self._session.run(lambda db: db.execute("DELETE FROM kept WHERE owner = %s", (owner,)))
+
+    def _drop_others(self, owners: list[str]) -> list[str]:
+        gone = self._session.run(lambda db: db.execute(_STRANGERS, (owners,)).fetchall())
+        return sorted({owner for (owner,) in gone})
 
     def _read(self, owner: str) -> dict[str, bytes]:
         rows = self._session.run(

@@ -43,6 +43,14 @@ class KeptRows(ReplaceableDatabase, KeptStore):
         with damage.changing(self._path):
             self._connection.execute("DELETE FROM row WHERE owner = ?", (owner,))
 
+    def _drop_others(self, owners: list[str]) -> list[str]:
+        assert self._connection is not None
+        there = self._connection.execute("SELECT DISTINCT owner FROM row ORDER BY owner")
+        gone = sorted({owner for (owner,) in there} - {*owners})
+        for owner in gone:
+            self._drop(owner)
+        return gone
+
     def _read(self, owner: str) -> dict[str, bytes]:
         assert self._connection is not None
         return dict(self._connection.execute("SELECT key, value FROM row WHERE owner = ?", (owner,)))

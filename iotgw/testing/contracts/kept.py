@@ -36,3 +36,11 @@ class KeptContract(Contract[IKept]):
         self.wait(self.part.drop("a"))
         assert self.wait(self.reopen().rows("a")) == {}
         assert self.wait(self.part.rows("b")) == {"one": b"2"}
+
+    def test_rows_of_nobody_go(self) -> None:
+        for owner in ("a", "b", "c"):
+            self.wait(self.part.save(owner, {"one": b"1"}))
+        assert self.wait(self.part.drop_others(["b", "d"])) == ["a", "c"]
+        assert self.wait(self.reopen().rows("a")) == {}
+        assert self.wait(self.part.rows("b")) == {"one": b"1"}
+        assert self.wait(self.part.drop_others(["b"])) == []

@@ -218,6 +218,7 @@ class Bench:
         self.live = LiveFeed()
         self.sampled = Sampled()
         self.rates = RateMeter([self.sampled], self.live, self.clock)
+        self.credentials = testing.MemoryCredentials()
         self.parts = Parts(
             registry=self.registry,
             journal=self.journal,
@@ -243,6 +244,7 @@ class Bench:
             target_presets=target_presets(),
             clock=self.clock,
             downlinks=testing.MemoryDownlinks(self.clock),
+            credentials=self.credentials,
             departures=Departures(self.registry, Recorder(self.events, self.clock), self.clock),
             backups=testing.MemoryBackups(),
             backup_plans=testing.MemoryBackupPlans(),

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest_twisted
 
+from iotgw.core.errors import IotgwError
+
 PSK = {"name": "meter", "identity": "urn:imei:1", "device": "meter-1", "secrets": [{"value": "hush-hush"}]}
 
 
@@ -150,3 +152,36 @@ async def test_sessions_are_seen_and_ended(bench: Any, connect: Any) -> None:
     assert (await client.ok("GET", "/datasources/secure/sessions"))["items"][0]["identity"] == "urn:imei:1"
     assert (await client("DELETE", "/datasources/secure/sessions/s1")).status == 204
     assert (await client("DELETE", "/datasources/secure/sessions/s2")).status == 404
+
+
+@inline
+async def test_a_credential_that_can_not_be_decrypted_is_not_called_active(bench: Any, connect: Any) -> None:
+    client = connect()
+    id = (await client.ok("POST", "/credentials", PSK))["id"]
+    bench.credentials.unusable = {id: "was secret.key replaced?"}
+    failed = {"state": "failed", "error": "its secrets must be entered again: was secret.key replaced?"}
+    assert (await client.ok("GET", f"/credentials/{id}"))["status"] == failed
+    (listed,) = (await client.ok("GET", "/devices/meter-1/credentials"))["items"]
+    assert listed["status"] == failed
+    said = [
+        "1 credential of devices can't be used until the secrets are entered again: was secret.key replaced?"
+    ]
+    assert (await connect("").ok("GET", "/health/ready"))["faults"] == said
+    assert (await client.ok("GET", "/status"))["faults"] == said
+    assert "iotgw_credentials_unusable 1" in (await client("GET", "/metrics")).text
+
+
+@inline
+async def test_what_can_not_be_decrypted_is_refused_by_an_export_with_its_name(
+    bench: Any, connect: Any, monkeypatch: Any
+) -> None:
+    client = connect()
+    await client.ok("POST", "/credentials", PSK)
+    await client.ok("POST", "/devices", {"name": "meter-1"})
+
+    def unseal(text: str) -> str:
+        raise IotgwError("was secret.key replaced?")
+
+    monkeypatch.setattr(bench.registry, "unseal", unseal)
+    refused = await client("GET", "/fleet/export-with-keys")
+    assert refused.status == 409 and "'meter' must be entered again" in refused.json["detail"]

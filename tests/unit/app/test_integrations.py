@@ -53,7 +53,6 @@ class World:
             self.departures,
             recorder,
             reactor,
-            data_dir=str(self.path),
         )
 
     async def start(self):
@@ -253,24 +252,6 @@ async def test_a_queue_whose_integration_is_in_no_registry_is_dropped_at_the_nex
     assert (event.name, event.detail) == (id, {"dropped": 10})
     await world.again()
     assert world.journal.integrations() == {}
-
-
-@pytest_twisted.ensureDeferred
-async def test_what_a_crash_left_of_a_deleted_one_goes_at_the_next_start(tmp_path):
-    world = World(tmp_path)
-    await world.start()
-    id = await world.integration()
-    source = await world.registry.create("datasource", "default", "in", {"type": "http"})
-    gone = "fedcba9876543210"
-    mine = [f"sftp-{id}.json", f"mqtt-{source.id}-retained.json"]
-    others = ["admin-token", f"before-restore-{gone}", f"{gone}.json"]
-    left = [f"parts-{gone}.json", f"sftp-{gone}.new", f"mqtt-{gone}-retained.json"]
-    for name in mine + others + left:
-        (tmp_path / name).write_text("{}")
-    await world.again()
-    await world.stop()
-    there = {path.name for path in tmp_path.iterdir()}
-    assert there >= {*mine, *others} and not there & set(left)
 
 
 @pytest.mark.parametrize("wrong", [{"type": "gone"}, {"configuration": {"window": "many"}}])

@@ -45,7 +45,7 @@ def test_what_is_written_starts_before_what_writes_it_and_the_way_in_comes_last(
         for child in children(gateway, Settings(), tmp_path, None, reactor, CLOCK, FoundOpen({}, {}))
     ]
     assert names == [
-        "lost-logs", "storage", "registry", "secrets", "credentials", "events", "lost-logs-told", "privacy", "files", "devices", "new-devices", "journal", "clock", "speakers", "device-states", "fleet", "quarantine", "downlinks", "kept", "stored-files", "usage-store", "debug-store", "debug", "backups", "backup-plans", "pause", "converters", "confinement", "delivery",
+        "lost-logs", "storage", "registry", "secrets", "credentials", "events", "credentials-told", "lost-logs-told", "privacy", "files", "devices", "new-devices", "journal", "clock", "speakers", "device-states", "fleet", "quarantine", "downlinks", "kept", "stored-files", "usage-store", "debug-store", "debug", "backups", "backup-plans", "pause", "converters", "confinement", "tidying", "delivery",
         "integrations", "last-usage", "pipeline", "usage", "rates", "releases", "jobs", "decisions", "first-contents",
     ]  # fmt: skip
 

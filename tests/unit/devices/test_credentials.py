@@ -152,6 +152,9 @@ class TestPsk:
         registry.unseal = unseal
         credentials = started(registry, clock)
         assert (keys(credentials, "meter"), keys(credentials, "valve")) == ([], [b"key-2"])
+        assert credentials.unusable == {registry.get(KIND, "meter").id: "was secret.key replaced?"}
+        fired(registry.delete(KIND, registry.get(KIND, "meter").id))
+        assert credentials.unusable == {}
 
 
 class TestX509:

@@ -374,3 +374,19 @@ def test_a_target_that_is_busy_or_full_is_waited_for(status):
     world.server.http = http
     world.go(seconds=60)
     assert world.accounts()["delivered"] == 1
+
+
+def test_tokens_that_can_not_be_unsealed_make_no_dead_letters_and_take_no_room(tmp_path):
+    how = {"configuration": {"provision": {"key": "KEY", "secret": "SECRET"}}, "data_dir": str(tmp_path)}
+    world = ThingsBoardWorld("thingsboard-http", **how)
+    world.store({"t": 1})
+    world.go(seconds=3)
+    again = ThingsBoardWorld("thingsboard-http", server=world.server, **how)
+    again.has_another_key = True
+    again.store({"t": 2})
+    again.go(seconds=5)
+    assert again.accounts() == {"delivered": 0, "waiting": 1, "dead": 0}
+    assert "secret.key" in again.stats()["lastError"]
+    again.has_another_key = False
+    again.go(seconds=60)
+    assert again.accounts() == {"delivered": 1, "waiting": 0, "dead": 0}

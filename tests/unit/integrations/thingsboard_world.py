@@ -7,6 +7,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from iotgw import testing
+from iotgw.core.errors import IotgwError
 from iotgw.core.specs import IntegrationSpec, RetrySpec
 from iotgw.core.types import Types
 from iotgw.delivery.service import DeliveryService
@@ -33,12 +34,14 @@ class ThingsBoardWorld:
             self.clock.advance(1_000_000)
         self.journal = journal or testing.MemoryJournal(self.clock, epoch="E")
         self.connector = FakeConnector()
+        self.has_another_key = False
+        """Whether what was sealed can't be unsealed."""
         self.downlinks = []
         self.gate = Gate()
         types = Types("iotgw.none", self.clock, [ThingsBoardType, ThingsBoardHttpType], self.connector)
         self.events = testing.MemoryEvents()
         self.service = DeliveryService(
-            self.journal, types, self.clock, self.events, lambda id_: "src", self._queue, lambda text: text[::-1],
+            self.journal, types, self.clock, self.events, lambda id_: "src", self._queue, self._unseal,
             data_dir, seal=lambda text: text[::-1],
         )  # fmt: skip
         self.service.start()
@@ -52,6 +55,11 @@ class ThingsBoardWorld:
         """Head and body of each HTTP request."""
         self.service.apply("i1", "one", "default", self.spec)
         self.go()
+
+    def _unseal(self, text):
+        if self.has_another_key:
+            raise IotgwError("was secret.key replaced?")
+        return text[::-1]
 
     async def _queue(self, tenant, device, spec):
         await self.gate.passed()

@@ -182,3 +182,15 @@ async def test_a_message_that_is_converted_again_counts_as_what_it_is_now(world)
     assert (world.counts()["failed"], world.counts()["converted"]) == (0, 1)
     await world.again()
     assert (world.counts()["failed"], world.counts()["converted"]) == (0, 1)
+
+
+@asynchronous
+async def test_what_others_keep_for_it_goes_while_the_registry_still_has_it(world, monkeypatch):
+    id, type_ = await world.datasource(), world.types.get("plain")
+    there = []
+    monkeypatch.setattr(
+        type_, "forget", lambda *about: there.append([each.id for each in world.registry.list("datasource")])
+    )
+    await retire(world, id)
+    await gone(world, id)
+    assert there == [[id]]
