@@ -206,7 +206,7 @@ confirmed. ``lost``: it may be tried again. ``refused``: the network would refus
 
 class Downlink(Struct, frozen=True, gc=False):
     """A payload on its way to a device. ``id`` is its queue item's; ``metadata`` from its converter. ``confirmed``: the
-    device must say that it got it. ``msg_type`` is what its sender called it."""
+    device must say that it got it. ``msg_type`` is what its sender called it, ``attempt`` counts from 1."""
 
     id: str
     device: str
@@ -215,6 +215,7 @@ class Downlink(Struct, frozen=True, gc=False):
     metadata: Metadata = {}
     confirmed: bool = False
     msg_type: str = "downlink"
+    attempt: int = 1
 
 
 class Status(enum.Enum):

@@ -7,7 +7,15 @@ from typing import Any
 from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
 
-from iotgw.core.downlink_item import OFFERED, TRANSITIONS, Item, ItemState, Step
+from iotgw.core.downlink_item import (
+    OFFERED,
+    TRANSITIONS,
+    Item,
+    ItemState,
+    Step,
+    attempt_name,
+    place_of,
+)
 from iotgw.core.model import Became
 from iotgw.core.ports.downlinks import IDownlinkStore, Report
 from iotgw.core.ports.speakers import ISpeakers
@@ -48,6 +56,7 @@ class Outcomes:
         self._leaving = leaving
         self._speakers = speakers
         self._early = EarlyReceipts(open_items.now_ms)
+        open_items.heard = self._heard
 
     def report(
         self, id: str, state: Report, reason: str, result: dict[str, Any] | None = None, network: str = ""
@@ -57,7 +66,7 @@ class Outcomes:
         if item is None:
             return
         self._way.back(id)
-        if network and state == "offered":
+        if state == "offered":
             self._offered_as(item, reason, network)
             return
         if state == "answered":
@@ -117,10 +126,18 @@ class Outcomes:
     def _offered_as(self, item: Item, reason: str, network: str) -> None:
         """A network has an item, and has told what it calls it: perhaps after its receipt."""
         self._step(item.id, "offered", reason, network=network)
-        for became, why in self._early.pop((item.tenant, network)):
-            now = self._open.items.get(item.id)
-            if now is not None:
-                self._receipt(now, became, why)
+        self._heard(item.id)
+
+    def _heard(self, id: str) -> None:
+        """A network has an item, as is known since now: what it has said of this attempt already counts."""
+        item = self._open.items.get(id)
+        if item is None or item.state is not ItemState.SENT:
+            return
+        for name in (item.network, attempt_name(id, item.attempts)):
+            for became, why in self._early.pop((item.tenant, name)) if name else ():
+                now = self._open.items.get(id)
+                if now is not None:
+                    self._receipt(now, became, why)
 
     def _name(self, tenant: str, device: str) -> str:
         """A device's name, from its name or its identity; if several share the identity, the latest one's."""
@@ -138,19 +155,18 @@ class Outcomes:
         proved: Proved = "",
     ) -> bool:
         """See `IDownlinks.confirmed`."""
-        items = self._open.items
+        items, attempt = self._open.items, 0
         if network:
             item = await self._store.of_network(tenant, network)
             if item is None:
                 self._early.keep((tenant, network), (became, reason))
         elif id:
-            item = await receipts.named(self._store, items, tenant, id)
+            item, attempt = await receipts.named(self._store, items, tenant, id)
         else:
             item = await self._meant(tenant, device, datasource, became, proved)
         if item is None or self._speakers.taking_objection(tenant, datasource, item.device, proved):
             return False
-        now = items.get(item.id, item)
-        self._receipt(now, became, reason)
+        self._receipt(items.get(item.id, item), became, reason, attempt)
         await self._store.flushed()
         return True
 
@@ -164,9 +180,15 @@ class Outcomes:
         is_queue = len(known) > 1 and await self._leaving.is_queued_there(tenant, known[0].device)
         return receipts.meant([self._open.items.get(item.id, item) for item in known], became, is_queue)
 
-    def _receipt(self, now: Item, became: Became, reason: str) -> None:
-        """A network's word on an item as it is now."""
+    def _receipt(self, now: Item, became: Became, reason: str, attempt: int = 0) -> None:
+        """A network's word on an item as it is now, or on one ``attempt`` at it; that the device has it counts, whichever it was."""
         step = _STEPS[became]
+        place = place_of(attempt, now) if attempt and became != "delivered" else "latest"
+        if place == "next" and step == "lost":  # before the answer to the call
+            self._early.keep((now.tenant, attempt_name(now.id, now.attempts + 1)), (became, reason))
+            return
+        if place == "earlier":
+            return
         if became == "sent" and now.spec.confirmed:  # the device's own word is still to come
             if now.state is ItemState.SENT and now.reason == OFFERED:
                 self._open.recall(now)

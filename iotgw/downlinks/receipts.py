@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from iotgw.core.downlink_item import OFFERED, Item, ItemState
+from iotgw.core.downlink_item import OFFERED, Item, ItemState, attempt_of
 from iotgw.core.model import Became
 from iotgw.core.ports.downlinks import IDownlinkStore
 
@@ -40,10 +40,16 @@ async def acknowledged(
     return None
 
 
-async def named(store: IDownlinkStore, open_items: Mapping[str, Item], tenant: str, id: str) -> Item | None:
-    """The item with this id, if it belongs to this tenant."""
+async def named(
+    store: IDownlinkStore, open_items: Mapping[str, Item], tenant: str, name: str
+) -> tuple[Item | None, int]:
+    """The item of the attempt with this name, if it belongs to this tenant, and which attempt it is."""
+    id, attempt = attempt_of(name)
     item = open_items.get(id) or await store.get(id)
-    return item if item is not None and item.tenant == tenant else None
+    if item is None and attempt > 1 and id.endswith("0"):  # an id of a former release, in 64 bits
+        id, attempt = f"{id[:-1]}{attempt - 1 & 15:x}", 1
+        item = open_items.get(id) or await store.get(id)
+    return (item if item is not None and item.tenant == tenant else None), attempt
 
 
 def named_by_device(identity: str) -> str:

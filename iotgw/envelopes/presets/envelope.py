@@ -14,6 +14,7 @@ import msgspec
 
 from iotgw.core import plain_json
 from iotgw.core.expressions.nodes import Spent
+from iotgw.core.identities import told_apart_by
 from iotgw.core.model import Downlink, Metadata
 from iotgw.envelopes.envelope import (
     PLAIN,
@@ -37,6 +38,8 @@ from iotgw.envelopes.presets.preset import Preset
 Gets = Literal["auto", "envelope", "payload"]
 """What converters get: ``auto`` leaves it to their dialect, ``envelope`` is the whole message, ``payload`` the device's
 bytes."""
+Names = Literal["name", "identity"]
+"""What devices are called by: ``name`` is their name on the platform, ``identity`` their DevEUI, or what else tells them apart."""
 MOST = 10_000
 """Messages in one body."""
 LARGEST_DETAIL = 4096
@@ -51,8 +54,11 @@ class PresetEnvelope(Envelope):
     """A platform's envelope. ``publishes`` says whether downlinks go out over MQTT, so that an uplink's answer can be
     one."""
 
-    def __init__(self, preset: Preset, gets: Gets = "auto", publishes: bool = False) -> None:
+    def __init__(
+        self, preset: Preset, gets: Gets = "auto", publishes: bool = False, names: Names = "name"
+    ) -> None:
         self._preset = preset
+        self._goes_by_identity = names == "identity"
         form = preset.form
         self._gets = gets
         self._coding = CODINGS.get(preset.form.coding)
@@ -175,6 +181,8 @@ class PresetEnvelope(Envelope):
             return Reading(data, facts, identity, False, (key,) if key else ())
         if key:
             facts["uplinkKey"] = key
+        if self._goes_by_identity and (apart := told_apart_by(identity, facts.get("devEui"))):
+            facts["deviceName"] = apart
         listens = self.addresses or (preset.carries is not None and preset.carries.holds(occasion))
         payload: bytes | None = data
         if preset.payload and self._gets != "envelope":
