@@ -125,8 +125,9 @@ def attempt_of(name: str) -> tuple[str, int]:
 
 
 def place_of(attempt: int, item: Item) -> Literal["latest", "next", "earlier"]:
-    """Whether an attempt is the item's latest one, as far as its name tells; the next one, which may be under way; or an earlier one."""
-    if (attempt - item.attempts) % SAME == 0:
+    """Whether an attempt is the item's latest one, as far as its name tells, or 0 as it has none; the next one, which may be under way; or an
+    earlier one."""
+    if not attempt or (attempt - item.attempts) % SAME == 0:
         return "latest"
     is_next = item.state is ItemState.QUEUED and (attempt - item.attempts) % SAME == 1
     return "next" if is_next else "earlier"

@@ -199,7 +199,7 @@ class Conversion(Struct, frozen=True, gc=False, omit_defaults=True):
     """What the output says to the sender."""
 
 
-Became = Literal["sent", "delivered", "lost", "refused"]
+Became = Literal["sent", "delivered", "acknowledged", "lost", "refused"]
 """What a network says of a downlink. ``sent``: it left, which is all that is ever known of one that need not be
 confirmed. ``lost``: it may be tried again. ``refused``: the network would refuse it again."""
 

@@ -27,7 +27,7 @@ from iotgw.downlinks.leaving import Leaving
 from iotgw.downlinks.open_items import OpenItems
 
 _STEPS: dict[Became, Step] = {
-    "sent": "delivered", "delivered": "delivered", "lost": "lost", "refused": "failed",
+    "sent": "delivered", "delivered": "delivered", "acknowledged": "delivered", "lost": "lost", "refused": "failed",
 }  # fmt: skip
 """What a network's receipt does to an item."""
 _REPORTED: dict[Report, Step] = {
@@ -117,7 +117,8 @@ class Outcomes:
         )
         if step not in ("sent", "offered"):
             self._way.arrived(id)
-        has_answered = following is ItemState.DELIVERED or (step in ("failed", "successful") and was_pushed)
+        has_left = step in ("offered", "failed", "successful") and was_pushed
+        has_answered = following is ItemState.DELIVERED or has_left
         if has_answered and item.device in self._open.names(item.tenant):
             ensureDeferred(self._leaving.follow(item.tenant, item.device, was_pushed)).addErrback(
                 lambda failure: self._log.failure("the next downlink could not follow", failure)
@@ -163,7 +164,7 @@ class Outcomes:
         elif id:
             item, attempt = await receipts.named(self._store, items, tenant, id)
         else:
-            item = await self._meant(tenant, device, datasource, became, proved)
+            item = await self._meant(tenant, device, datasource, became, reason, proved)
         if item is None or self._speakers.taking_objection(tenant, datasource, item.device, proved):
             return False
         self._receipt(items.get(item.id, item), became, reason, attempt)
@@ -171,19 +172,23 @@ class Outcomes:
         return True
 
     async def _meant(
-        self, tenant: str, device: str, datasource: str, became: Became, proved: Proved
+        self, tenant: str, device: str, datasource: str, became: Became, reason: str, proved: Proved
     ) -> Item | None:
         """The item that a receipt is for which names only the device."""
         name, object_to = self._name(tenant, device), self._speakers.taking_objection
         found = await receipts.offered(self._store, self._open.items, tenant, name, device)
         known = [item for item in found if not object_to(tenant, datasource, item.device, proved)]
+        if became == "acknowledged" and known:
+            told = await receipts.told(self._store, tenant, known[0].device, reason)
+            if told is not None:
+                return told
         is_queue = len(known) > 1 and await self._leaving.is_queued_there(tenant, known[0].device)
         return receipts.meant([self._open.items.get(item.id, item) for item in known], became, is_queue)
 
     def _receipt(self, now: Item, became: Became, reason: str, attempt: int = 0) -> None:
         """A network's word on an item as it is now, or on one ``attempt`` at it; that the device has it counts, whichever it was."""
         step = _STEPS[became]
-        place = place_of(attempt, now) if attempt and became != "delivered" else "latest"
+        place = place_of(0 if became in ("delivered", "acknowledged") else attempt, now)
         if place == "next" and step == "lost":  # before the answer to the call
             self._early.keep((now.tenant, attempt_name(now.id, now.attempts + 1)), (became, reason))
             return

@@ -71,11 +71,22 @@ async def offered(
     return sorted(sent, key=lambda item: (item.updated_ms, item.seq))
 
 
+async def told(store: IDownlinkStore, tenant: str, device: str, reason: str) -> Item | None:
+    """The item of which a network has said just this, in words that tell it from all others."""
+    recent = await store.of_device(tenant, device, RECENT)
+    return next(
+        (item for item in recent if item.state is ItemState.DELIVERED and item.reason == reason), None
+    )
+
+
 def meant(items: Sequence[Item], became: Became, is_queue: bool) -> Item | None:
     """The one that a receipt means which names only the device. ``is_queue``: the network sends them in the order in which it got
     them; otherwise it has one at a time, which is the latest. Only one that must be confirmed is acknowledged, if there is one, and
     none is sent twice."""
-    if became == "delivered":
+    if became == "acknowledged":
+        items = [item for item in items if item.spec.confirmed]
+        items = [item for item in items if item.reason != OFFERED] or items
+    elif became == "delivered":
         items = [item for item in items if item.spec.confirmed] or items
     elif became == "sent":
         items = [item for item in items if not item.spec.confirmed or item.reason == OFFERED]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
@@ -142,3 +142,9 @@ def as_it_leaves(item: Item) -> Downlink:
 def is_void(item: Item, became: Became) -> bool:
     """Whether a network's word changes nothing: the item is lost already, or the device's own word is still to come."""
     return item.state is ItemState.QUEUED if became == "lost" else became == "sent" and item.spec.confirmed
+
+
+def network_has(items: Iterable[Item], became: Became) -> list[Item]:
+    """Those that a network has, of which a word may be that names none of them."""
+    sent = [item for item in items if item.state is ItemState.SENT]
+    return [item for item in sent if item.spec.confirmed or became != "acknowledged"]

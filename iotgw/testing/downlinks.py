@@ -21,12 +21,7 @@ from iotgw.core.ports.speakers import ISpeakers
 from iotgw.core.proof import Proved
 from iotgw.core.speakers import Anybody
 from iotgw.core.specs import DownlinkSpec
-from iotgw.testing.downlink_store import (
-    as_it_leaves,
-    is_void,
-    items_found,
-    job_items,
-)
+from iotgw.testing.downlink_store import as_it_leaves, is_void, items_found, job_items, network_has
 from iotgw.testing.reactor import clock as new_clock
 
 Key = tuple[str, str]
@@ -222,13 +217,13 @@ class MemoryDownlinks:
             id, attempt = downlink_item.attempt_of(item)
             found = [each for each in self.items.values() if (each.id, each.tenant) == (id, tenant)]
         else:
-            found = [each for each in self._of(tenant, device) if each.state is ItemState.SENT]
+            found = network_has(self._of(tenant, device), became)
         object_to = self.speakers.taking_objection
         found = [each for each in found if not object_to(tenant, datasource, each.device, proved)]
         if found:
             latest = max(found, key=lambda each: each.updated_ms)
             step: Step = "failed" if became == "refused" else "lost" if became == "lost" else "delivered"
-            place = downlink_item.place_of(attempt, latest) if attempt and became != "delivered" else "latest"
+            place = downlink_item.place_of(0 if became in ("delivered", "acknowledged") else attempt, latest)
             if place == "next":
                 self._early.setdefault(item, []).append((became, reason))
             elif place == "latest" and not is_void(latest, became):

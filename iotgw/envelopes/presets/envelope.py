@@ -104,10 +104,14 @@ class PresetEnvelope(Envelope):
             return (Malformed(data, f"expected at most {MOST} messages in one body"),)
         size = len(data)
         if bodies is None:
-            return (self._event(occasion, data, size),)
+            return self._events(occasion, data, size)
         if not bodies:
             return (Ignored("ignored"),)
-        return (self._event({**occasion, "body": body}, msgspec.json.encode(body), size) for body in bodies)
+        return (
+            event
+            for body in bodies
+            for event in self._events({**occasion, "body": body}, msgspec.json.encode(body), size)
+        )
 
     def _parts_of(self, occasion: dict[str, Any]) -> list[Any] | None:
         """The messages in one body; None if it is one message. Raises Spent for more than `MOST`.
@@ -141,10 +145,18 @@ class PresetEnvelope(Envelope):
         """See `Envelope.object_to`: by the preset's hook."""
         return self._verify(proof, secret) if self._verify is not None and secret else ""
 
-    def _event(self, occasion: dict[str, Any], data: bytes, size: int) -> Event:
+    def _events(self, occasion: dict[str, Any], data: bytes, size: int) -> tuple[Event, ...]:
         """What a message says that came in a body of ``size`` bytes."""
-        preset = self._preset
         word = self._word(occasion)
+        event = self._event(word, occasion, data, size)
+        if word in self._preset.telling and isinstance(event, Reading):
+            besides = self._receipt(word, event.identity, occasion)
+            if isinstance(besides, Receipt):
+                return event, besides
+        return (event,)
+
+    def _event(self, word: str, occasion: dict[str, Any], data: bytes, size: int) -> Event:
+        preset = self._preset
         action = preset.words.get(word, preset.otherwise)
         if action == "uplink":
             return self._reading(occasion, data, size)

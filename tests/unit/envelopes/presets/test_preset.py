@@ -189,7 +189,7 @@ def test_topics_have_the_user_s_name():
     assert filters("lobaro") == ["LOB/+/up/#"]
 
 
-ITEM = Downlink("dl0123456789abcdef", "probe-7", b"\x01\x02", metadata={"fPort": 5}, confirmed=True)
+ITEM = Downlink("dl0123456789abcde0", "probe-7", b"\x01\x02", metadata={"fPort": 5}, confirmed=True)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ ITEM = Downlink("dl0123456789abcdef", "probe-7", b"\x01\x02", metadata={"fPort":
                         "f_port": 5,
                         "confirmed": True,
                         "priority": "NORMAL",
-                        "correlation_ids": ["iotgw:dl0123456789abcdef"],
+                        "correlation_ids": ["iotgw:dl0123456789abcde0"],
                     }
                 ]
             },
@@ -222,7 +222,7 @@ ITEM = Downlink("dl0123456789abcdef", "probe-7", b"\x01\x02", metadata={"fPort":
                 "confirmed": True,
                 "fPort": 5,
                 "data": "AQI=",
-                "id": "01234567-89ab-8cde-8f67-6f7467770000",
+                "id": "01234567-89ab-8cde-8067-6f7467770000",
             },
         ),
     ],
@@ -245,7 +245,7 @@ def test_a_downlink_is_published_as_the_platform_takes_it(name, identity, last, 
     ],
 )
 def test_a_downlink_that_the_network_never_takes_is_refused(payload, metadata, said):
-    item = Downlink("dl0123456789abcdef", "d", payload, metadata=metadata)
+    item = Downlink("dl0123456789abcde0", "d", payload, metadata=metadata)
     with pytest.raises(ValueError, match=said):
         mqtt_envelope("chirpstack").publish(item, "d", "a/b/c/d/e/f")
 
