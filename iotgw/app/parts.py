@@ -66,6 +66,7 @@ from iotgw.datasources.vendors import TYPES as VENDORS
 from iotgw.delivery.service import DeliveryService
 from iotgw.devices.credentials import Credentials
 from iotgw.devices.fleet import Fleet
+from iotgw.devices.platform_names import PlatformNames
 from iotgw.devices.quarantine import Quarantine, Releases
 from iotgw.devices.speakers import Speakers
 from iotgw.devices.watching import DeviceWatch
@@ -222,15 +223,11 @@ def build(
     versions = ConverterVersions(
         registry, converters, library.versions(), StoredSamples(registry, journal).of
     )
+    names = PlatformNames(stored.names, fleet)
     reach = Reach(
-        registry=registry,
-        journal=journal,
-        versions=versions,
-        converters=converters,
-        sources=sources,
-        clock=reactor,
-        calendar=calendar,
-    )
+        registry=registry, journal=journal, versions=versions, converters=converters, sources=sources, clock=reactor, calendar=calendar,
+        names=names,
+    )  # fmt: skip
     changed = partial(_downlink_changed, events, journal)
     downlinks = DownlinkQueue(
         stored.items, reach.encode, reach.find, changed, reactor, calendar, speakers, stored.leases
@@ -263,7 +260,7 @@ def build(
         shares=shares, max_payload=store.max_payload, own_converters=fleet,
         max_metadata=store.max_metadata, calendar=calendar,
         files=certificates, quarantine=quarantine, kept=kept,
-        meter=device_meter, debug=debug, live=live, places=LeasedPlaces(stored.leases, datasource_types),
+        meter=device_meter, debug=debug, live=live, places=LeasedPlaces(stored.leases, datasource_types), names=names,
     )  # fmt: skip
     releases = Releases(quarantine, fleet, journal, pipeline, recorder, reactor)
     backups = Backups(
@@ -289,7 +286,7 @@ def build(
         updates,
         TenantJobs(
             registry, journal, fleet, devices, speakers, quarantine, releases, downlinks, downlinks, files,
-            [stored.erasures or ForgottenMessages(journal.erase, reactor), stored.items, usage, debug_store, events, *stored.of_tenants], reactor,
+            [stored.erasures or ForgottenMessages(journal.erase, reactor), stored.items, stored.names, usage, debug_store, events, *stored.of_tenants], reactor,
         ),
     ]  # fmt: skip
     jobs = JobService(

@@ -20,6 +20,7 @@ from iotgw.core.ports.events import IEventRows
 from iotgw.core.ports.journal import IHistory
 from iotgw.core.ports.nodes import ILeases, INodes
 from iotgw.core.ports.orders import IOrders
+from iotgw.core.ports.platform_names import IPlatformNameRows
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.tenants import IErasures, IForgetsTenants
 from iotgw.core.ports.usage import IUsageStore
@@ -38,6 +39,7 @@ from iotgw.store.sqlite.events import EventFile
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.kept import KeptRows
 from iotgw.store.sqlite.moment import Between
+from iotgw.store.sqlite.platform_names import PlatformNameRows
 from iotgw.store.sqlite.registry import Registry
 from iotgw.store.sqlite.spill import SPILL
 from iotgw.store.sqlite.usage import UsageStore
@@ -107,6 +109,7 @@ class StoredParts(Struct, frozen=True, kw_only=True):
 
     registry: StoredRegistry
     entries: IDeviceEntries
+    names: IPlatformNameRows
     journal: GroupCommitJournal
     items: ItemStore
     devices: DeviceStateStore
@@ -151,6 +154,7 @@ def storage(
     return StoredParts(
         registry=registry,
         entries=DeviceEntries(registry),
+        names=PlatformNameRows(registry),
         journal=journal,
         items=items,
         nodes=alone,
@@ -180,6 +184,7 @@ def _in_postgres(
         from iotgw.store.postgres.node import DatabaseNode  # noqa: PLC0415
         from iotgw.store.postgres.orders import PostgresOrders  # noqa: PLC0415
         from iotgw.store.postgres.partitions import DatabasePartitions  # noqa: PLC0415
+        from iotgw.store.postgres.platform_names import PostgresPlatformNames  # noqa: PLC0415
         from iotgw.store.postgres.registry import PostgresRegistry  # noqa: PLC0415
         from iotgw.store.postgres.spill import Spill  # noqa: PLC0415
         from iotgw.store.postgres.spilling import SpillingJournal  # noqa: PLC0415
@@ -213,6 +218,7 @@ def _in_postgres(
     return StoredParts(
         registry=registry,
         entries=entries,
+        names=PostgresPlatformNames(registry),
         journal=journal,
         items=items,
         devices=PostgresDevices(reactor, address, lambda: node.part),

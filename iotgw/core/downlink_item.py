@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import enum
 import hashlib
+import secrets
 from typing import Any, Literal
 
 import msgspec
@@ -97,10 +98,39 @@ class Item(Struct, frozen=True, gc=False):
         }  # fmt: skip
 
 
+def new_id() -> str:
+    """An id that no other item has. Its last digit is 0: networks that take 64 bits for a name have the attempt there."""
+    return f"dl{secrets.token_hex(8)[:15]}0"
+
+
 def id_in_job(job: str, tenant: str, device: str) -> str:
     """The id of the item that a job queues for a device: the same whenever the job asks again, so that it is queued once."""
     said = msgspec.json.encode((job, tenant, device))
-    return f"dl{hashlib.sha256(said).hexdigest()[:24]}"
+    return f"dl{hashlib.sha256(said).hexdigest()[:15]}0"
+
+
+SAME = 16
+"""Attempts after which one may have the name of an earlier one."""
+
+
+def attempt_name(id: str, attempt: int) -> str:
+    """What an attempt at an item is called, counted from 1."""
+    return id if attempt == 1 else f"{id}.{attempt}"
+
+
+def attempt_of(name: str) -> tuple[str, int]:
+    """The item's id, and which attempt it is."""
+    id, _, attempt = name.partition(".")
+    return id, int(attempt) if attempt.isdecimal() else 1
+
+
+def place_of(attempt: int, item: Item) -> Literal["latest", "next", "earlier"]:
+    """Whether an attempt is the item's latest one, as far as its name tells, or 0 as it has none; the next one, which may be under way; or an
+    earlier one."""
+    if not attempt or (attempt - item.attempts) % SAME == 0:
+        return "latest"
+    is_next = item.state is ItemState.QUEUED and (attempt - item.attempts) % SAME == 1
+    return "next" if is_next else "earlier"
 
 
 Step = Literal["sent", "offered", "delivered", "lost", "successful", "failed"]

@@ -199,14 +199,14 @@ class Conversion(Struct, frozen=True, gc=False, omit_defaults=True):
     """What the output says to the sender."""
 
 
-Became = Literal["sent", "delivered", "lost", "refused"]
+Became = Literal["sent", "delivered", "acknowledged", "lost", "refused"]
 """What a network says of a downlink. ``sent``: it left, which is all that is ever known of one that need not be
 confirmed. ``lost``: it may be tried again. ``refused``: the network would refuse it again."""
 
 
 class Downlink(Struct, frozen=True, gc=False):
     """A payload on its way to a device. ``id`` is its queue item's; ``metadata`` from its converter. ``confirmed``: the
-    device must say that it got it. ``msg_type`` is what its sender called it."""
+    device must say that it got it. ``msg_type`` is what its sender called it, ``attempt`` counts from 1."""
 
     id: str
     device: str
@@ -215,6 +215,7 @@ class Downlink(Struct, frozen=True, gc=False):
     metadata: Metadata = {}
     confirmed: bool = False
     msg_type: str = "downlink"
+    attempt: int = 1
 
 
 class Status(enum.Enum):

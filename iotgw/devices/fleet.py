@@ -383,12 +383,12 @@ class Fleet(UplinkListener):
     def _put(self, entry: DeviceEntry, seen_type: str = "") -> None:
         roster = self._roster(entry.tenant)
         is_new = entry.name not in roster.members
-        before = "" if is_new else roster.members[entry.name].entry.spec.converter
+        before = DeviceSpec(name=entry.name) if is_new else roster.members[entry.name].entry.spec
         member = roster.put(entry, seen_type)
-        if before != entry.spec.converter:
-            self._say_converter(entry.tenant, before or entry.spec.converter)
+        if before.converter != entry.spec.converter:
+            self._say_converter(entry.tenant, before.converter or entry.spec.converter)
         self._health.apply(entry.tenant, member)
-        if is_new:
+        if is_new or before.identity != entry.spec.identity:
             self._say(entry.tenant, entry.name, True)
 
     def _say(self, tenant: str, name: str, is_there: bool) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Awaitable, Callable
 
 from twisted.logger import Logger
 
-from iotgw.core.downlink_item import Item, ItemState, id_in_job, payload
+from iotgw.core.downlink_item import Item, ItemState, id_in_job, new_id, payload
 from iotgw.core.errors import Full, SettingsError
 from iotgw.core.names import unfit
 from iotgw.core.ports.downlinks import IDownlinkStore
@@ -131,7 +130,7 @@ class ItemExchange:
             raise Full(f"expected at most {MAX_PER_DEVICE} open items for a device")
 
     def _new(self, tenant: str, device: str, spec: DownlinkSpec, now_ms: int, job: str) -> Item:
-        id = id_in_job(job, tenant, device) if job else f"dl{secrets.token_hex(8)}"
+        id = id_in_job(job, tenant, device) if job else new_id()
         return Item(
             id, self._open.next_seq(), tenant, device, spec, ItemState.QUEUED,
             now_ms, now_ms, now_ms + int(spec.ttl * 1000), job=job,

@@ -140,8 +140,9 @@ class Leaving:
             self._way.back(item.id)
             return None
         return Downlink(
-            item.id, item.device, payload, content_type, metadata, item.spec.confirmed, item.spec.msg_type
-        )
+            item.id, item.device, payload, content_type, metadata, item.spec.confirmed, item.spec.msg_type,
+            item.attempts + 1,
+        )  # fmt: skip
 
     def _is_still_there(self, item: Item) -> bool:
         return item.id in self._open.items and not self._way.is_held(item.id)

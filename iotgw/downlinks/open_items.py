@@ -49,6 +49,8 @@ class OpenItems:
         self._seq = 0
         self.came: Callable[[Item], object] = lambda item: None
         """Called when another node has queued an item."""
+        self.heard: Callable[[str], object] = lambda id: None
+        """Called with its id when another node has changed an item."""
         self.ends_them: Callable[[], bool] = lambda: True
         """Whether this node ends items whose time to live is over: of several, one does."""
         self._sweep: IDelayedCall | None = None
@@ -116,6 +118,7 @@ class OpenItems:
             self.keep(item)
             if is_new and item.state is ItemState.QUEUED:
                 self.came(item)
+            self.heard(item.id)
 
     def keep(self, item: Item) -> None:
         """Update an item in memory; one that has ended is removed."""

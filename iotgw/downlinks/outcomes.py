@@ -7,7 +7,15 @@ from typing import Any
 from twisted.internet.defer import ensureDeferred
 from twisted.logger import Logger
 
-from iotgw.core.downlink_item import OFFERED, TRANSITIONS, Item, ItemState, Step
+from iotgw.core.downlink_item import (
+    OFFERED,
+    TRANSITIONS,
+    Item,
+    ItemState,
+    Step,
+    attempt_name,
+    place_of,
+)
 from iotgw.core.model import Became
 from iotgw.core.ports.downlinks import IDownlinkStore, Report
 from iotgw.core.ports.speakers import ISpeakers
@@ -19,7 +27,7 @@ from iotgw.downlinks.leaving import Leaving
 from iotgw.downlinks.open_items import OpenItems
 
 _STEPS: dict[Became, Step] = {
-    "sent": "delivered", "delivered": "delivered", "lost": "lost", "refused": "failed",
+    "sent": "delivered", "delivered": "delivered", "acknowledged": "delivered", "lost": "lost", "refused": "failed",
 }  # fmt: skip
 """What a network's receipt does to an item."""
 _REPORTED: dict[Report, Step] = {
@@ -48,6 +56,7 @@ class Outcomes:
         self._leaving = leaving
         self._speakers = speakers
         self._early = EarlyReceipts(open_items.now_ms)
+        open_items.heard = self._heard
 
     def report(
         self, id: str, state: Report, reason: str, result: dict[str, Any] | None = None, network: str = ""
@@ -57,7 +66,7 @@ class Outcomes:
         if item is None:
             return
         self._way.back(id)
-        if network and state == "offered":
+        if state == "offered":
             self._offered_as(item, reason, network)
             return
         if state == "answered":
@@ -108,7 +117,8 @@ class Outcomes:
         )
         if step not in ("sent", "offered"):
             self._way.arrived(id)
-        has_answered = following is ItemState.DELIVERED or (step in ("failed", "successful") and was_pushed)
+        has_left = step in ("offered", "failed", "successful") and was_pushed
+        has_answered = following is ItemState.DELIVERED or has_left
         if has_answered and item.device in self._open.names(item.tenant):
             ensureDeferred(self._leaving.follow(item.tenant, item.device, was_pushed)).addErrback(
                 lambda failure: self._log.failure("the next downlink could not follow", failure)
@@ -117,10 +127,18 @@ class Outcomes:
     def _offered_as(self, item: Item, reason: str, network: str) -> None:
         """A network has an item, and has told what it calls it: perhaps after its receipt."""
         self._step(item.id, "offered", reason, network=network)
-        for became, why in self._early.pop((item.tenant, network)):
-            now = self._open.items.get(item.id)
-            if now is not None:
-                self._receipt(now, became, why)
+        self._heard(item.id)
+
+    def _heard(self, id: str) -> None:
+        """A network has an item, as is known since now: what it has said of this attempt already counts."""
+        item = self._open.items.get(id)
+        if item is None or item.state is not ItemState.SENT:
+            return
+        for name in (item.network, attempt_name(id, item.attempts)):
+            for became, why in self._early.pop((item.tenant, name)) if name else ():
+                now = self._open.items.get(id)
+                if now is not None:
+                    self._receipt(now, became, why)
 
     def _name(self, tenant: str, device: str) -> str:
         """A device's name, from its name or its identity; if several share the identity, the latest one's."""
@@ -138,35 +156,44 @@ class Outcomes:
         proved: Proved = "",
     ) -> bool:
         """See `IDownlinks.confirmed`."""
-        items = self._open.items
+        items, attempt = self._open.items, 0
         if network:
             item = await self._store.of_network(tenant, network)
             if item is None:
                 self._early.keep((tenant, network), (became, reason))
         elif id:
-            item = await receipts.named(self._store, items, tenant, id)
+            item, attempt = await receipts.named(self._store, items, tenant, id)
         else:
-            item = await self._meant(tenant, device, datasource, became, proved)
+            item = await self._meant(tenant, device, datasource, became, reason, proved)
         if item is None or self._speakers.taking_objection(tenant, datasource, item.device, proved):
             return False
-        now = items.get(item.id, item)
-        self._receipt(now, became, reason)
+        self._receipt(items.get(item.id, item), became, reason, attempt)
         await self._store.flushed()
         return True
 
     async def _meant(
-        self, tenant: str, device: str, datasource: str, became: Became, proved: Proved
+        self, tenant: str, device: str, datasource: str, became: Became, reason: str, proved: Proved
     ) -> Item | None:
         """The item that a receipt is for which names only the device."""
         name, object_to = self._name(tenant, device), self._speakers.taking_objection
         found = await receipts.offered(self._store, self._open.items, tenant, name, device)
         known = [item for item in found if not object_to(tenant, datasource, item.device, proved)]
+        if became == "acknowledged" and known:
+            told = await receipts.told(self._store, tenant, known[0].device, reason)
+            if told is not None:
+                return told
         is_queue = len(known) > 1 and await self._leaving.is_queued_there(tenant, known[0].device)
         return receipts.meant([self._open.items.get(item.id, item) for item in known], became, is_queue)
 
-    def _receipt(self, now: Item, became: Became, reason: str) -> None:
-        """A network's word on an item as it is now."""
+    def _receipt(self, now: Item, became: Became, reason: str, attempt: int = 0) -> None:
+        """A network's word on an item as it is now, or on one ``attempt`` at it; that the device has it counts, whichever it was."""
         step = _STEPS[became]
+        place = place_of(0 if became in ("delivered", "acknowledged") else attempt, now)
+        if place == "next" and step == "lost":  # before the answer to the call
+            self._early.keep((now.tenant, attempt_name(now.id, now.attempts + 1)), (became, reason))
+            return
+        if place == "earlier":
+            return
         if became == "sent" and now.spec.confirmed:  # the device's own word is still to come
             if now.state is ItemState.SENT and now.reason == OFFERED:
                 self._open.recall(now)

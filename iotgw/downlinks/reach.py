@@ -13,12 +13,15 @@ from iotgw.core import plain_json
 from iotgw.core.clock import PlainCalendar
 from iotgw.core.downlink_item import ContentType, Item, payload
 from iotgw.core.errors import IotgwError, NotFound
+from iotgw.core.identities import identity_key, told_apart_by
 from iotgw.core.model import Metadata, Uplink
 from iotgw.core.numbers import real
+from iotgw.core.platform_names import NamesAsTheyCome
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.converters import IConverters, IConverterVersions
 from iotgw.core.ports.datasources import IKeepsDownlinks
 from iotgw.core.ports.journal import IMessages
+from iotgw.core.ports.platform_names import IPlatformNames
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.ports.sources import ISources
 from iotgw.core.proof import proved
@@ -27,6 +30,8 @@ from iotgw.downlinks.leaving import LastSeen
 
 LONGEST = 86_400.0
 """Longest time in seconds for which a device may say that it listens."""
+LOOKS = (1, 50)
+"""How many of a device's latest messages are looked at for one that is its own."""
 _decode = plain_json.reader()
 
 
@@ -34,8 +39,20 @@ class LastUplink(msgspec.Struct):
     """The keys read from the metadata of a device's last uplink."""
 
     identity: str = ""
+    devEui: Any = None
+    deviceName: Any = None
     ttd: Any = None
     query: dict[str, Any] = {}
+
+    @property
+    def sender(self) -> str:
+        """What tells the device apart."""
+        return told_apart_by(self.identity, self.devEui)
+
+    @property
+    def keys(self) -> tuple[str, str]:
+        """By what a name may be bound to it."""
+        return identity_key(self.sender), identity_key(self.identity)
 
     @property
     def window(self) -> float | None:
@@ -60,7 +77,9 @@ class Reach:
         sources: ISources,
         clock: IReactorTime,
         calendar: ICalendar | None = None,
+        names: IPlatformNames | None = None,
     ) -> None:
+        self._names: IPlatformNames = names or NamesAsTheyCome()
         self._registry = registry
         self._journal = journal
         self._versions = versions
@@ -111,23 +130,37 @@ class Reach:
         ``push(downlinks)`` is there while the device listens: within the datasource's window after its last
         uplink, on a datasource that can send without being asked; at any time where a network keeps downlinks for it.
         """
-        messages = await self._journal.messages(tenant, 0, 1, device=device)
-        if not messages:
+        uplink, seen = await self._last(tenant, device)
+        if uplink is None:
             return LastSeen()
-        uplink = messages[0].uplink
-        seen = msgspec.json.decode(uplink.metadata, type=LastUplink)
         datasource = self._sources.pushing(uplink.datasource)
         keeps = IKeepsDownlinks.providedBy(datasource) and IKeepsDownlinks(datasource).keeps_downlinks
         if datasource is None or not (keeps or self._listens(tenant, device, seen, uplink)):
-            return LastSeen(uplink.datasource, None, seen.identity)
+            return LastSeen(uplink.datasource, None, seen.sender)
         metadata: Metadata = _decode(uplink.metadata)
         push = datasource.push
         return LastSeen(
             uplink.datasource,
             lambda downlinks: push(metadata, downlinks),
-            seen.identity,
+            seen.sender,
             proved(uplink.metadata),
         )
+
+    async def _last(self, tenant: str, device: str) -> tuple[Uplink | None, LastUplink]:
+        """A device's last uplink, and what its metadata say. A converter may have called another device by a name that is bound to this one:
+        its uplinks don't tell where this one is."""
+        before, owner = 0, None
+        for limit in LOOKS:
+            for message in await self._journal.messages(tenant, before, limit, device=device):
+                before = message.seq
+                seen = msgspec.json.decode(message.uplink.metadata, type=LastUplink)
+                if isinstance(seen.deviceName, str) and owner is None:
+                    owner = await self._names.owner(tenant, device)
+                if not owner or not isinstance(seen.deviceName, str) or owner in seen.keys:
+                    return message.uplink, seen
+            if not before:
+                break
+        return None, LastUplink()
 
     def _listens(self, tenant: str, device: str, seen: LastUplink, uplink: Uplink) -> bool:
         body = self._registry.get("datasource", uplink.datasource, tenant).body

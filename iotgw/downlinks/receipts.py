@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from iotgw.core.downlink_item import OFFERED, Item, ItemState
+from iotgw.core.downlink_item import OFFERED, Item, ItemState, attempt_of
 from iotgw.core.model import Became
 from iotgw.core.ports.downlinks import IDownlinkStore
 
@@ -40,10 +40,16 @@ async def acknowledged(
     return None
 
 
-async def named(store: IDownlinkStore, open_items: Mapping[str, Item], tenant: str, id: str) -> Item | None:
-    """The item with this id, if it belongs to this tenant."""
+async def named(
+    store: IDownlinkStore, open_items: Mapping[str, Item], tenant: str, name: str
+) -> tuple[Item | None, int]:
+    """The item of the attempt with this name, if it belongs to this tenant, and which attempt it is."""
+    id, attempt = attempt_of(name)
     item = open_items.get(id) or await store.get(id)
-    return item if item is not None and item.tenant == tenant else None
+    if item is None and attempt > 1 and id.endswith("0"):  # an id of a former release, in 64 bits
+        id, attempt = f"{id[:-1]}{attempt - 1 & 15:x}", 1
+        item = open_items.get(id) or await store.get(id)
+    return (item if item is not None and item.tenant == tenant else None), attempt
 
 
 def named_by_device(identity: str) -> str:
@@ -65,11 +71,22 @@ async def offered(
     return sorted(sent, key=lambda item: (item.updated_ms, item.seq))
 
 
+async def told(store: IDownlinkStore, tenant: str, device: str, reason: str) -> Item | None:
+    """The item of which a network has said just this, in words that tell it from all others."""
+    recent = await store.of_device(tenant, device, RECENT)
+    return next(
+        (item for item in recent if item.state is ItemState.DELIVERED and item.reason == reason), None
+    )
+
+
 def meant(items: Sequence[Item], became: Became, is_queue: bool) -> Item | None:
     """The one that a receipt means which names only the device. ``is_queue``: the network sends them in the order in which it got
     them; otherwise it has one at a time, which is the latest. Only one that must be confirmed is acknowledged, if there is one, and
     none is sent twice."""
-    if became == "delivered":
+    if became == "acknowledged":
+        items = [item for item in items if item.spec.confirmed]
+        items = [item for item in items if item.reason != OFFERED] or items
+    elif became == "delivered":
         items = [item for item in items if item.spec.confirmed] or items
     elif became == "sent":
         items = [item for item in items if not item.spec.confirmed or item.reason == OFFERED]

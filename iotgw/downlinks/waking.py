@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 from iotgw.core.downlink_item import Item
 from iotgw.downlinks.open_items import OpenItems
+from iotgw.downlinks.waiting import may_leave
 
 EVERY = ""
 """Stands for every datasource, as no id does."""
@@ -46,7 +47,7 @@ class Waking:
     async def _run(self) -> None:
         while self._wanted:
             datasources, self._wanted = self._wanted, set()
-            waiting = reversed(list(self._open.items.values()))
+            waiting = reversed([item for item in self._open.items.values() if may_leave(item)])
             # one item for each device; those behind it follow by themselves
             for item in list({(item.tenant, item.device): item for item in waiting}.values()):
                 if item.id in self._open.items:

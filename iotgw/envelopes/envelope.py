@@ -49,7 +49,7 @@ class Reading(Struct, frozen=True, gc=False):
 class Receipt(Struct, frozen=True):
     """What became of a downlink that was offered to a network.
 
-    ``item`` is the queue item's id, if the network gives it; then only that item is meant. Otherwise the
+    ``item`` is the attempt at a queue item (`iotgw.core.downlink_item.attempt_name`), if the network gives it; then only that is meant. Otherwise the
     receipt is for the latest item offered for ``device`` (by name or identity), or for the one that the network itself calls
     ``network``, as the answer to its call said. ``reason`` is one line.
     """

@@ -140,6 +140,8 @@ class DatasourceRunner:
         status |= {"counts": dict(self.source.counts), "pending": self.conversions.pending}
         if self.intake.repeats.count:
             status["repeats"] = self.intake.repeats.count
+        if self.intake.naming.taken:
+            status["takenNames"] = dict(self.intake.naming.taken)
         if self.intake.refusals.counts:
             status["refusals"] = dict(self.intake.refusals.counts)
         return status

@@ -14,11 +14,14 @@ from zope.interface import implementer
 from iotgw.core import proof
 from iotgw.core.downlink_item import OFFERED
 from iotgw.core.fixed_metadata import FixedMetadata
+from iotgw.core.identities import told_apart_by
 from iotgw.core.model import Answer, Became, Downlink, Metadata, Status, Uplink
+from iotgw.core.platform_names import NamesAsTheyCome
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.intake import Guard, IIntake, Reason, Reply, Send, Severity
 from iotgw.core.ports.journal import IUplinkStream
+from iotgw.core.ports.platform_names import IPlatformNames
 from iotgw.core.ports.speakers import ISpeakers
 from iotgw.core.proof import Proved
 from iotgw.core.recorder import Recorder
@@ -27,6 +30,7 @@ from iotgw.core.specs import DatasourceSpec
 from iotgw.core.times import DateMs
 from iotgw.pipeline.admission import BUSY, REFUSED, TOO_LARGE, Admission
 from iotgw.pipeline.long_poll import LongPoll
+from iotgw.pipeline.naming import DeviceNaming
 from iotgw.pipeline.rejections import kept_unconverted
 from iotgw.pipeline.repeats import MOST, FirstTry, KnownKeys, Repeats, bounded
 from iotgw.pipeline.sources import Source
@@ -55,6 +59,7 @@ class Intake:
         clock: IReactorTime,
         speakers: ISpeakers,
         known_keys: KnownKeys | None = None,
+        names: IPlatformNames | None = None,
     ) -> None:
         self._source = source
         self._journal = journal
@@ -68,6 +73,7 @@ class Intake:
         self.repeats = Repeats(known_keys)
         """The keys of the latest uplinks."""
         self._recalled: Deferred[None] | None = None
+        self.naming = DeviceNaming(source, names or NamesAsTheyCome(), self.event)
         self.refusals = Refusals(clock, self.event)
 
     # --- uplinks ---
@@ -135,7 +141,20 @@ class Intake:
                 return
             metadata = {**metadata, KEY: key}
             answer = self.repeats.expect(key, answer).answered
+        if "deviceName" in metadata:
+            named = self.naming.named(metadata)
+            if named is None:
+                asked = self.naming.ask(metadata)
+                asked.addCallback(lambda told: self._accept(payload, told, answer, received_ms, listens))
+                asked.addErrback(lambda failure: self._unnamed(answer))
+                return
+            metadata = named
         self._accept(payload, metadata, answer, received_ms, listens)
+
+    def _unnamed(self, answer: Reply) -> None:
+        """Nobody can say now whose a name is: the message is sent again."""
+        self._source.counts["refused"] += 1
+        answer(BUSY)
 
     def _repeated(self, known: FirstTry | str, metadata: Metadata, answer: Reply, listens: bool) -> None:
         """An uplink came again: answer like the first time. Its sender may not have got the first answer, so a downlink that
@@ -145,7 +164,7 @@ class Intake:
         if isinstance(known, FirstTry):
             known.wait(answer)
             return
-        identity = str(metadata.get("identity", "")) if listens else ""
+        identity = told_apart_by(metadata.get("identity"), metadata.get("devEui")) if listens else ""
         if not identity or identity not in self._downlinks.waited_for(source.tenant):
             answer(Answer(Status.STORED, known))
             return
@@ -233,7 +252,7 @@ class Intake:
             told = {**proof.without(spec.metadata), **told}
         if not self.proves and not told.keys().isdisjoint(proof.KEYS):
             told = proof.without(told)
-        encoded = spec, _encode(told), told.get("identity", "")
+        encoded = spec, _encode(told), told_apart_by(told.get("identity", ""), told.get("devEui"))
         if type(metadata) is FixedMetadata:
             metadata.encoded = encoded
         return encoded

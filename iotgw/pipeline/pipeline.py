@@ -36,6 +36,7 @@ from iotgw.core.ports.journal import IUplinkStream
 from iotgw.core.ports.kept import IKept
 from iotgw.core.ports.live import ILiveFeed
 from iotgw.core.ports.pipeline import IPipeline, Room, UplinkListener
+from iotgw.core.ports.platform_names import IPlatformNames
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.ports.speakers import ISpeakers
@@ -105,6 +106,7 @@ class Pipeline:
         debug: IDebug | None = None,
         live: ILiveFeed | None = None,
         places: IPlaces | None = None,
+        names: IPlatformNames | None = None,
     ) -> None:
         self._sources = sources
         self._own: IOwnConverters = own_converters or NoOwnConverters()
@@ -134,7 +136,8 @@ class Pipeline:
         self._limits = Limits(registry, recorder, reactor, sources.values)
         self._admission = Admission(journal, delivery, reactor, max_payload, max_metadata)
         self._long_poll = LongPoll(downlinks, reactor)
-        self._replies = Replies(sources, journal, downlinks, reactor)
+        self._names = names
+        self._replies = Replies(sources, journal, downlinks, reactor, names)
         self._running: dict[str, DatasourceRunner] = {}
         own = (self._replies, self._long_poll, AllConversions(self._running))
         self.journal_listener = Publisher([*own, *listeners], self._admission.room_again, self._damaged)
@@ -269,14 +272,13 @@ class Pipeline:
         self._sources[source.id] = source
         intake = Intake(
             source, self._journal, self._admission, self._long_poll, self._downlinks, self._recorder,
-            self._calendar, self._reactor, self._speakers, self._known_keys,
+            self._calendar, self._reactor, self._speakers, self._known_keys, self._names,
         )  # fmt: skip
         strangers = Strangers(source, self._quarantine, partial(intake.refuse, "device"))
         conversions = self._conversions(source, position, partial(intake.refuse, "identity"), strangers)
         return DatasourceRunner(
             source, intake, conversions, Reprocessing(source, conversions, self._journal), self._types, self._registry, self._credentials, self._reactor,
-            self._data_dir, self._shares, self._claims, self._in_background, limits=self._limits, calendar=self._calendar, files=self._files,
-            kept=self._kept,
+            self._data_dir, self._shares, self._claims, self._in_background, limits=self._limits, calendar=self._calendar, files=self._files, kept=self._kept,
         )  # fmt: skip
 
     def _conversions(

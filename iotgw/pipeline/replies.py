@@ -15,10 +15,12 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from iotgw.core.model import Answer, Aside, Downlink, Outcome, State, Status, TelemetryRecord
+from iotgw.core.platform_names import NamesAsTheyCome
 from iotgw.core.ports.downlinks import IDownlinks
 from iotgw.core.ports.intake import Reply
 from iotgw.core.ports.journal import Entries, IUplinkStream
 from iotgw.core.ports.pipeline import UplinkListener
+from iotgw.core.ports.platform_names import IPlatformNames
 from iotgw.core.proof import Proved, proved
 from iotgw.pipeline.admission import BUSY
 from iotgw.pipeline.rejections import BEYOND_LIMIT
@@ -54,7 +56,9 @@ class Replies(UplinkListener):
         journal: IUplinkStream,
         downlinks: IDownlinks,
         clock: IReactorTime,
+        platform_names: IPlatformNames | None = None,
     ) -> None:
+        self._platform_names: IPlatformNames = platform_names or NamesAsTheyCome()
         self._sources = sources
         self._journal = journal
         self._downlinks = downlinks
@@ -152,11 +156,13 @@ class Replies(UplinkListener):
         devices: Devices = ()
         aside = outcome.aside
         if identity is not None:
-            names = self._downlinks.waited_for(source.tenant)
-            if identity and outcome.outputs:
-                self._learn((source.id, identity), {output.device_name for output in outcome.outputs})
+            names, is_anothers = self._downlinks.waited_for(source.tenant), self._platform_names.is_anothers
+            told = [output.device_name for output in outcome.outputs]
+            if identity and told:
+                told = [name for name in told if not is_anothers(source.tenant, name, identity)]
+                self._learn((source.id, identity), set(told) or {identity})
             said = "" if identity or aside is None else str(aside.facts.get("identity", ""))
-            known = (identity, said, *[output.device_name for output in outcome.outputs])
+            known = (identity, said, *told)
             devices = tuple(device for device in dict.fromkeys(known) if device in names)
         self._answer(source, reply, outcome.seq, devices, status, has_proved, aside or NOTHING)
 

@@ -36,6 +36,7 @@ from iotgw.testing.kept import MemoryKept
 from iotgw.testing.mounts import MemoryMounts
 from iotgw.testing.own_converters import MemoryOwnConverters
 from iotgw.testing.pipeline import FakeArrivals, FakePipeline, HeardUplinks
+from iotgw.testing.platform_names import MemoryPlatformNames
 from iotgw.testing.ports import verify_ports
 from iotgw.testing.reactor import START, MemoryReactor, clock
 from iotgw.testing.registry import MemoryRegistry
@@ -86,6 +87,7 @@ __all__ = [
     "MemoryMounts",
     "MemoryOwnConverters",
     "MemoryPause",
+    "MemoryPlatformNames",
     "MemoryReactor",
     "MemoryRegistry",
     "MemoryStoredFiles",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from twisted.internet.defer import Deferred, fail, succeed
 from zope.interface import implementer
 
-from iotgw.core.downlink_item import Item, ItemState
+from iotgw.core.downlink_item import Item, ItemState, payload
+from iotgw.core.model import Became, Downlink
 from iotgw.core.ports.downlinks import IDownlinkStore, ItemQuery, JobItems
 
 
@@ -123,3 +124,27 @@ def items_found(items: list[Item], query: ItemQuery) -> list[Item]:
         and (not query.before or item.seq < query.before)
     ]
     return wanted[: query.limit]
+
+
+def as_it_leaves(item: Item) -> Downlink:
+    """An item that is sent, as it is without a converter."""
+    spec = item.spec
+    return Downlink(
+        item.id,
+        item.device,
+        payload(spec) or b"",
+        spec.content_type,
+        spec.metadata,
+        attempt=item.attempts + 1,
+    )
+
+
+def is_void(item: Item, became: Became) -> bool:
+    """Whether a network's word changes nothing: the item is lost already, or the device's own word is still to come."""
+    return item.state is ItemState.QUEUED if became == "lost" else became == "sent" and item.spec.confirmed
+
+
+def network_has(items: Iterable[Item], became: Became) -> list[Item]:
+    """Those that a network has, of which a word may be that names none of them."""
+    sent = [item for item in items if item.state is ItemState.SENT]
+    return [item for item in sent if item.spec.confirmed or became != "acknowledged"]

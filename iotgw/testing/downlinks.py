@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from zope.interface import implementer
 
+from iotgw.core import downlink_item
 from iotgw.core.downlink_item import TRANSITIONS, Item, ItemState, Step, id_in_job, payload
 from iotgw.core.errors import Conflict, NotFound, Unavailable
 from iotgw.core.model import Became, Downlink
@@ -20,7 +21,7 @@ from iotgw.core.ports.speakers import ISpeakers
 from iotgw.core.proof import Proved
 from iotgw.core.speakers import Anybody
 from iotgw.core.specs import DownlinkSpec
-from iotgw.testing.downlink_store import items_found, job_items
+from iotgw.testing.downlink_store import as_it_leaves, is_void, items_found, job_items, network_has
 from iotgw.testing.reactor import clock as new_clock
 
 Key = tuple[str, str]
@@ -180,8 +181,11 @@ class MemoryDownlinks:
             return
         step = _STEPS[state]
         self._report(item, step, reason, result=result, network=network or item.network)
-        for became, why in self._early.pop(network, ()):
-            self.confirmed(item.tenant, "", "", became, why, item.id)
+        for name in (network, downlink_item.attempt_name(item.id, item.attempts + 1)):
+            for became, why in self._early.pop(name, ()) if state == "offered" else ():
+                self.confirmed(
+                    item.tenant, "", "", became, why, downlink_item.attempt_name(item.id, item.attempts + 1)
+                )
 
     def is_waiting(self, downlink_id: str) -> bool:
         """See `IDownlinks.is_waiting`."""
@@ -204,23 +208,25 @@ class MemoryDownlinks:
         proved: Proved = "",
     ) -> Deferred[bool]:
         """See `IDownlinks.confirmed`."""
+        attempt = 0
         if network:
             found = [each for each in self.items.values() if (each.network, each.tenant) == (network, tenant)]
             if not found:
                 self._early.setdefault(network, []).append((became, reason))
         elif item:
-            found = [each for each in self.items.values() if (each.id, each.tenant) == (item, tenant)]
+            id, attempt = downlink_item.attempt_of(item)
+            found = [each for each in self.items.values() if (each.id, each.tenant) == (id, tenant)]
         else:
-            found = [each for each in self._of(tenant, device) if each.state is ItemState.SENT]
-        found = [
-            each
-            for each in found
-            if not self.speakers.taking_objection(tenant, datasource, each.device, proved)
-        ]
+            found = network_has(self._of(tenant, device), became)
+        object_to = self.speakers.taking_objection
+        found = [each for each in found if not object_to(tenant, datasource, each.device, proved)]
         if found:
             latest = max(found, key=lambda each: each.updated_ms)
             step: Step = "failed" if became == "refused" else "lost" if became == "lost" else "delivered"
-            if became != "sent" or not latest.spec.confirmed:
+            place = downlink_item.place_of(0 if became in ("delivered", "acknowledged") else attempt, latest)
+            if place == "next":
+                self._early.setdefault(item, []).append((became, reason))
+            elif place == "latest" and not is_void(latest, became):
                 self._report(latest, step, reason)
         return succeed(bool(found))
 
@@ -317,12 +323,7 @@ class MemoryDownlinks:
             and payload(item.spec) not in self.unfit
         ][:limit]
         self._away.update(item.id for item in taken)
-        return tuple(
-            Downlink(
-                item.id, item.device, payload(item.spec) or b"", item.spec.content_type, item.spec.metadata
-            )
-            for item in taken
-        )
+        return tuple(map(as_it_leaves, taken))
 
     def _report(
         self,

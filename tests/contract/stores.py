@@ -14,6 +14,7 @@ from iotgw.store.postgres.events import PostgresEvents
 from iotgw.store.postgres.journal import PostgresJournal
 from iotgw.store.postgres.kept import PostgresKept
 from iotgw.store.postgres.node import DatabaseNode
+from iotgw.store.postgres.platform_names import PostgresPlatformNames
 from iotgw.store.postgres.registry import PostgresRegistry
 from iotgw.store.postgres.usage import PostgresUsage
 from iotgw.store.sqlite.devices import DeviceStore
@@ -22,6 +23,7 @@ from iotgw.store.sqlite.entries import DeviceEntries
 from iotgw.store.sqlite.events import EventFile
 from iotgw.store.sqlite.journal import Journal
 from iotgw.store.sqlite.kept import KeptRows
+from iotgw.store.sqlite.platform_names import PlatformNameRows
 from iotgw.store.sqlite.registry import Registry
 from iotgw.store.sqlite.usage import UsageStore
 from iotgw.testing.contracts import Threaded
@@ -42,6 +44,9 @@ class OnSqlite:
 
     def entries(self, registry):
         return DeviceEntries(registry)
+
+    def platform_names(self, registry, **more):
+        return PlatformNameRows(registry, **more)
 
     def items(self, clock):
         return DownlinkStore(self.folder, clock)
@@ -81,6 +86,9 @@ class OnPostgres:
 
     def entries(self, registry):
         return PostgresEntries(registry)
+
+    def platform_names(self, registry, **more):
+        return PostgresPlatformNames(registry, **more)
 
     def items(self, clock):
         return PostgresItems(self.address, clock)

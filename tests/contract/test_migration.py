@@ -8,6 +8,7 @@ from iotgw.core.device_entry import DeviceEntry
 from iotgw.core.downlink_item import Item, ItemState
 from iotgw.core.errors import AlreadyRunning
 from iotgw.core.model import DeliveryState
+from iotgw.core.ports.platform_names import NameClaim
 from iotgw.core.ports.usage import DeviceTally, UsageQuery
 from iotgw.core.specs import DownlinkSpec
 from iotgw.store.lock import DataDirectoryLock
@@ -56,6 +57,7 @@ class Parts:
             self.clock.wait(part.start())
             setattr(self, kind, part)
         self.entries = self.backend.entries(self.registry)
+        self.names = self.backend.platform_names(self.registry)
         self.states = self.backend.states(self.clock, self.registry)
         return self
 
@@ -83,6 +85,7 @@ class Parts:
         body = {"type": "coap", "secret": self.registry.seal(f"pass{number}")}
         wait(self.registry.create("datasource", "default", f"ds{number}", body))
         wait(self.entries.write([DeviceEntry("acme", FULL, number, 1000, 2000)]))
+        wait(self.names.claim([NameClaim("acme", "d\0", "i")]))
         spec = DownlinkSpec(msg={"n": number}, metadata={"fPort": 2}, ttl=60)
         wait(
             self.items.save(
@@ -133,6 +136,7 @@ class Parts:
             "resources": resources,
             "secrets": [self.registry.unseal(each.body["secret"]) for each in resources],
             "entries": wait(self.entries.load()),
+            "bound": wait(self.names.owner("acme", "d\0")),
             "items": wait(self.items.open_items()),
             "network": wait(self.items.of_network("default", "n")),
             "devices": wait(self.devices.list("default", "", 99, "d")),

@@ -2,7 +2,9 @@
 
 from msgspec.structs import replace
 
+from iotgw.core.device_entry import DeviceEntry, DeviceSpec
 from iotgw.core.downlink_item import ItemState
+from iotgw.core.ports.platform_names import Claimed, NameClaim
 from iotgw.store import downlinks
 from iotgw.testing.contracts import (
     DeviceEntriesContract,
@@ -10,6 +12,7 @@ from iotgw.testing.contracts import (
     DownlinkStoreContract,
     EventsContract,
     KeptContract,
+    PlatformNamesContract,
     RegistryContract,
     UsageStoreContract,
 )
@@ -29,6 +32,37 @@ class TestEntries(Stored, DeviceEntriesContract):
 
     def close(self, entries):
         self.wait(self.registry.stop())
+
+
+class TestPlatformNames(Stored, PlatformNamesContract):
+    kind = "registry"
+
+    def open(self):
+        self.registry = super().open()
+        return self.backend.platform_names(self.registry)
+
+    def close(self, names):
+        self.wait(self.registry.stop())
+
+    def test_whoever_deletes_a_device_sets_its_name_free(self):
+        assert self.claim(("default", "boiler", "a"), ("acme", "boiler", "a"), ("default", "pump", "b"))
+        entries = self.backend.entries(self.registry)
+        self.wait(entries.write([DeviceEntry("default", DeviceSpec(name="boiler"), 1, 5, 6)]))
+        self.wait(entries.write([], [("default", "boiler")]))
+        claimed = self.claim(("default", "boiler", "c"), ("acme", "boiler", "c"), ("default", "pump", "c"))
+        assert claimed == [Claimed("c", True), Claimed("a"), Claimed("b")]
+
+    def test_beyond_what_a_tenant_may_have_no_name_is_given(self):
+        assert self.part
+        few = self.backend.platform_names(self.registry, most=2)
+        claims = [NameClaim("default", name, "i") for name in "abc"]
+        assert self.wait(few.claim(claims)) == [Claimed("i", True), Claimed("i", True), Claimed("")]
+        assert self.wait(few.claim([*claims, NameClaim("acme", "a", "i")])) == [
+            Claimed("i"),
+            Claimed("i"),
+            Claimed(""),
+            Claimed("i", True),
+        ]
 
 
 class TestItems(Stored, DownlinkStoreContract):

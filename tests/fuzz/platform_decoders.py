@@ -30,8 +30,8 @@ DATA = Path(__file__).parents[1] / "data" / "platforms"
 NOW_MS = 1_780_000_000_000
 THING = "$aws/things/pump-1/shadow/update"
 SHADOWS = [
-    b'{"state":{"reported":{"t":1}},"version":7,"timestamp":1779168815,"clientToken":"iotgw:dl0123456789abcdef"}',
-    b'{"code":409,"message":"conflict","clientToken":"iotgw:dl0123456789abcdef"}',
+    b'{"state":{"reported":{"t":1}},"version":7,"timestamp":1779168815,"clientToken":"iotgw:dl0123456789abcde0"}',
+    b'{"code":409,"message":"conflict","clientToken":"iotgw:dl0123456789abcde0"}',
     b'{"current":{"state":{"reported":{"t":1}},"version":7},"timestamp":1779168815}',
 ]
 ANSWERED = [

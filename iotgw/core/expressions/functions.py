@@ -120,6 +120,15 @@ def to_number(value: Any) -> int | float | None:
         return real if math.isfinite(real) else None
 
 
+def _period(value: Any, length: Any) -> int | None:
+    """Which of the periods of a length a number is in, counted from 0."""
+    number, size = to_number(value), to_number(length)
+    if number is None or size is None or size <= 0:
+        return None
+    quotient = number / size
+    return math.floor(quotient) if math.isfinite(quotient) else None
+
+
 def _to_string(value: Any) -> str | None:
     if isinstance(value, str):
         return value
@@ -220,6 +229,7 @@ FUNCTIONS: dict[str, Function] = {
     "max_by": Function(_best(max), 2, 2, by=1),
     "min_by": Function(_best(min), 2, 2, by=1),
     "not_null": Function(_not_null, 1, 16),
+    "period": Function(_period, 2, 2),
     "replace": Function(_replace, 3, 3),
     "split": Function(_split, 2, 2),
     "starts_with": Function(

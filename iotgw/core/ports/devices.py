@@ -71,7 +71,7 @@ class IDeviceEntries(Interface):
     def write(
         saved: Sequence[DeviceEntry], gone: Sequence[tuple[str, str]] = (), is_made: bool = False
     ) -> Deferred[None]:
-        """Store entries, and delete those of these tenants and names; in one transaction. Fires when that is durable;
+        """Store entries, and delete those of these tenants and names, with what the names are bound to; in one transaction. Fires when that is durable;
         fails with NoSpace or Unavailable, and has changed nothing then. Of several nodes, another one may have changed an entry meanwhile: then it
         fails with Conflict, or, where the entries were made by messages (``is_made``), leaves what is there."""
 
@@ -239,4 +239,4 @@ class IFleet(Interface):
         """Delete a device and what is known of its state. Raises NotFound or Conflict."""
 
     def watch(callback: Callable[[str, str, bool], None]) -> None:
-        """Call ``callback(tenant, name, is_there)`` after a device was created or deleted."""
+        """Call ``callback(tenant, name, is_there)`` after a device was created or deleted, or got another identity."""

@@ -19,7 +19,14 @@ from iotgw.datasources.http.bodies import Fields
 from iotgw.datasources.http.listener import Listener, MaxBody, parse
 from iotgw.datasources.http.server_tls import ServerTls
 from iotgw.envelopes.envelope import Envelope
-from iotgw.envelopes.presets.choices import ConverterGets, Custom, HttpPresetName, HttpProfile, http_envelope
+from iotgw.envelopes.presets.choices import (
+    ConverterGets,
+    Custom,
+    DeviceName,
+    HttpPresetName,
+    HttpProfile,
+    http_envelope,
+)
 
 _SEGMENT = re.compile(r"[A-Za-z0-9_.~-]{1,64}")
 
@@ -130,6 +137,7 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
     preset: HttpPresetName = "none"
     custom: Custom = None
     converter_gets: ConverterGets = "auto"
+    device_name: DeviceName = "name"
     secret: Annotated[
         Secret,
         Meta(
@@ -223,7 +231,7 @@ class HttpSourceSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
 
     def envelope(self) -> Envelope:
         """What the requests' bodies are. Raises ValueError."""
-        return http_envelope(self.preset, self.custom, self.converter_gets, self.profile)
+        return http_envelope(self.preset, self.custom, self.converter_gets, self.profile, self.device_name)
 
 
 Objection = tuple[Reason, str]

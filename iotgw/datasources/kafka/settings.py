@@ -11,7 +11,13 @@ from iotgw.connect.kafka_access import KafkaAccess
 from iotgw.core.names import unfit
 from iotgw.datasources.frames import GatherSeconds, GatherWith, check_gathering
 from iotgw.envelopes.envelope import Envelope
-from iotgw.envelopes.presets.choices import BrokerPresetName, ConverterGets, Custom, broker_envelope
+from iotgw.envelopes.presets.choices import (
+    BrokerPresetName,
+    ConverterGets,
+    Custom,
+    DeviceName,
+    broker_envelope,
+)
 
 LONGEST_TOPIC = 249
 TOPIC = re.compile(r"[A-Za-z0-9._-]+")
@@ -61,6 +67,7 @@ class KafkaSourceSettings(KafkaAccess, frozen=True, kw_only=True, rename="camel"
     preset: BrokerPresetName = "none"
     custom: Custom = None
     converter_gets: ConverterGets = "auto"
+    device_name: DeviceName = "name"
     gather_seconds: GatherSeconds = None
     gather_with: GatherWith = ""
 
@@ -84,7 +91,7 @@ class KafkaSourceSettings(KafkaAccess, frozen=True, kw_only=True, rename="camel"
 
     def envelope(self) -> Envelope:
         """What the messages are. Raises ValueError."""
-        return broker_envelope(self.preset, self.custom, self.converter_gets)
+        return broker_envelope(self.preset, self.custom, self.converter_gets, self.device_name)
 
     def group_of(self, id: str) -> str:
         """The consumer group of the datasource with this id."""

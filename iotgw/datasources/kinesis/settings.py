@@ -9,7 +9,13 @@ from msgspec import Meta, field
 from iotgw.connect.kinesis import KinesisPlace
 from iotgw.datasources.frames import GatherSeconds, GatherWith, check_gathering
 from iotgw.envelopes.envelope import Envelope
-from iotgw.envelopes.presets.choices import BrokerPresetName, ConverterGets, Custom, broker_envelope
+from iotgw.envelopes.presets.choices import (
+    BrokerPresetName,
+    ConverterGets,
+    Custom,
+    DeviceName,
+    broker_envelope,
+)
 
 
 class KinesisSourceSettings(
@@ -38,6 +44,7 @@ class KinesisSourceSettings(
     preset: BrokerPresetName = "none"
     custom: Custom = None
     converter_gets: ConverterGets = "auto"
+    device_name: DeviceName = "name"
     gather_seconds: GatherSeconds = None
     gather_with: GatherWith = ""
 
@@ -48,4 +55,4 @@ class KinesisSourceSettings(
 
     def envelope(self) -> Envelope:
         """What the records are. Raises ValueError."""
-        return broker_envelope(self.preset, self.custom, self.converter_gets)
+        return broker_envelope(self.preset, self.custom, self.converter_gets, self.device_name)

@@ -13,6 +13,7 @@ from iotgw.envelopes.envelope import Envelope
 from iotgw.envelopes.presets.choices import (
     ConverterGets,
     Custom,
+    DeviceName,
     MqttChoice,
     MqttPrefix,
     MqttPreset,
@@ -59,6 +60,7 @@ class MqttSourceSettings(
     preset: MqttPresetName = "none"
     custom: Custom = None
     converter_gets: ConverterGets = "auto"
+    device_name: DeviceName = "name"
     gather_seconds: GatherSeconds = None
     gather_with: GatherWith = ""
     prefix: MqttPrefix = "LOB/"
@@ -142,6 +144,7 @@ class MqttSourceSettings(
             self.preset,
             self.custom,
             self.converter_gets,
+            self.device_name,
             self.prefix,
             self.topics,
             self.username,

@@ -12,7 +12,13 @@ from iotgw.datasources.frames import GatherSeconds, GatherWith, check_gathering
 from iotgw.datasources.http.listener import Listener, MaxBody, parse
 from iotgw.datasources.http.server_tls import ServerTls
 from iotgw.envelopes.envelope import Envelope
-from iotgw.envelopes.presets.choices import BrokerPresetName, ConverterGets, Custom, broker_envelope
+from iotgw.envelopes.presets.choices import (
+    BrokerPresetName,
+    ConverterGets,
+    Custom,
+    DeviceName,
+    broker_envelope,
+)
 from iotgw.wire.jwt import Expected
 
 
@@ -62,6 +68,7 @@ class PubsubPushSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
     preset: BrokerPresetName = "none"
     custom: Custom = None
     converter_gets: ConverterGets = "auto"
+    device_name: DeviceName = "name"
     gather_seconds: GatherSeconds = None
     gather_with: GatherWith = ""
 
@@ -101,4 +108,4 @@ class PubsubPushSettings(Struct, frozen=True, kw_only=True, rename="camel", forb
 
     def envelope(self) -> Envelope:
         """What the messages are. Raises ValueError."""
-        return broker_envelope(self.preset, self.custom, self.converter_gets)
+        return broker_envelope(self.preset, self.custom, self.converter_gets, self.device_name)

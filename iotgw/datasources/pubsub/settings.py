@@ -10,7 +10,13 @@ from iotgw.connect.pubsub import PubsubPlace, check_resource
 from iotgw.datasources.frames import GatherSeconds, GatherWith, check_gathering
 from iotgw.datasources.leased_source import Requests
 from iotgw.envelopes.envelope import Envelope
-from iotgw.envelopes.presets.choices import BrokerPresetName, ConverterGets, Custom, broker_envelope
+from iotgw.envelopes.presets.choices import (
+    BrokerPresetName,
+    ConverterGets,
+    Custom,
+    DeviceName,
+    broker_envelope,
+)
 
 
 class PubsubSourceSettings(
@@ -33,6 +39,7 @@ class PubsubSourceSettings(
     preset: BrokerPresetName = "none"
     custom: Custom = None
     converter_gets: ConverterGets = "auto"
+    device_name: DeviceName = "name"
     gather_seconds: GatherSeconds = None
     gather_with: GatherWith = ""
 
@@ -44,4 +51,4 @@ class PubsubSourceSettings(
 
     def envelope(self) -> Envelope:
         """What the messages are. Raises ValueError."""
-        return broker_envelope(self.preset, self.custom, self.converter_gets)
+        return broker_envelope(self.preset, self.custom, self.converter_gets, self.device_name)

@@ -9,7 +9,13 @@ from msgspec import Meta, Struct
 from iotgw.connect.rabbit_access import RabbitAccess, check_names
 from iotgw.datasources.frames import GatherSeconds, GatherWith, check_gathering
 from iotgw.envelopes.envelope import Envelope
-from iotgw.envelopes.presets.choices import BrokerPresetName, ConverterGets, Custom, broker_envelope
+from iotgw.envelopes.presets.choices import (
+    BrokerPresetName,
+    ConverterGets,
+    Custom,
+    DeviceName,
+    broker_envelope,
+)
 
 
 class Binding(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -46,6 +52,7 @@ class RabbitSourceSettings(
     preset: BrokerPresetName = "none"
     custom: Custom = None
     converter_gets: ConverterGets = "auto"
+    device_name: DeviceName = "name"
     gather_seconds: GatherSeconds = None
     gather_with: GatherWith = ""
 
@@ -59,4 +66,4 @@ class RabbitSourceSettings(
 
     def envelope(self) -> Envelope:
         """What the messages are. Raises ValueError."""
-        return broker_envelope(self.preset, self.custom, self.converter_gets)
+        return broker_envelope(self.preset, self.custom, self.converter_gets, self.device_name)

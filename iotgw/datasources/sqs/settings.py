@@ -10,7 +10,13 @@ from iotgw.connect.sqs import SqsPlace
 from iotgw.datasources.frames import GatherSeconds, GatherWith, check_gathering
 from iotgw.datasources.leased_source import Requests
 from iotgw.envelopes.envelope import Envelope
-from iotgw.envelopes.presets.choices import BrokerPresetName, ConverterGets, Custom, broker_envelope
+from iotgw.envelopes.presets.choices import (
+    BrokerPresetName,
+    ConverterGets,
+    Custom,
+    DeviceName,
+    broker_envelope,
+)
 
 
 class SqsSourceSettings(SqsPlace, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -48,6 +54,7 @@ class SqsSourceSettings(SqsPlace, frozen=True, kw_only=True, rename="camel", for
     preset: BrokerPresetName = "none"
     custom: Custom = None
     converter_gets: ConverterGets = "auto"
+    device_name: DeviceName = "name"
     gather_seconds: GatherSeconds = None
     gather_with: GatherWith = ""
 
@@ -58,4 +65,4 @@ class SqsSourceSettings(SqsPlace, frozen=True, kw_only=True, rename="camel", for
 
     def envelope(self) -> Envelope:
         """What the messages are. Raises ValueError."""
-        return broker_envelope(self.preset, self.custom, self.converter_gets)
+        return broker_envelope(self.preset, self.custom, self.converter_gets, self.device_name)

@@ -18,7 +18,7 @@ from iotgw.datasources.frames import GatherSeconds, GatherWith
 from iotgw.datasources.kafka.datasource import KafkaDatasource, KafkaSourceType, ReaderMaker, header_text
 from iotgw.datasources.kafka.settings import KafkaSourceSettings
 from iotgw.datasources.vendors.direct_methods import DirectMethods, MethodCaller
-from iotgw.envelopes.presets.choices import BrokerPresetName, ConverterGets, Custom
+from iotgw.envelopes.presets.choices import BrokerPresetName, ConverterGets, Custom, DeviceName
 from iotgw.wire import amqp_values
 
 DEVICE_ID = "iothub-connection-device-id"
@@ -50,6 +50,7 @@ class EventHubSourceSettings(
     preset: BrokerPresetName = "none"
     custom: Custom = None
     converter_gets: ConverterGets = "auto"
+    device_name: DeviceName = "name"
     gather_seconds: GatherSeconds = None
     gather_with: GatherWith = ""
 
@@ -64,7 +65,7 @@ class EventHubSourceSettings(
         return KafkaSourceSettings(
             brokers=[access.broker], topics=[access.topic], group=self.group, start=self.start, sasl=access.sasl,
             tls=access.tls, key_is_device=self.key_is_device, device_header=self.device_header, preset=self.preset,
-            custom=self.custom, converter_gets=self.converter_gets, gather_seconds=self.gather_seconds,
+            custom=self.custom, converter_gets=self.converter_gets, device_name=self.device_name, gather_seconds=self.gather_seconds,
             gather_with=self.gather_with,
         )  # fmt: skip
 

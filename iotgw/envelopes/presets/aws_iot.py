@@ -135,7 +135,9 @@ class AwsIotTopics(Envelope):
             raise ValueError(f"expected JSON for the shadow: {error}") from error
         if not isinstance(desired, dict):
             raise ValueError("expected a JSON object for the shadow")
-        body = msgspec.json.encode({"state": {"desired": desired}, "clientToken": f"iotgw:{item.id}"})
+        body = msgspec.json.encode(
+            {"state": {"desired": desired}, "clientToken": ids.as_text(item.id, item.attempt)}
+        )
         if len(body) > LARGEST_SHADOW:
             raise ValueError(f"expected at most {LARGEST_SHADOW} bytes for a shadow, got {len(body)}")
         answer = f"{place}/update/accepted"

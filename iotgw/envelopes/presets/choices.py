@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 from iotgw.envelopes.envelope import PLAIN, Envelope
 from iotgw.envelopes.lobaro import LobaroTopics, lobaro_filters
 from iotgw.envelopes.presets.aws_iot import SHADOWS, AwsIotTopics, alpn
-from iotgw.envelopes.presets.envelope import Gets, PresetEnvelope
+from iotgw.envelopes.presets.envelope import Gets, Names, PresetEnvelope
 from iotgw.envelopes.presets.form import PresetForm
 from iotgw.envelopes.presets.preset import Preset, parse
 from iotgw.envelopes.presets.watson import APPLICATION, WatsonTopics
@@ -35,6 +35,13 @@ ConverterGets = Annotated[
     Meta(
         description="What converters get of a preset's messages. `auto`: ThingsBoard's converters get the whole message, "
         "those of the other dialects the device's bytes. `envelope`, `payload`: all get the one or the other."
+    ),
+]
+DeviceName = Annotated[
+    Names,
+    Meta(
+        description="What a preset's messages call their device (`deviceName`). `name`: as it is called on the platform. `identity`: by its DevEUI, "
+        "or what else the platform tells its devices apart by."
     ),
 ]
 HttpPresetName = Annotated[
@@ -72,6 +79,7 @@ class MqttChoice(Struct, frozen=True):
     name: str = NONE
     custom: PresetForm | str | None = None
     gets: Gets = "auto"
+    names: Names = "name"
     prefix: str = ""
     topics: list[str] = []
     username: str = ""
@@ -154,30 +162,44 @@ def to_type_in(
     return fields, setup.note, proof.header if proof.way == "header" else ""
 
 
-def http_envelope(name: str, custom: PresetForm | str | None, gets: Gets, profile: str) -> Envelope:
+def http_envelope(
+    name: str, custom: PresetForm | str | None, gets: Gets, profile: str, names: Names = "name"
+) -> Envelope:
     """The envelope of an ``http`` datasource with these settings. Raises ValueError."""
     preset = chosen(name, custom)
     if preset is None:
+        _expect_no_names(names)
         return HTTP_PROFILES[profile]()
     if profile != NONE:
         raise ValueError("profile: expected none beside a preset")
-    return PresetEnvelope(preset, gets)
+    return PresetEnvelope(preset, gets, names=names)
 
 
-def broker_envelope(name: str, custom: PresetForm | str | None, gets: Gets) -> Envelope:
+def broker_envelope(
+    name: str, custom: PresetForm | str | None, gets: Gets, names: Names = "name"
+) -> Envelope:
     """The envelope of a datasource that pulls from a broker and sends nothing to devices. Raises ValueError."""
     preset = chosen(name, custom)
-    return PLAIN if preset is None else PresetEnvelope(preset, gets)
+    if preset is None:
+        _expect_no_names(names)
+        return PLAIN
+    return PresetEnvelope(preset, gets, names=names)
+
+
+def _expect_no_names(names: Names) -> None:
+    if names != "name":
+        raise ValueError(f"deviceName: expected a platform's preset with {names!r}")
 
 
 def mqtt_preset(choice: MqttChoice) -> MqttPreset:
     """The preset of an ``mqtt`` datasource with these settings. Raises ValueError."""
     if choice.name in MQTT_PRESETS and choice.custom is None:
+        _expect_no_names(choice.names)
         return MQTT_PRESETS[choice.name]
     preset = chosen(choice.name, choice.custom)
     if preset is None:
         return MQTT_PRESETS[NONE]
     return MqttPreset(
-        lambda choice: PresetEnvelope(preset, choice.gets, publishes=True),
+        lambda choice: PresetEnvelope(preset, choice.gets, publishes=True, names=choice.names),
         lambda choice: [topic.replace("{username}", choice.username or "+") for topic in preset.form.topics],
     )

@@ -30,9 +30,9 @@ def downlink_facts(form: DownlinkForm | None, item: Downlink, identity: str) -> 
             raise ValueError(f"expected at most {form.largest} bytes, got {len(item.payload)}")
     return {
         "identity": identity,
-        "id": f"iotgw:{item.id}",
-        "uuid": ids.as_uuid(item.id),
-        "hex64": ids.as_hex64(item.id),
+        "id": ids.as_text(item.id, item.attempt),
+        "uuid": ids.as_uuid(item.id, item.attempt),
+        "hex64": ids.as_hex64(item.id, item.attempt),
         "base64": base64.b64encode(item.payload).decode(),
         "hex": item.payload.hex(),
         "text": item.payload.decode("utf-8", "replace"),

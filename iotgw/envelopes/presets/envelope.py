@@ -14,6 +14,7 @@ import msgspec
 
 from iotgw.core import plain_json
 from iotgw.core.expressions.nodes import Spent
+from iotgw.core.identities import told_apart_by
 from iotgw.core.model import Downlink, Metadata
 from iotgw.envelopes.envelope import (
     PLAIN,
@@ -37,6 +38,8 @@ from iotgw.envelopes.presets.preset import Preset
 Gets = Literal["auto", "envelope", "payload"]
 """What converters get: ``auto`` leaves it to their dialect, ``envelope`` is the whole message, ``payload`` the device's
 bytes."""
+Names = Literal["name", "identity"]
+"""What devices are called by: ``name`` is their name on the platform, ``identity`` their DevEUI, or what else tells them apart."""
 MOST = 10_000
 """Messages in one body."""
 LARGEST_DETAIL = 4096
@@ -51,8 +54,11 @@ class PresetEnvelope(Envelope):
     """A platform's envelope. ``publishes`` says whether downlinks go out over MQTT, so that an uplink's answer can be
     one."""
 
-    def __init__(self, preset: Preset, gets: Gets = "auto", publishes: bool = False) -> None:
+    def __init__(
+        self, preset: Preset, gets: Gets = "auto", publishes: bool = False, names: Names = "name"
+    ) -> None:
         self._preset = preset
+        self._goes_by_identity = names == "identity"
         form = preset.form
         self._gets = gets
         self._coding = CODINGS.get(preset.form.coding)
@@ -98,10 +104,14 @@ class PresetEnvelope(Envelope):
             return (Malformed(data, f"expected at most {MOST} messages in one body"),)
         size = len(data)
         if bodies is None:
-            return (self._event(occasion, data, size),)
+            return self._events(occasion, data, size)
         if not bodies:
             return (Ignored("ignored"),)
-        return (self._event({**occasion, "body": body}, msgspec.json.encode(body), size) for body in bodies)
+        return (
+            event
+            for body in bodies
+            for event in self._events({**occasion, "body": body}, msgspec.json.encode(body), size)
+        )
 
     def _parts_of(self, occasion: dict[str, Any]) -> list[Any] | None:
         """The messages in one body; None if it is one message. Raises Spent for more than `MOST`.
@@ -135,10 +145,18 @@ class PresetEnvelope(Envelope):
         """See `Envelope.object_to`: by the preset's hook."""
         return self._verify(proof, secret) if self._verify is not None and secret else ""
 
-    def _event(self, occasion: dict[str, Any], data: bytes, size: int) -> Event:
+    def _events(self, occasion: dict[str, Any], data: bytes, size: int) -> tuple[Event, ...]:
         """What a message says that came in a body of ``size`` bytes."""
-        preset = self._preset
         word = self._word(occasion)
+        event = self._event(word, occasion, data, size)
+        if word in self._preset.telling and isinstance(event, Reading):
+            besides = self._receipt(word, event.identity, occasion)
+            if isinstance(besides, Receipt):
+                return event, besides
+        return (event,)
+
+    def _event(self, word: str, occasion: dict[str, Any], data: bytes, size: int) -> Event:
+        preset = self._preset
         action = preset.words.get(word, preset.otherwise)
         if action == "uplink":
             return self._reading(occasion, data, size)
@@ -175,6 +193,8 @@ class PresetEnvelope(Envelope):
             return Reading(data, facts, identity, False, (key,) if key else ())
         if key:
             facts["uplinkKey"] = key
+        if self._goes_by_identity and (apart := told_apart_by(identity, facts.get("devEui"))):
+            facts["deviceName"] = apart
         listens = self.addresses or (preset.carries is not None and preset.carries.holds(occasion))
         payload: bytes | None = data
         if preset.payload and self._gets != "envelope":

@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 Action = Literal["uplink", "receipt", "event", "ask", "ignore"]
 """What a kind of message is: a device's reading, a network's word on a downlink, something that happened to a device or the
 network, its question for a downlink, or nothing."""
-Became = Literal["sent", "delivered", "lost", "refused", "ignored"]
+Became = Literal["sent", "delivered", "acknowledged", "lost", "refused", "ignored"]
 """What a receipt says. ``sent``: the network has sent it, which is all that an unconfirmed downlink can hope for. ``lost``:
 it may be tried again. ``refused``: it would be refused again. ``ignored``: nothing is decided yet."""
 Encoding = Literal["base64", "hex", "text", "json"]
@@ -122,9 +122,19 @@ class SecretsForm(Form, frozen=True, kw_only=True):
 class ReceiptForm(Form, frozen=True, kw_only=True):
     """A rule for receipts; the first whose ``kind`` and ``when`` fit counts. One that fits no rule is an event."""
 
-    kind: Annotated[str, Meta(description="A word of `kind.words`.")]
+    kind: Annotated[
+        str,
+        Meta(
+            description="A word of `kind.words` that is a receipt, or an uplink that says something of a downlink besides."
+        ),
+    ]
     when: Annotated[str, Meta(description="Condition; empty always holds.")] = ""
-    became: Annotated[Became, Meta(description="What the receipt says of the downlink.")]
+    became: Annotated[
+        Became,
+        Meta(
+            description="What the receipt says of the downlink. `acknowledged`: the device has got one that must be `confirmed`; the `reason` tells this word from all others."
+        ),
+    ]
     item: Annotated[
         str,
         Meta(

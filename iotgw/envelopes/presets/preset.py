@@ -110,6 +110,8 @@ class Preset:
         )
         self.carries = _optional("answer.carries", form.answer.carries)
         self.receipts = [_rule(n, each, self.words) for n, each in _few("receipts", form.receipts)]
+        self.telling = frozenset(rule.kind for rule in self.receipts if self.words[rule.kind] == "uplink")
+        """Uplinks that say something of downlinks, too."""
         self.detail = _table("detail", form.detail)
         self.publish: Publish | None = None
         if downlink is not None and downlink.mqtt is not None:
@@ -200,8 +202,10 @@ def _inner(place: str, text: str) -> Expression:
 
 def _rule(number: int, form: ReceiptForm, words: dict[str, Action]) -> ReceiptRule:
     place = f"receipts[{number}]"
-    if words.get(form.kind) != "receipt":
-        raise ValueError(f"{place}.kind: expected a word of kind.words that is a receipt, got {form.kind!r}")
+    if words.get(form.kind) not in ("receipt", "uplink"):
+        raise ValueError(
+            f"{place}.kind: expected a word of kind.words that is a receipt or an uplink, got {form.kind!r}"
+        )
     return ReceiptRule(
         form.kind,
         _optional(f"{place}.when", form.when),

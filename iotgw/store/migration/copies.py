@@ -87,6 +87,7 @@ _OF_PARTITION = (
 """Tables of the journal that are alike: columns, and those with texts of devices."""
 _ALIKE = (
     ("registry.db", "device", "device", "tenant name revision created_ms updated_ms body", "name"),
+    ("registry.db", "platform_name", "platform_name", "tenant name identity", "name identity"),
     ("kept.db", "row", "kept", "owner key value", "key"),
     ("devices.db", "trouble", "device_trouble", "tenant name what since_ms", "name"),
 )  # fmt: skip

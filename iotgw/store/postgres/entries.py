@@ -84,6 +84,7 @@ class PostgresEntries:
                 key = tenant, name.encode()
                 if db.execute("DELETE FROM device WHERE tenant = %s AND name = %s", key).rowcount:
                     changes.note_gone(db, WHAT, *key, number)
+                db.execute("DELETE FROM platform_name WHERE tenant = %s AND name = %s", key)
 
         return self._registry.transaction(change)
 

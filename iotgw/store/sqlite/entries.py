@@ -56,7 +56,8 @@ class DeviceEntries:
                     entry.tenant, entry.name, entry.revision, entry.created_ms, entry.updated_ms, bodies.encode(entry.spec),
                 )  # fmt: skip
             _ROWS.write(connection, values)
-            connection.executemany("DELETE FROM device WHERE tenant = ? AND name = ?", gone)
+            for table in ("device", "platform_name"):
+                connection.executemany(f"DELETE FROM {table} WHERE tenant = ? AND name = ?", gone)
 
         return self._registry.transaction(change)
 

@@ -34,6 +34,7 @@ from iotgw.testing.contracts.integration import IntegrationContract
 from iotgw.testing.contracts.journal import DiskJournalContract, JournalContract
 from iotgw.testing.contracts.kept import KeptContract
 from iotgw.testing.contracts.pipeline import PipelineContract, SourcesContract
+from iotgw.testing.contracts.platform_names import PlatformNamesContract
 from iotgw.testing.contracts.registry import RegistryContract
 from iotgw.testing.contracts.stored_files import StoredFilesContract
 from iotgw.testing.contracts.usage import UsageStoreContract
@@ -59,6 +60,7 @@ __all__ = [
     "KeptContract",
     "OperatorFilesContract",
     "PipelineContract",
+    "PlatformNamesContract",
     "RegistryContract",
     "SourcesContract",
     "StoredFilesContract",

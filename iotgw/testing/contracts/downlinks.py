@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from typing import Any, get_args
 
-from iotgw.core.downlink_item import Item, ItemState
+from iotgw.core.downlink_item import Item, ItemState, attempt_name
 from iotgw.core.errors import Conflict, NotFound, SettingsError
-from iotgw.core.model import Downlink
+from iotgw.core.model import Became, Downlink
 from iotgw.core.ports.downlinks import ItemQuery, Report
 from iotgw.core.specs import DownlinkSpec
 from iotgw.testing.contracts.downlink_world import DownlinkWorld, text
@@ -327,6 +327,35 @@ class DownlinksContract(DownlinkWorld):
         states = [ItemState.QUEUED, ItemState.DELIVERED, ItemState.SENT]
         assert [self.state(item) for item in (first, second, third)] == states
         assert self.item(first).reason == "no answer"
+
+    def test_a_networks_word_on_one_attempt_says_nothing_of_a_later_one(self) -> None:
+        item = self.push("x", max_attempts=9)
+
+        def offer() -> int:
+            (downlink,) = self.take()
+            self.part.outcome(item.id, "offered")
+            return downlink.attempt
+
+        def hear(became: Became, attempt: int) -> ItemState:
+            name = attempt_name(item.id, attempt)
+            assert self.wait(self.part.confirmed("default", "", "ds", became, "", name))
+            return self.state(item)
+
+        assert (offer(), hear("lost", 1)) == (1, ItemState.QUEUED)
+        assert (hear("lost", 1), self.item(item).attempts) == (ItemState.QUEUED, 1)
+        assert (offer(), hear("lost", 1), hear("refused", 1), hear("sent", 1)) == (2, *[ItemState.SENT] * 3)
+        assert hear("lost", 2) is ItemState.QUEUED
+        assert offer() == 3
+        assert hear("delivered", 1) is ItemState.DELIVERED  # it has it, whichever it was
+
+    def test_a_networks_word_may_come_before_its_answer(self) -> None:
+        item = self.push("x")
+        self.take()
+        assert self.wait(self.part.confirmed("default", "", "ds", "lost", "no answer", item.id))
+        assert self.state(item) is ItemState.QUEUED
+        self.part.outcome(item.id, "offered")
+        now = self.item(item)
+        assert (now.state, now.reason, now.attempts) == (ItemState.QUEUED, "no answer", 1)
 
     def test_an_item_that_must_be_confirmed_stays_with_its_network_until_that_says_more(self) -> None:
         """The network sends it again by itself."""

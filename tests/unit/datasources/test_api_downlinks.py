@@ -28,7 +28,7 @@ from iotgw.downlinks.queue import DownlinkQueue
 from tests.peers.patience import Patience
 
 UPLINK = {"identity": "70b3d57ed0000017", "deviceId": "d4922d8a"}
-ITEM = Downlink("dl0123456789abcdef", "meter", b"\xbe\xef", "BINARY", {"fPort": 2})
+ITEM = Downlink("dl0123456789abcde0", "meter", b"\xbe\xef", "BINARY", {"fPort": 2})
 
 
 class Platform(Resource):
@@ -209,8 +209,8 @@ async def test_what_was_cancelled_while_it_waited_is_not_sent(make):
 @asynchronous
 async def test_an_item_that_the_network_can_t_take_fails_at_once(make):
     field = make()
-    field.push(Downlink("dl0123456789abcdef", "meter", b"x" * 300))
-    assert field.intake.outcomes == [("dl0123456789abcdef", "refused: expected at most 242 bytes, got 300")]
+    field.push(Downlink("dl0123456789abcde0", "meter", b"x" * 300))
+    assert field.intake.outcomes == [("dl0123456789abcde0", "refused: expected at most 242 bytes, got 300")]
     assert field.platform.asked == []
 
 

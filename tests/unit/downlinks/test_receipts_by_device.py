@@ -2,9 +2,12 @@
 
 import pytest
 import pytest_twisted
+from twisted.internet import reactor
 from twisted.internet.defer import ensureDeferred
+from twisted.internet.task import deferLater
 
 from iotgw.core.downlink_item import OFFERED
+from tests.peers.patience import Patience
 from tests.unit.downlinks.test_queue import World, asynchronous
 
 
@@ -69,6 +72,47 @@ async def test_one_that_must_be_confirmed_is_sent_once_and_is_what_the_device_ac
     assert await states(network, must, may) == ["SENT", "DELIVERED"]
     await says(network, "delivered")
     assert await states(network, must, may) == ["DELIVERED", "DELIVERED"]
+
+
+@asynchronous
+async def test_a_frame_that_acknowledges_is_for_the_first_confirmed_one_that_was_sent_and_counts_once(
+    network,
+):
+    may = await network.push_text("a")
+    first, second = [await network.push_text(text, confirmed=True) for text in "bc"]
+    for _ in range(3):
+        await says(network, "sent", "the network: sent")
+    for _ in range(2):
+        assert await says(network, "acknowledged", "ACK in frame 17")
+        assert await states(network, may, first, second) == ["DELIVERED", "DELIVERED", "SENT"]
+    await network.crash()
+    assert await says(network, "acknowledged", "ACK in frame 17")
+    assert await states(network, first, second) == ["DELIVERED", "SENT"]
+    assert await says(network, "acknowledged", "ACK in frame 18")
+    assert await states(network, first, second) == ["DELIVERED", "DELIVERED"]
+    assert not await says(network, "acknowledged", "ACK in frame 19")
+
+
+@asynchronous
+async def test_all_that_waited_for_a_network_is_handed_to_it_when_it_can_be(world):
+    first = await world.push_text("0")
+    await world.take()
+    world.queue.outcome(first.id, "offered", OFFERED)  # it is open still, and not to be sent
+    items = [await world.push_text(text) for text in "abc"]
+    world.push = lambda taken: [world.queue.outcome(item.id, "offered", OFFERED) for item in taken]
+    world.queue.wake("ds")
+    patience = Patience(20)
+    while world.queue._open.count("default", "dev"):
+        assert not patience.is_over(), "some still wait"
+        await deferLater(reactor, 0.01)
+    assert await states(world, *items) == ["SENT", "SENT", "SENT"]
+
+
+@asynchronous
+async def test_a_frame_that_acknowledges_says_nothing_of_one_that_need_not_be(network):
+    item = await network.push_text("a")
+    assert not await says(network, "acknowledged", "ACK in frame 17")
+    assert await states(network, item) == ["SENT"]
 
 
 @asynchronous

@@ -16,6 +16,7 @@ from iotgw.store.postgres.journal import PostgresJournal
 from iotgw.store.postgres.kept import PostgresKept
 from iotgw.store.postgres.node import DatabaseNode
 from iotgw.store.postgres.nodes import DatabaseNodes
+from iotgw.store.postgres.platform_names import PostgresPlatformNames
 from iotgw.store.postgres.registry import PostgresRegistry
 from iotgw.store.postgres.spill import Spill
 from iotgw.store.postgres.spilling import SpillingJournal
@@ -35,6 +36,7 @@ def in_postgres(reactor):
         PostgresRegistry(reactor, DATABASE, NOWHERE),
         DatabaseNodes(reactor, DatabaseNode(reactor, DATABASE, NOWHERE)),
         PostgresEntries(PostgresRegistry(reactor, DATABASE, NOWHERE)),
+        PostgresPlatformNames(PostgresRegistry(reactor, DATABASE, NOWHERE)),
         PostgresItems(DATABASE, reactor),
         PostgresDevices(reactor, DATABASE),
         PostgresKept(DATABASE, reactor),

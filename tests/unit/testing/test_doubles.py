@@ -39,6 +39,10 @@ class TestMemoryDeviceEntries(KeepsItsPart, contracts.DeviceEntriesContract):
     make = testing.MemoryDeviceEntries
 
 
+class TestMemoryPlatformNames(KeepsItsPart, contracts.PlatformNamesContract):
+    make = testing.MemoryPlatformNames
+
+
 class TestMemoryDevices(KeepsItsPart, contracts.DevicesContract):
     make = testing.MemoryDevices
 

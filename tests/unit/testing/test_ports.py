@@ -90,6 +90,7 @@ from iotgw.store.stored_files import FileStore
 from iotgw.testing.contracts.journal_world import HeardJournal
 from iotgw.testing.journal import Silent
 from iotgw.testing.ports import PORTS, verify_ports
+from tests.unit.testing.name_parts import name_parts
 from tests.unit.testing.postgres_parts import in_postgres
 
 NOWHERE = Path("/nonexistent")
@@ -190,6 +191,7 @@ def rooms():
         Registry(reactor, NOWHERE),
         DeviceStore(reactor, NOWHERE),
         DeviceEntries(Registry(reactor, NOWHERE)),
+        *name_parts(reactor, fleet(reactor, registry)),
         NoQuarantine(),
         quarantine := Quarantine(fleet(reactor, registry), Recorder(testing.MemoryEvents(), reactor)),
         Releases(quarantine, fleet(reactor, registry), None, None, None, reactor),
@@ -330,7 +332,7 @@ DOUBLES = [
     testing.FakeSpeakers,
     testing.FakeArrivals, testing.FakeAsyncioThread, testing.FakeConnector, testing.FakeConverters, testing.FakeDelivery, testing.FakeIntake, testing.FakePipeline, testing.FakeSources,
     testing.MemoryConverterVersions, testing.MemoryDeviceEntries, testing.MemoryDevices, testing.MemoryOwnConverters, testing.MemoryDownlinks, testing.MemoryDownlinkStore, testing.MemoryEvents,
-    testing.MemoryBackupPlans, testing.MemoryBackups, testing.MemoryCheckpoints, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryKept, testing.MemoryMounts, testing.MemoryPause, testing.MemoryRegistry, testing.MemoryTrace, testing.MemoryUsage, testing.MemoryDebugStore,
+    testing.MemoryBackupPlans, testing.MemoryBackups, testing.MemoryCheckpoints, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryKept, testing.MemoryMounts, testing.MemoryPause, testing.MemoryPlatformNames, testing.MemoryRegistry, testing.MemoryTrace, testing.MemoryUsage, testing.MemoryDebugStore,
     testing.MemoryStoredFiles, testing.MemoryUpdates,
 ]  # fmt: skip
 PARTS = [*spine(), *rooms(), *types_with_what_they_build(), parted_target(), device_update(), *doubles()]

@@ -176,15 +176,15 @@ def test_a_preset_reads_a_platform_s_topics_and_needs_no_topic_for_downlinks():
 
 def test_a_receipt_names_the_item_that_was_published():
     field = Field(preset="chirpstack")
-    field.intake.known = {"dl0123456789abcdef"}
-    receipt = {"queueItemId": "01234567-89ab-8cde-8f67-6f7467770000", "deviceInfo": UP["deviceInfo"]}
+    field.intake.known = {"dl0123456789abcde0"}
+    receipt = {"queueItemId": "01234567-89ab-8cde-8067-6f7467770000", "deviceInfo": UP["deviceInfo"]}
     field.bring(receipt, TOPIC + "txack")
     field.bring({**receipt, "acknowledged": True}, TOPIC + "ack")
     field.bring({**receipt, "acknowledged": False}, TOPIC + "ack")
     assert field.intake.outcomes == [
-        ("dl0123456789abcdef", "confirmed as sent"),
-        ("dl0123456789abcdef", "confirmed"),
-        ("dl0123456789abcdef", "not confirmed: ChirpStack: ack: not acknowledged by the device"),
+        ("dl0123456789abcde0", "confirmed as sent"),
+        ("dl0123456789abcde0", "confirmed"),
+        ("dl0123456789abcde0", "not confirmed: ChirpStack: ack: not acknowledged by the device"),
     ]
 
 

@@ -15,7 +15,7 @@ from iotgw.envelopes.presets.form import CallForm, DownlinkForm, LoginForm, Pres
 from iotgw.envelopes.presets.preset import Preset
 from tests.unit.envelopes.presets.apis import NOW_MS, SERVER, settings
 
-ITEM = Downlink("dl0123456789abcdef", "meter", b"\xbe\xef", "BINARY", {"fPort": 15}, True)
+ITEM = Downlink("dl0123456789abcde0", "meter", b"\xbe\xef", "BINARY", {"fPort": 15}, True)
 UPLINK = {"identity": "70B3D57ED0000017", "deviceId": "d4922d8a"}
 JSON = {"Accept": "application/json", "Content-Type": "application/json"}
 
@@ -32,7 +32,7 @@ EXAMPLES = {
         "/api/v3/as/applications/a-application/webhooks/a-webhook/devices/70B3D57ED0000017/down/push",
         {**JSON, "Authorization": "Bearer a-token"},
         {"downlinks": [{"frm_payload": "vu8=", "f_port": 15, "confirmed": True, "priority": "NORMAL",
-                        "correlation_ids": ["iotgw:dl0123456789abcdef"]}]},
+                        "correlation_ids": ["iotgw:dl0123456789abcde0"]}]},
     ),
     # chirpstack api/proto/api/device.proto: Enqueue, over chirpstack-rest-api
     "chirpstack": (
@@ -86,7 +86,7 @@ EXAMPLES = {
         "POST",
         "/v5/iot/a-project/devices/d4922d8a/messages",
         JSON,
-        {"message_id": "0123456789ABCDEF", "message": "vu8=", "encoding": "base64"},
+        {"message_id": "0123456789ABCDE0", "message": "vu8=", "encoding": "base64"},
     ),
     # docs.iotcreators.com: integrations
     "iot-creators": (
@@ -105,7 +105,7 @@ EXAMPLES = {
     # the Blink Portal's API
     "netmore-portal": (
         "POST",
-        "/net/sensors/70B3D57ED0000017/downlink?fPort=15&payloadHex=BEEF&confirmed=true&validity=86400&requestId=0123456789ABCDEF",
+        "/net/sensors/70B3D57ED0000017/downlink?fPort=15&payloadHex=BEEF&confirmed=true&validity=86400&requestId=0123456789ABCDE0",
         {"Accept": "application/json"},
         None,
     ),
@@ -145,7 +145,7 @@ def test_thingpark_s_query_is_signed_as_it_is_read_and_sent_escaped():
     key = "46ab678cd45df4a4e4b375Eacd096acc"
     made = call(
         "thingpark",
-        Downlink("dl0123456789abcdef", "d", b"\x00"),
+        Downlink("dl0123456789abcde0", "d", b"\x00"),
         {"identity": "000000000F1D8693"},
         asId="app1.sample.com",
         key=key,
@@ -154,11 +154,11 @@ def test_thingpark_s_query_is_signed_as_it_is_read_and_sent_escaped():
     url, _, token = made.url.partition("&Token=")
     assert url == (
         "https://community.thingpark.io/thingpark/lrc/rest/downlink?DevEUI=000000000F1D8693&FPort=1&Payload=00"
-        "&AS_ID=app1.sample.com&Time=2016-01-11T14%3A28%3A00.333%2B00%3A00&CorrelationID=0123456789ABCDEF"
+        "&AS_ID=app1.sample.com&Time=2016-01-11T14%3A28%3A00.333%2B00%3A00&CorrelationID=0123456789ABCDE0"
     )
     signed = unquote(url.partition("?")[2])
     assert token == hashlib.sha256((signed + key).encode()).hexdigest()
-    documented = signed.replace("+00:00&CorrelationID=0123456789ABCDEF", "+02:00")
+    documented = signed.replace("+00:00&CorrelationID=0123456789ABCDE0", "+02:00")
     assert hashlib.sha256((documented + key).encode()).hexdigest() == (
         "ea8f31d2299cbece8e180a3012766c4df15fe3cf2e142d9fdf4035b5894ec886"
     )
@@ -190,24 +190,24 @@ def test_a_device_whose_platform_s_id_is_not_known_is_refused():
 
 def test_what_is_larger_than_the_network_takes_is_refused_with_that_reason():
     for preset, most in (("the-things-stack", 242), ("iot-creators", 512)):
-        call(preset, Downlink("dl0123456789abcdef", "d", b"x" * most))
+        call(preset, Downlink("dl0123456789abcde0", "d", b"x" * most))
         with pytest.raises(ValueError, match=f"expected at most {most} bytes, got {most + 1}"):
-            call(preset, Downlink("dl0123456789abcdef", "d", b"x" * (most + 1)))
+            call(preset, Downlink("dl0123456789abcde0", "d", b"x" * (most + 1)))
     with pytest.raises(ValueError, match="fPort: expected 1 to 223, got 0"):
-        call("chirpstack", Downlink("dl0123456789abcdef", "d", b"x", "BINARY", {"fPort": 0}))
+        call("chirpstack", Downlink("dl0123456789abcde0", "d", b"x", "BINARY", {"fPort": 0}))
 
 
 def test_a_priority_goes_with_the_downlink_where_the_network_has_one():
-    item = Downlink("dl0123456789abcdef", "d", b"x", "BINARY", {"priority": "HIGH"})
+    item = Downlink("dl0123456789abcde0", "d", b"x", "BINARY", {"priority": "HIGH"})
     assert json.loads(call("the-things-stack", item).body)["downlinks"][0]["priority"] == "HIGH"
 
 
 def test_a_command_of_oceanconnect_is_what_the_product_model_says():
     command = {"serviceId": "Valve", "method": "SET", "paras": {"open": 1}}
-    item = Downlink("dl0123456789abcdef", "d", json.dumps(command).encode(), "JSON")
+    item = Downlink("dl0123456789abcde0", "d", json.dumps(command).encode(), "JSON")
     assert json.loads(call("oceanconnect", item).body)["command"] == command
     for payload in (b"[1]", b'{"open": 1}', b'{"method": ""}', b"7"):
-        made = call("oceanconnect", Downlink("dl0123456789abcdef", "d", payload))
+        made = call("oceanconnect", Downlink("dl0123456789abcde0", "d", payload))
         assert json.loads(made.body)["command"]["method"] == "RawData"
 
 

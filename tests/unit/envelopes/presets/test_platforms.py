@@ -92,7 +92,7 @@ def test_over_mqtt_a_receipt_goes_by_the_device_where_only_an_api_s_answer_names
 )
 def test_over_mqtt_a_receipt_is_awaited_where_the_network_gives_one(preset, confirmed, awaits):
     envelope = PresetEnvelope(named(preset), publishes=True)
-    item = Downlink("dl0123456789abcdef", "probe", b"\x01", "BINARY", {"fPort": 3}, confirmed)
+    item = Downlink("dl0123456789abcde0", "probe", b"\x01", "BINARY", {"fPort": 3}, confirmed)
     command = envelope.publish(item, "70b3d57ed0000017", "application/1/device/70b3d57ed0000017/event/up")
     assert command.awaits_receipt is awaits
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
+from uuid import UUID
 
 import pytest
 
+from iotgw.core.downlink_item import attempt_name, attempt_of, id_in_job, new_id
 from iotgw.core.model import Downlink
 from iotgw.envelopes.envelope import Ignored, Malformed, Reading
 from iotgw.envelopes.presets import ids, values
-from iotgw.envelopes.presets.choices import FILES, MqttChoice, chosen, http_envelope, mqtt_preset, named
+from iotgw.envelopes.presets.choices import (
+    FILES,
+    MqttChoice,
+    broker_envelope,
+    chosen,
+    http_envelope,
+    mqtt_preset,
+    named,
+)
 from iotgw.envelopes.presets.envelope import PresetEnvelope
 from iotgw.envelopes.presets.form import PresetForm
 from iotgw.envelopes.presets.preset import Preset, parse
@@ -97,6 +107,27 @@ def test_a_setting_says_what_converters_get(gets, payload, frame):
     assert (reading.payload, reading.facts.get("frame")) == (payload, frame)
 
 
+def test_a_setting_names_devices_by_what_tells_them_apart():
+    up = b'{"end_device_ids": {"device_id": "s1", "dev_eui": "70B3D57ED0000001"}, "uplink_message": {}}'
+    for names, name in (("name", "s1"), ("identity", "70B3D57ED0000001")):
+        (reading,) = http_envelope("the-things-stack", None, "auto", "none", names).read(up, {}, 0)
+        assert (reading.facts["deviceName"], reading.identity) == (name, "s1")
+    (reading,) = broker_envelope("sigfox", None, "auto", "identity").read(
+        b'{"device": "4D", "data": "00"}', {}, 0
+    )
+    assert reading.facts["deviceName"] == "4D"
+
+
+def test_without_a_platform_no_setting_names_its_devices():
+    for refused in (
+        lambda: http_envelope("none", None, "auto", "none", "identity"),
+        lambda: broker_envelope("none", None, "auto", "identity"),
+        lambda: mqtt_preset(MqttChoice("lobaro", names="identity")),
+    ):
+        with pytest.raises(ValueError, match="deviceName: expected a platform's preset"):
+            refused()
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -158,7 +189,7 @@ def test_topics_have_the_user_s_name():
     assert filters("lobaro") == ["LOB/+/up/#"]
 
 
-ITEM = Downlink("dl0123456789abcdef", "probe-7", b"\x01\x02", metadata={"fPort": 5}, confirmed=True)
+ITEM = Downlink("dl0123456789abcde0", "probe-7", b"\x01\x02", metadata={"fPort": 5}, confirmed=True)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +207,7 @@ ITEM = Downlink("dl0123456789abcdef", "probe-7", b"\x01\x02", metadata={"fPort":
                         "f_port": 5,
                         "confirmed": True,
                         "priority": "NORMAL",
-                        "correlation_ids": ["iotgw:dl0123456789abcdef"],
+                        "correlation_ids": ["iotgw:dl0123456789abcde0"],
                     }
                 ]
             },
@@ -191,7 +222,7 @@ ITEM = Downlink("dl0123456789abcdef", "probe-7", b"\x01\x02", metadata={"fPort":
                 "confirmed": True,
                 "fPort": 5,
                 "data": "AQI=",
-                "id": "01234567-89ab-8cde-8f67-6f7467770000",
+                "id": "01234567-89ab-8cde-8067-6f7467770000",
             },
         ),
     ],
@@ -214,7 +245,7 @@ def test_a_downlink_is_published_as_the_platform_takes_it(name, identity, last, 
     ],
 )
 def test_a_downlink_that_the_network_never_takes_is_refused(payload, metadata, said):
-    item = Downlink("dl0123456789abcdef", "d", payload, metadata=metadata)
+    item = Downlink("dl0123456789abcde0", "d", payload, metadata=metadata)
     with pytest.raises(ValueError, match=said):
         mqtt_envelope("chirpstack").publish(item, "d", "a/b/c/d/e/f")
 
@@ -228,16 +259,18 @@ def test_no_answer_over_http_carries_a_downlink_unless_the_preset_says_so():
         assert [event.listens for event in mqtt.read(body, facts, 0)] == [True]
 
 
-def test_an_item_s_id_comes_back_in_each_form_and_no_other_is_taken_for_one():
-    item = "dl0123456789abcdef"
-    for form in (
-        item,
-        f"iotgw:{item}",
-        ids.as_uuid(item),
-        ids.as_uuid(item).upper(),
-        ids.as_hex64(item),
-    ):
-        assert ids.item_of(form) == item
+def test_an_attempt_s_name_comes_back_in_each_form_and_no_other_is_taken_for_one():
+    for item in (new_id(), id_in_job("job", "default", "dev")):
+        for attempt in (1, 2, 16, 17, 100):
+            name = attempt_name(item, attempt)
+            uuid = ids.as_uuid(item, attempt)
+            for form in (name, ids.as_text(item, attempt), uuid, uuid.upper()):
+                assert ids.item_of(form) == name
+            id, known = attempt_of(ids.item_of(ids.as_hex64(item, attempt)))
+            assert id == item
+            assert (known - attempt) % 16 == 0
+        assert ids.item_of(ids.as_hex64(item, 3)) == f"{item}.3"
+        assert ids.item_of(str(UUID(ids.as_uuid(item, 3)))) == f"{item}.3"
     for other in ("", "x", 7, None, "42cb6459-a640-46ec-9623-bdff39dc4736", "dl0123", "iotgw:" + "0" * 99):
         assert ids.item_of(other) == ""
     assert ids.as_uuid("other") == ids.as_hex64("other") == ""
