@@ -301,9 +301,8 @@ class Pipeline:
 
     def _damaged(self, table: str, first: int, last: int, what: str) -> None:
         """Report damage to the journal."""
-        self._recorder.note(
-            "journal.damaged", "gateway", "journal.db", what, DEFAULT_TENANT, "error", table=table, first=first, last=last,
-        )  # fmt: skip
+        where = {"table": table, "first": first, "last": last}
+        self._recorder.note("journal.damaged", "gateway", "journal.db", what, DEFAULT_TENANT, "error", **where)
 
     async def _remove(self, id: str) -> None:
         """A datasource left the registry without a mark: give up what is stored of it."""
@@ -354,8 +353,8 @@ class Pipeline:
 
     def open_to_all(self) -> list[tuple[Source, str]]:
         """The open datasources to which anybody may send who reaches them, each with the reason."""
-        found = [(runner.source, runner.open_to_all()) for runner in self._running.values()]
-        return [(source, reason) for source, reason in found if reason]
+        runners = self._running.values()
+        return [(each.source, reason) for each in runners if (reason := each.open_to_all())]
 
     def datasource_name(self, id: str) -> str:
         """See `IPipeline.datasource_name`."""
@@ -385,11 +384,10 @@ class Pipeline:
 
     async def release(self, message: Message, device: str, is_dropped: bool) -> State:
         """See `IPipeline.release`."""
-        runner = self._running.get(message.uplink.datasource)
+        id = message.uplink.datasource
+        runner = self._running.get(id)
         if runner is None:  # nobody can convert it any more: it waits no longer, over a restart neither
-            self._journal.settle(
-                message.uplink.datasource, self._journal.last_uplink, [dropped(message, device)]
-            )
+            self._journal.settle(id, self._journal.last_uplink, [dropped(message, device)])
             await self._journal.durable()
             raise NotFound("the message's datasource was deleted")
         return await runner.reprocessing.run(message, device, is_dropped)

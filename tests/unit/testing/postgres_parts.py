@@ -16,6 +16,7 @@ from iotgw.store.postgres.journal import PostgresJournal
 from iotgw.store.postgres.kept import PostgresKept
 from iotgw.store.postgres.node import DatabaseNode
 from iotgw.store.postgres.nodes import DatabaseNodes
+from iotgw.store.postgres.orders import PostgresOrders
 from iotgw.store.postgres.platform_names import PostgresPlatformNames
 from iotgw.store.postgres.registry import PostgresRegistry
 from iotgw.store.postgres.spill import Spill
@@ -41,6 +42,7 @@ def in_postgres(reactor):
         PostgresDevices(reactor, DATABASE),
         PostgresKept(DATABASE, reactor),
         PostgresEvents(DATABASE),
+        PostgresOrders(reactor, DATABASE, lambda: 1),
         PostgresUsage(DATABASE, reactor),
         PostgresStates(reactor, DATABASE, PlainCalendar(reactor), 1, 1.0),
         Erasures(reactor, DATABASE),
