@@ -301,10 +301,7 @@ class Pipeline:
 
     def _damaged(self, table: str, first: int, last: int, what: str) -> None:
         """Report damage to the journal."""
-        where: dict[str, Any] = {"table": table, "first": first, "last": last}
-        self._recorder.note(
-            "journal.damaged", "gateway", "journal.db", what, DEFAULT_TENANT, "error", **where
-        )
+        self._recorder.note("journal.damaged", "gateway", "journal.db", what, DEFAULT_TENANT, "error", table=table, first=first, last=last)  # fmt: skip
 
     async def _remove(self, id: str) -> None:
         """A datasource left the registry without a mark: give up what is stored of it."""
