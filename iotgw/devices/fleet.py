@@ -75,7 +75,6 @@ class Fleet(UplinkListener):
         self._owners = owners
         self._registry = registry
         self._quotas = Quotas(registry)
-        self._clock = clock
         self._calendar = calendar
         self.most = most
         self._rosters: dict[str, Roster] = {}
@@ -130,7 +129,7 @@ class Fleet(UplinkListener):
 
     def settled(self, outcomes: builtins.list[Outcome], records: builtins.list[TelemetryRecord]) -> None:
         """See `UplinkListener.settled`."""
-        rosters, now = self._rosters, self._clock.seconds()
+        rosters, now = self._rosters, self._health.now()
         for record in records:
             roster = rosters.get(record.tenant)
             member = roster.members.get(record.device_name) if roster is not None else None
@@ -141,7 +140,7 @@ class Fleet(UplinkListener):
                 if member.seen_type != record.device_type:
                     self._retype(record.tenant, member, record.device_type)
                 if member.watch is not None:
-                    self._health.heard(member.watch, record.body, now)
+                    self._health.heard(member.watch, record, now)
 
     def learn(self, records: Sequence[TelemetryRecord]) -> None:
         """Records that may not have counted before the process ended."""

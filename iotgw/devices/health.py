@@ -8,6 +8,7 @@ import msgspec
 from twisted.internet.interfaces import IReactorTime
 
 from iotgw.core.device_entry import GROUP, TYPE, GroupSpec, HealthSpec, TypeSpec
+from iotgw.core.model import TelemetryRecord
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.devices import TROUBLES, HealthView, IDevices, Trouble, Troubled
 from iotgw.core.ports.registry import IRegistry
@@ -15,6 +16,9 @@ from iotgw.core.specs import Resource
 from iotgw.core.times import DateMs
 from iotgw.devices.roster import Member, Roster
 from iotgw.devices.watching import DeviceWatch, Rules, Tell, Watching
+
+RECENT_MS = 10_000
+"""Milliseconds for which a message may be on its way through the gateway and count as one of now."""
 
 
 class FleetHealth:
@@ -38,8 +42,6 @@ class FleetHealth:
         self._watching = Watching(clock, calendar.now_ms, self._troubled)
         self._settings: dict[tuple[str, str, str], HealthSpec] = {}
         """Of types and groups, by kind, tenant and name."""
-        self.heard = self._watching.heard
-        """See `Watching.heard`."""
 
     def start(
         self,
@@ -62,6 +64,17 @@ class FleetHealth:
                     key = (tenant, name)
                     self._again(tenant, member, rules, heard.get(key, 0), troubles.get(key, {}))
         self._watching.start()
+
+    def now(self) -> tuple[float, int]:
+        """The clock's time, and the date (ms) from which on a message counts as one of now: what came before is converted late, or again."""
+        return self._clock.seconds(), self._calendar.now_ms() - RECENT_MS
+
+    def heard(self, watch: DeviceWatch, record: TelemetryRecord, now: tuple[float, int]) -> None:
+        """A message of a watched device counts, as of when it came."""
+        at, recent_ms = now
+        if record.received_ms < recent_ms:
+            at = min(at, self._calendar.moment_ms(DateMs(record.received_ms)) / 1000)
+        self._watching.heard(watch, record.body, at)
 
     def stop(self) -> None:
         """Look no more."""

@@ -104,6 +104,8 @@ class DeviceWatch(Struct, gc=False):
     name: str
     rules: Rules
     heard: float
+    judged: float = float("-inf")
+    """When the latest message came whose readings were looked at."""
     silent_ms: int = 0
     battery_ms: int = 0
     signal_ms: int = 0
@@ -198,16 +200,17 @@ class Watching:
         watch.entry = 0  # that of before is passed over
         self._queue(watch)
 
-    def heard(self, watch: DeviceWatch, body: bytes, now: float) -> None:
-        """A message of a watched device counts; ``body`` is what its converter made (`iotgw.core.model.Output`), ``now`` the
-        clock's time."""
-        watch.heard = now
-        if watch.silent_ms:
+    def heard(self, watch: DeviceWatch, body: bytes, at: float) -> None:
+        """A message of a watched device counts; ``body`` is what its converter made (`iotgw.core.model.Output`), ``at`` the
+        clock's time when it came. One of before, which is converted late or again, is no sign of life, and its readings are old."""
+        watch.heard = max(watch.heard, at)
+        if watch.silent_ms and at + watch.rules.every > self._clock.seconds():
             self._becomes(watch, "silent", False, None)
             self._queue(watch)
         rules = watch.rules
-        if rules.battery is None and rules.signal is None:
+        if (rules.battery is None and rules.signal is None) or at < watch.judged:
             return
+        watch.judged = at
         try:
             said = _body(body)
         except msgspec.MsgspecError:  # a body of another form says nothing of them

@@ -13,7 +13,7 @@ from msgspec import structs
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from zope.interface import implementer
 
-from iotgw.core.model import Answer, Downlink, Metadata
+from iotgw.core.model import STORED, Answer, Downlink, Metadata
 from iotgw.core.pem import Files
 from iotgw.core.ports.datasources import (
     DatasourceContext,
@@ -188,6 +188,7 @@ class Lwm2mDatasource:
             "observations": sum(len(device.watches) for device in self.registrations),
             "notifications": self._observing.notifications,
             "sent": self._sent,
+            "lost": self._insisting.lost,
             "updates": len(self._updating),
         }
 
@@ -272,7 +273,11 @@ class Lwm2mDatasource:
             "lwm2mLifetime": registration.lifetime,
             "lwm2mObjects": ",".join(map(str, registration.objects.instances)),
         }
-        self._intake.receive(shaping.encode(body), self._facts(device, kind), answer, 0, listens=False)
+        payload, facts = shaping.encode(body), self._facts(device, kind)
+        if kind in ("expired", "ended"):  # no device sends it again
+            self._insisting.receive(payload, facts, body["ts"], lambda: answer(STORED))
+        else:
+            self._intake.receive(payload, facts, answer, 0, listens=False)
 
     def gone(self, device: Lwm2mDevice) -> None:
         """See `RegistrationOwner.gone`."""

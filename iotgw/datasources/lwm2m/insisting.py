@@ -1,4 +1,5 @@
-"""Hands in what nobody sends again: values in the response of a device, which CoAP itself acknowledged.
+"""Hands in what nobody sends again: values in the response of a device, which CoAP itself acknowledged, and the end of a registration that no
+device asked for.
 
 Where the gateway has no room for such a message now, or a limit is used up, it waits here and is handed in again.
 """

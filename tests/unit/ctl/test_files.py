@@ -69,6 +69,7 @@ async def test_a_device_is_updated_with_a_local_file(bench: Any, run: Any, image
 @inline
 async def test_a_group_is_updated_with_an_uploaded_file(bench: Any, run: Any, image: Any) -> None:
     await run("file", "upload", str(image))
+    assert (await run("device", "set", "a", "groups=north"))[0] == 0
     code, _, _ = await run("job", "firmware", "app.bin", "--group", "north", "--within", "3600")
     what = bench.parts.jobs.begun[0][1].what
     assert (code, what["group"], what["within"]) == (0, "north", 3600.0)

@@ -40,6 +40,9 @@ async def test_a_job_is_begun_looked_at_and_cancelled(bench: Any, run: Any) -> N
 
 @inline
 async def test_a_downlink_goes_to_a_group_and_what_became_of_it_is_shown(bench: Any, run: Any) -> None:
+    mistyped = await run("job", "downlink", "--group", "cellar", "--payload", "on")
+    assert (mistyped[0], "no device has the group 'cellar'" in mistyped[2]) == (1, True)
+    assert (await run("device", "set", "meter-1", "groups=cellar"))[0] == 0
     code, out, _ = await run(
         "job",
         "downlink",

@@ -238,6 +238,9 @@ def test_silence_is_told_and_kept_over_a_restart(world):
     world.restart(after=100)
     world.wait(200)
     assert world.told == [("a", "silent", True)], "it was told before"
+    old = msgspec.structs.replace(testing.telemetry(1, "a", received_ms=5), device_type="meter")
+    world.fleet.settled([], [old])
+    assert world.told == [("a", "silent", True)], "what is converted again is no sign of life"
     assert world.fleet.health("default", "a").state == "troubled"
     world.hear("a", device_type="meter")
     assert world.told[1:] == [("a", "silent", False)]

@@ -27,10 +27,10 @@ class World:
     def wait(self, seconds):
         self.clock.pump([1.0] * seconds)
 
-    def heard(self, watch, *points, **attributes):
+    def heard(self, watch, *points, at=None, **attributes):
         telemetry = [{"ts": ts, "values": values} for ts, values in points]
         body = {"deviceName": watch.name, "attributes": attributes, "telemetry": telemetry}
-        self.watching.heard(watch, msgspec.json.encode(body), self.clock.seconds())
+        self.watching.heard(watch, msgspec.json.encode(body), self.clock.seconds() if at is None else at)
 
 
 @pytest.fixture
@@ -51,6 +51,20 @@ def test_a_device_that_is_not_heard_in_time_is_silent_once_and_back_once(world):
     assert watch.silent_ms == 0
     world.wait(60)
     assert world.told[2:] == [("d", "silent", True, None)]
+
+
+def test_a_message_of_before_that_is_converted_again_is_no_sign_of_life_and_has_old_readings(world):
+    watch = world.watch(report_every=60, battery_below=20)
+    world.wait(50)
+    world.heard(watch, (1, {"battery": 90}))
+    world.wait(100)
+    assert world.told == [("d", "silent", True, None)]
+    world.heard(watch, (1, {"battery": 5}), at=10)
+    assert (world.told[1:], watch.heard) == ([], 50)
+    world.heard(watch, (1, {"battery": 15}), at=140)  # converted late, and its device is not overdue since
+    assert world.told[1:] == [("d", "silent", False, None), ("d", "battery", True, 15)]
+    world.wait(50)
+    assert world.told[3:] == [("d", "silent", True, None)]
 
 
 def test_a_device_that_reports_in_time_is_never_silent(world):

@@ -81,6 +81,22 @@ async def test_so_is_the_answer_to_a_read_after_the_registration(field):
     assert values(field) == [19.0]
 
 
+@ensureDeferred
+async def test_so_is_the_end_of_a_registration_that_no_device_asked_for(field):
+    source = await field.start()
+    await field.device().register()
+    clock = Clock()
+    source._insisting = Insisting(field.intake, clock)
+    field.intake.room = False
+    assert source.end(source.sessions()[0]["id"])
+    field.intake.room = True
+    clock.advance(5)
+    assert (field.kinds(), field.bodies[-1]["attributes"]["lwm2mRegistered"]) == (
+        ["register", "ended"],
+        False,
+    )
+
+
 def test_what_waits_is_bounded_and_ends_with_the_datasource():
     intake, clock, stored = FakeIntake(max_payload=MOST_WAITING), Clock(), []
     insisting = Insisting(intake, clock)
