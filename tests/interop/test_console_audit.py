@@ -14,7 +14,7 @@ AUDIT = Path(__file__).parents[1] / "peers" / "lighthouse"
 CATEGORIES = ("accessibility", "best-practices")
 PAGES = (
     "overview", "messages", "failures", "devices", "devices/kitchen", "datasources/thermo?tab=listen", "converters/thermometer",
-    "integrations/billing?tab=dead", "connect", "connect/datasource?type=tcp", "settings",
+    "devices?view=map", "integrations/billing?tab=dead", "connect", "connect/datasource?type=tcp", "settings",
 )  # fmt: skip
 
 

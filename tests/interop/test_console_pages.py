@@ -143,12 +143,13 @@ def test_what_devices_and_scripts_say_is_a_text_everywhere(scene, visitor):
     scene.gateway.message_when("failed")
     failed, converted = [each["id"] for each in scene.gateway.messages(datasource="hostile")]
     device = quote(HOSTILE, safe="")
-    assert api("PATCH", f"/devices/{device}", {"label": HOSTILE, "place": HOSTILE}).status == 200
+    said = {"label": HOSTILE, "place": HOSTILE, "latitude": 47, "longitude": 8}
+    assert api("PATCH", f"/devices/{device}", said).status == 200
     assert api("POST", f"/devices/{device}/downlinks", {"data": HOSTILE, "contentType": "TEXT"}).status == 201
     (group,) = api("GET", "/failures?kind=conversion").json["items"]
     for where in (
         "overview", "messages", f"messages?device={HOSTILE}", f"messages/{failed}", f"messages/{converted}", "failures",
-        f"failures/{group['id']}", f"converters/hostile?message={failed}", f"converters/hostile?message={converted}", "devices",
+        f"failures/{group['id']}", f"converters/hostile?message={failed}", f"converters/hostile?message={converted}", "devices", "devices?view=map",
         f"devices/{device}", f"devices/{device}?tab=downlinks", f"devices/{device}?tab=settings", "downlinks", "datasources",
         "datasources/hostile", "events", f"nowhere/{device}",
     ):  # fmt: skip

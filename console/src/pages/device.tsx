@@ -52,7 +52,7 @@ export function DevicePage({ name }: { name: string }) {
             {(is) => <Latest device={is} />}
           </Panel>
           <Curves name={name} />
-          {device && spot && <PlaceOf key={`${spot.latitude} ${spot.longitude}`} device={device} spot={spot} />}
+          {device && spot && <PlaceOf key={name} device={device} spot={spot} />}
         </>
       )}
       {tab === "messages" && <Messages name={name} />}
