@@ -26,7 +26,7 @@ from .delivering import until
 
 ua = pytest.importorskip("asyncua").ua
 pytestmark = pytest.mark.interop
-QUICK = {"publishingInterval": 0.05, "samplingInterval": 0.05, "timeout": 2}
+QUICK = {"publishingInterval": 0.05, "samplingInterval": 0.05, "timeout": 20}
 
 
 class Source:
