@@ -58,7 +58,7 @@ class AnswerSizes:
                     )
 
 
-class BoundedKafkaProtocol(conn.AIOKafkaProtocol):  # type: ignore[misc]
+class KafkaProtocol(conn.AIOKafkaProtocol):  # type: ignore[misc]
     """A connection that ends when an answer says that it is too large."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
@@ -156,7 +156,7 @@ def _too_large() -> ProtocolError:
 
 def impose() -> None:
     """Have the package keep these limits."""
-    conn.AIOKafkaProtocol = BoundedKafkaProtocol
+    conn.AIOKafkaProtocol = KafkaProtocol
     for module in _modules():
         for name, unpack in _UNPACKING.items():
             if hasattr(module, name):

@@ -10,6 +10,9 @@ from iotgw.connect.proxy import ProxyUrl, goes_by
 from iotgw.core.secrets import Secret
 from iotgw.integrations.csv_layout import CsvSettings
 
+LONGEST_KEY = 64 << 10
+"""Characters of a recipient's public key. Others' signatures make it longer, and need not be in it; each costs time when it is read."""
+
 
 class SftpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """SFTP. Either ``hostKeys`` or ``knownHosts`` is required, since a host is never trusted blindly."""
@@ -59,7 +62,7 @@ class SftpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
         Literal["none", "gzip", "zip"], Meta(description="Adds `.gz` or `.zip` to the file's name.")
     ] = "none"
     encrypt_to: Annotated[
-        list[str],
+        list[Annotated[str, Meta(max_length=LONGEST_KEY)]],
         Meta(
             max_length=20,
             description="Public keys of OpenPGP as text, to which files are encrypted; adds `.pgp` to their names. Needs `pip install iotgw[pgp]`.",

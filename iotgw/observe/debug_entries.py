@@ -13,6 +13,8 @@ from iotgw.core.redaction import MASK, redacted
 
 LONGEST = 16 << 10
 """Bytes of a payload, and characters of any text."""
+DEEPEST = 100
+"""Levels of what a message's metadata has."""
 MOST = 100
 """Lines of a log, and outputs."""
 _SECRET = re.compile(r"authori[sz]ation|passw|secret|token|api[-_]?key|cookie|credential", re.IGNORECASE)
@@ -49,12 +51,17 @@ def delivery_entry(integration: str, device: str, request: str, answer: str) -> 
     }
 
 
-def masked(value: Any) -> Any:
-    """A JSON value without what its names call a secret."""
+def masked(value: Any, levels: int = DEEPEST) -> Any:
+    """A JSON value without what its names call a secret, and without what is nested deeper than so many levels."""
+    if isinstance(value, dict | list) and not levels:
+        return "…"
     if isinstance(value, dict):
-        return {key: MASK if _SECRET.search(key) and item else masked(item) for key, item in value.items()}
+        return {
+            key: MASK if _SECRET.search(key) and item else masked(item, levels - 1)
+            for key, item in value.items()
+        }
     if isinstance(value, list):
-        return [masked(item) for item in value]
+        return [masked(item, levels - 1) for item in value]
     return redacted(value) if isinstance(value, str) else value
 
 
@@ -69,5 +76,5 @@ def _decoded(body: bytes) -> Any:
         return f"{body[:200].decode(errors='replace')}… ({len(body)} bytes)"
     try:
         return msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):  # msgspec has a limit of levels, too
         return body.decode(errors="replace")

@@ -150,8 +150,17 @@ class ImageMount(WebResource):
         request.setHeader(b"etag", b'"%s"' % offer.image.sha256[:16].encode())
         if request.method == b"HEAD":
             return b""
-        sending = FileSender().beginFileTransfer(_Part(offer, start, end), request)
-        sending.addCallbacks(lambda _: request.finish(), lambda _: None)  # the device went away
+        part = _Part(offer, start, end)
+
+        def sent(_: object) -> None:
+            if part.is_whole:
+                request.finish()
+            else:  # so that the device doesn't take it for whole, nor wait for the rest
+                request.loseConnection()
+
+        FileSender().beginFileTransfer(part, request).addCallbacks(
+            sent, lambda _: None
+        )  # the device went away
         return NOT_DONE_YET
 
 
@@ -163,8 +172,13 @@ class _Part:
         self._at = start
         self._end = end
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of it was read."""
+        return self._at >= self._end
+
     def read(self, size: int) -> bytes:
-        """The next bytes; none at the end, or when the image isn't offered any more."""
+        """The next bytes; none at the end, when the image isn't offered any more, or when its file is shorter than it was."""
         if self._offer.is_over:
             return b""
         part = self._offer.content[self._at : min(self._at + size, self._end)]
@@ -176,7 +190,8 @@ class _Part:
 
 def _range(request: Request, size: int) -> tuple[int, int]:
     """The bytes that are asked for: from, and up to but without (RFC 9110 §14.1.2). Ranges that aren't understood are all of it."""
-    wanted = re.fullmatch(r"bytes=([0-9]{1,15})-([0-9]{0,15})", (request.getHeader("range") or "").strip())
+    said: bytes = request.getHeader(b"range") or b""
+    wanted = re.fullmatch(rb"bytes=([0-9]{1,15})-([0-9]{0,15})", said.strip())
     if wanted is None:
         return 0, size
     last = int(wanted[2]) if wanted[2] else size - 1

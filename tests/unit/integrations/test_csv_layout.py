@@ -10,9 +10,11 @@ import msgspec
 import pytest
 
 from iotgw.core.errors import SettingsError
+from iotgw.core.validate import convert
 from iotgw.integrations.csv_layout import DELIMITERS, ENDS, QUOTING, CsvLayout, CsvSettings
 from iotgw.integrations.files import Columns
 from iotgw.integrations.packing import Packing
+from iotgw.integrations.sftp_settings import LONGEST_KEY, SftpSettings
 from tests.unit.delivery.worlds import record
 
 JULY = 1_783_000_000_123
@@ -190,6 +192,19 @@ def test_what_nobody_can_encrypt_to_is_refused(text):
         Packing("none", [text])
     assert caught.value.path == "configuration.encryptTo[0]"
     assert "\n" not in str(caught.value)
+
+
+def test_a_key_is_no_longer_than_what_is_read_at_once():
+    given = {
+        "host": "h",
+        "username": "u",
+        "password": "p",
+        "hostKeys": [],
+        "encryptTo": ["x" * (LONGEST_KEY + 1)],
+    }
+    with pytest.raises(SettingsError, match=f"expected .*{LONGEST_KEY}") as caught:
+        convert(given, SftpSettings, "configuration")
+    assert caught.value.path == "configuration.encryptTo[0]"
 
 
 def test_without_the_extra_it_is_said_what_installs_openpgp(monkeypatch):

@@ -204,3 +204,13 @@ def test_nothing_is_on_after_a_stop(world: World) -> None:
     world.on("datasource", "ds1")
     world.log.stop()
     assert (world.log.list("default"), world.clock.getDelayedCalls()) == ([], [])
+
+
+def test_what_is_nested_without_an_end_is_kept_as_far_as_it_is_looked_at(world: World) -> None:
+    world.on("datasource", "ds1")
+    metadata = b'{"a":' + b"[" * 600 + b"]" * 600 + b"}"
+    deep = Conversion((Output("d", "t", b"[" * 6000 + b"]" * 6000),))
+    world.convert((job(1, metadata, b"x"), deep))
+    said = world.store.kept[0][2].said
+    assert said["outputs"] == ["[" * 6000 + "]" * 6000]
+    assert str(said["metadata"]).count("[") == 99
