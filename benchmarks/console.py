@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Protocol
@@ -26,7 +27,7 @@ from typing import Protocol
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
-from devices import named
+from harness import fleet
 from harness.gateway import Gateway
 from harness.processes import free_port
 from history import make
@@ -66,7 +67,7 @@ SCROLL = """async (rows) => {
 
 def paths(devices: int) -> dict[str, str]:
     """The pages by name."""
-    one = named(devices // 2)
+    one = fleet.named(devices // 2)
     return {
         "overview": "overview",
         "messages": "messages?live=off",
@@ -170,10 +171,9 @@ def filled(folder: Path, devices: int, messages: int) -> Iterator[Reached]:
             left.unlink()
         began = time.time()
         make(gateway.data, messages, 1000, integration, began - 60)
-        beside = Path(__file__).parent / "devices.py"
-        subprocess.run(
-            [sys.executable, beside, "--fill", gateway.data, "--devices", str(devices)], check=True
-        )
+        with closing(sqlite3.connect(gateway.data / "journal.db")) as journal:
+            (head,) = journal.execute("SELECT max(seq) FROM telemetry").fetchone()
+        fleet.filled(gateway.data, devices, head)
         print(
             f"{messages:,} messages and {devices:,} devices made in {time.time() - began:.0f} s", flush=True
         )

@@ -40,6 +40,7 @@ DOCUMENTS = 8000
 VALUES = 4
 """Of a message that is split."""
 WINDOW = 64
+FORMATS = ("standard", "template", "line-protocol", "senml", "ngsi-ld", "cloudevents", "openmetrics")
 BAR = 1.2
 
 
@@ -145,7 +146,7 @@ def main() -> None:
         deliver("value", "standard", profile)
         pstats.Stats(profile).sort_stats("tottime").print_stats(25)
         return
-    for format_ in ("standard", "template"):
+    for format_ in FORMATS:
         deliver("device", format_), deliver("value", format_)
         pairs = [(deliver("device", format_), deliver("value", format_)) for _ in range(options.rounds)]
         ratios = sorted(parts / messages for messages, parts in pairs)

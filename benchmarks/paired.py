@@ -135,15 +135,17 @@ def pairs(pythons: tuple[Path, Path], entry: Entry, plan: Plan) -> Iterator[Pair
         yield pair
 
 
-def judged(found: Sequence[Pair], rounds: int, limit: float) -> int:
-    """Print what came of it; the exit status."""
+def judged(
+    found: Sequence[Pair], rounds: int, limit: float, names: tuple[str, str] = ("revision", "working tree")
+) -> int:
+    """Print what came of it, of what the ``names`` say; the exit status."""
     if 2 * len(found) <= rounds:
         print(f"only {len(found)} of {rounds} pairs could be measured")
         return 2
     ratios = [pair.ratio for pair in found]
     low, high = interval(ratios)
-    print(f"revision:     {median(pair.revision for pair in found):.1f} µs CPU per message")
-    print(f"working tree: {median(pair.tree for pair in found):.1f} µs CPU per message")
+    for name, costs in zip(names, zip(*found, strict=True), strict=True):
+        print(f"{name + ':':<13} {median(costs):.1f} µs CPU per message")
     print(f"ratio:        {median(ratios):.3f}, median of {len(found)} pairs")
     if math.isinf(low):
         print(f"              no {CONFIDENCE:.0%} interval of the median: it takes six pairs")

@@ -4,6 +4,7 @@ import { build } from "esbuild";
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { gzipSync } from "node:zlib";
+import { world } from "./world.mjs";
 
 const here = import.meta.dirname;
 
@@ -20,6 +21,7 @@ export const options = {
   chunkNames: "chunk-[hash]",
   legalComments: "none",
   metafile: true,
+  plugins: [world],
   define: { "process.env.NODE_ENV": '"production"' },
 };
 
@@ -89,9 +91,9 @@ function sizes(made, out) {
   };
   const first = needed("src/main.tsx", "src/style/index.css");
   const total = (files) => [...files].reduce((sum, file) => sum + length(file), 0);
-  const editor = needed("src/ui/editor.ts"), chart = needed("src/ui/uplot.ts");
+  const editor = needed("src/ui/editor.ts"), chart = needed("src/ui/uplot.ts"), world = needed("src/ui/world.ts");
   const beyond = (files) => [...files].filter((file) => !first.has(file));
-  return { shell: total(first), editor: total(beyond(editor)), chart: total(beyond(chart)) };
+  return { shell: total(first), editor: total(beyond(editor)), chart: total(beyond(chart)), world: total(beyond(world)) };
 }
 
 if (process.argv[1] === import.meta.filename) await main(resolve(process.argv[2]));

@@ -19,7 +19,7 @@ const keep = {
     });
   },
 };
-const watching = await context({ ...options, outdir: "out", write: false, sourcemap: "inline", plugins: [keep] });
+const watching = await context({ ...options, outdir: "out", write: false, sourcemap: "inline", plugins: [...options.plugins, keep] });
 await watching.watch();
 const types = { js: "text/javascript", css: "text/css", svg: "image/svg+xml" };
 createServer((incoming, answer) => {

@@ -25,6 +25,7 @@ from iotgw.api.failures import FailureRoutes
 from iotgw.api.files import FileRoutes
 from iotgw.api.finding import FindingRoutes
 from iotgw.api.fleet import FleetRoutes
+from iotgw.api.fleet_map import FleetMapRoutes
 from iotgw.api.front import FrontPage
 from iotgw.api.health import HealthRoutes
 from iotgw.api.jobs import JobRoutes
@@ -126,6 +127,7 @@ def routes(
             parts.fleet, known, parts.devices, parts.owners, registry, parts.downlinks, credentials, recorder
         ),
         FleetRoutes(parts.fleet, registry, credentials, recorder, parts.clock),
+        FleetMapRoutes(parts.fleet, registry, parts.clock),
         QuarantineRoutes(parts.quarantine, parts.releases, parts.pipeline, recorder),
         DownlinkRoutes(parts.downlinks, parts.fleet, known, credentials),
         DownlinkBatchRoutes(parts.jobs, parts.downlinks, known, registry, credentials),

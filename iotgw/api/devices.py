@@ -17,6 +17,7 @@ from iotgw.api.paging import PageItems
 from iotgw.api.problems import Problem
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Reply, Route
+from iotgw.core import rectangle
 from iotgw.core.device_entry import DeviceEntry, DeviceSpec, check_name
 from iotgw.core.errors import Conflict, NotFound, SettingsError
 from iotgw.core.names import unfit
@@ -25,6 +26,7 @@ from iotgw.core.ports.downlinks import IDownlinkQueue
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.ports.speakers import IOwners
 from iotgw.core.recorder import Recorder
+from iotgw.core.rectangle import Rectangle
 from iotgw.core.specs import DatasourceSpec, Spec
 from iotgw.core.validate import convert
 
@@ -35,6 +37,13 @@ FILTERS = (
     Query("tag", str, None, "with this tag: a key, or `key=text`"),
     Query("datasource", str, None, "that belong to this datasource, by name or id"),
     Query("trouble", str, None, "silent, with a low battery, or with a weak signal", choices=TROUBLES),
+    Query(
+        "box",
+        str,
+        None,
+        "in this rectangle: its south, west, north and east in degrees, with commas",
+        pattern=rectangle.TEXT,
+    ),
 )
 PIECE = 500
 """Devices whose last states are read at a time."""
@@ -282,8 +291,17 @@ def wanted(call: Call, registry: IRegistry) -> DeviceFilter:
             datasource = registry.get("datasource", datasource, call.tenant).id
     return DeviceFilter(
         call.query("text") or "", call.query("type") or "", call.query("group") or "", call.query("tag") or "",
-        datasource, call.query("trouble") or "",
+        datasource, call.query("trouble") or "", box_of(call),
     )  # fmt: skip
+
+
+def box_of(call: Call) -> Rectangle | None:
+    """The rectangle that a call asks for. Raises SettingsError."""
+    text = call.query("box")
+    try:
+        return rectangle.read(text) if text else None
+    except ValueError as error:
+        raise SettingsError("box", str(error)) from error
 
 
 def tag(entry: DeviceEntry) -> str:

@@ -13,6 +13,7 @@ from iotgw.api.known_devices import KnownDevices
 from iotgw.api.messages import Text
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Milliseconds, Reply, Route
+from iotgw.core import rectangle
 from iotgw.core.downlink_item import ItemState, payload
 from iotgw.core.errors import NotFound, SettingsError
 from iotgw.core.ports.devices import TROUBLES, Trouble
@@ -24,7 +25,7 @@ from iotgw.core.specs import DownlinkSpec
 KIND = "downlinks"
 LISTED = 1_000
 """Devices of a list. Larger sets are groups."""
-FILTERS = ("text", "type", "group", "tag", "datasource", "trouble")
+FILTERS = ("text", "type", "group", "tag", "datasource", "trouble", "box")
 ITEMS = (
     Query("state", str, None, "items in this state", choices=tuple(state.value for state in ItemState)),
     Query("after", int, 0, "`next` of the page before", range=(0, 1 << 53)),
@@ -44,6 +45,7 @@ class NewBatch(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     tag: Text | None = None
     datasource: Text | None = None
     trouble: Trouble | None = None
+    box: Annotated[str, Meta(pattern=f"^{rectangle.TEXT}$")] | None = None
     all: bool = False
     rate: Annotated[float, Meta(ge=0.01, le=1000)] = 10.0
     at: Milliseconds = 0
@@ -56,6 +58,8 @@ class NewBatch(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
             raise ValueError("expected one of: devices, a filter such as group, or all: true")
         if self.trouble not in (None, *TROUBLES):
             raise ValueError(f"expected a trouble of {', '.join(TROUBLES)}")
+        if self.box is not None:
+            rectangle.read(self.box)
 
 
 class BatchItems(Struct, frozen=True):

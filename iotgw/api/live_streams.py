@@ -46,11 +46,19 @@ class StreamFilter(Struct, frozen=True):
     state: str = ""
     rate: int = 50
 
-    def takes(self, happening: Happening) -> bool:
-        """Whether it wants to see this."""
+    def taken(self, come: list[Happening]) -> list[Happening]:
+        """What of this it wants to see."""
+        tenant, topics = self.tenant, self.topics
+        ours = [each for each in come if each.tenant == tenant and each.topic in topics]
+        return (
+            [each for each in ours if self._takes(each)]
+            if self.device or self.datasource or self.state
+            else ours
+        )
+
+    def _takes(self, happening: Happening) -> bool:
+        """Whether it wants to see this of its tenant's."""
         topic = happening.topic
-        if topic not in self.topics or happening.tenant != self.tenant:
-            return False
         if topic == "stats":
             return True
         if self.device and self.device not in happening.devices:
@@ -117,7 +125,7 @@ class Onlooker:
                 self._miss(lost)
                 self.is_unsure = True
             self.number = come[-1].number
-        wanted = [each for each in come if self.selection.takes(each)]
+        wanted = self.selection.taken(come)
         more = max(0, len(wanted) - int(self._credit))
         self._miss(more)
         shown = wanted[more:]

@@ -19,15 +19,16 @@ def holding(version: int, received: set[int]) -> Callable[[], Engine]:
     return lambda: mqtt.MqttSession(version, hold=True, received=received)
 
 
-def engine_maker(name: EngineName, version: int, most: int) -> Callable[[], Engine]:
+def engine_maker(name: EngineName, version: int, most: int, hold: bool = False) -> Callable[[], Engine]:
     """Factory of an engine for each connection. Raises SettingsError when the installed paho-mqtt is
     unsuitable.
 
-    ``most`` is how many messages may be unfinished; with our own engine its user enforces that.
+    ``most`` is how many messages may be unfinished; with our own engine its user enforces that. With ``hold``, what arrives is
+    acknowledged by `Engine.acknowledge` only.
     """
     if name == "iotgw":
-        return lambda: mqtt.MqttSession(version)
+        return lambda: mqtt.MqttSession(version, hold=hold)
     from iotgw.connect import mqtt_paho  # noqa: PLC0415 - costs memory only where it is asked for
 
     mqtt_paho.require()
-    return lambda: mqtt_paho.PahoSession(version, most)
+    return lambda: mqtt_paho.PahoSession(version, most, hold)

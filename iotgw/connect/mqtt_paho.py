@@ -122,9 +122,10 @@ class _Client(paho.Client):
 
 class PahoSession:
     """An `iotgw.connect.mqtt_engine.Engine`. At most ``most`` messages are unfinished;
-    one beyond is not taken."""
+    one beyond is not taken. With ``hold``, what arrives is acknowledged by `acknowledge` only; a QoS 2 message by its PUBCOMP."""
 
-    def __init__(self, version: int = mqtt.V311, most: int = 1000) -> None:
+    def __init__(self, version: int = mqtt.V311, most: int = 1000, hold: bool = False) -> None:
+        self._hold = hold
         self._five = version == mqtt.V5
         self._memory = MemorySocket()
         self._events: list[mqtt.Event] = []
@@ -150,10 +151,10 @@ class PahoSession:
     ) -> bytes:
         """CONNECT of a clean session; this engine keeps no other."""
         if not clean:
-            raise ValueError("expected a clean session: paho acknowledges what arrives before it is durable")
+            raise ValueError("expected a clean session: paho remembers nothing of an earlier connection")
         client = _Client(
             CallbackAPIVersion.VERSION2, client_id, None if self._five else True,
-            protocol=self._protocol, reconnect_on_failure=False,
+            protocol=self._protocol, reconnect_on_failure=False, manual_ack=self._hold,
         )  # fmt: skip
         self._client = client
         client.memory = self._memory
@@ -209,8 +210,9 @@ class PahoSession:
         return id_ or 0, self.to_send()
 
     def acknowledge(self, message: mqtt.Arrived) -> bytes:
-        """Nothing to send: paho has acknowledged the message by itself."""
-        return b""
+        """Acknowledge a message received with ``hold``; otherwise paho has done so by itself."""
+        self._live.ack(message.id, message.qos)
+        return self.to_send()
 
     def to_send(self) -> bytes:
         """What paho has to send."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from asyncua import Client, ua
@@ -11,16 +11,16 @@ from asyncua.common.node import Node
 
 from iotgw.connect.opcua_plan import OpcuaPlan
 
-KNOWN = 16
-"""Values of a variable by which one is recognised that comes again."""
 SERVER = ua.NodeId(ua.ObjectIds.Server)
 PROPERTY = ua.NodeId(ua.ObjectIds.HasProperty)
+Mark = tuple[datetime | None, int, str]
+"""What tells a value from others: the source's time, the status, and how it is written."""
 
 
 class OpcuaVariable:
     """A variable, the object that has it, and what came of it last."""
 
-    __slots__ = ("device", "device_id", "latest", "name", "node", "recent", "text", "type")
+    __slots__ = ("again", "device", "device_id", "mark", "name", "node", "text", "type")
 
     def __init__(self, node: Node, name: str, device: str, device_id: str) -> None:
         self.node = node
@@ -29,9 +29,10 @@ class OpcuaVariable:
         self.device = device
         self.device_id = device_id
         self.type: ua.VariantType | None = None
-        self.latest: Any = None
-        """The source's time of the newest value."""
-        self.recent: deque[Any] = deque(maxlen=KNOWN)
+        self.mark: Mark | None = None
+        """Of the value that came last."""
+        self.again: Mark | None = None
+        """Of one that may come once more: a subscription begins with the latest value, and one that was read may be reported."""
 
 
 async def find(client: Client, plan: OpcuaPlan, trouble: Callable[[str], None]) -> list[OpcuaVariable]:

@@ -8,6 +8,7 @@ from asyncua import Client, ua
 from asyncua.client.ua_client import UaClient, UASocketProtocol
 from asyncua.common.connection import TransportLimits
 from asyncua.common.shortcuts import Shortcuts
+from asyncua.common.subscription import Subscription
 
 LARGEST_CHUNK = 1 << 20
 """Bytes of a chunk; servers have 64 kB."""
@@ -63,3 +64,10 @@ class BoundedClient(Client):
         self.uaclient = _Transport(timeout)
         self.uaclient.pre_request_hook = self._wait_until_ready
         self.nodes = Shortcuts(self.uaclient.session)
+
+    async def add(self, subscription: Subscription) -> None:
+        """Make this subscription at the server, as `create_subscription` does with one of asyncua's own."""
+        revised = self.get_subscription_revised_params(subscription.parameters, await subscription.init())
+        if revised is not None:
+            await subscription.update(revised)
+        self._subscriptions.append(subscription)

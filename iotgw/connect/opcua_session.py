@@ -1,9 +1,8 @@
 """The session of `iotgw.connect.opcua`, in the asyncio thread: connect, browse, subscribe, write, call.
 
 asyncua reconnects by itself, and takes up the session that the server has kept. The subscription and its queues are there then, and the
-server republishes what was not acknowledged (OPC 10000-4 §5.14.5). Where the session is gone, the subscription is made
-anew. Last, all values are read once: what changed meanwhile is known, though not each change. A value that
-comes again so is recognised.
+server repeats what was not acknowledged (`opcua_reports`). Where the subscription is gone, everything begins anew. Last, all values
+are read once: what changed meanwhile is known, though not each change. A value that comes again so is recognised.
 
 OPC UA has no acknowledgement by which a value could be durable first: delivery is at most once.
 """
@@ -13,21 +12,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-from asyncua import Client, ua
+from asyncua import ua
 from asyncua.client.ua_client import UaClientState
-from asyncua.common.subscription import DataChangeEvent, OverflowPolicy, StatusChangeEvent, Subscription
 from asyncua.crypto import security_policies
 from asyncua.crypto.uacrypto import CertProperties
 
-from iotgw.connect.opcua_browse import OpcuaVariable, find, type_of
+from iotgw.connect.opcua_browse import Mark, OpcuaVariable, find, type_of
 from iotgw.connect.opcua_commands import OpcuaCommands, in_words
 from iotgw.connect.opcua_limits import BoundedClient
 from iotgw.connect.opcua_plan import Bad, Done, OpcuaPlan, Sample
+from iotgw.connect.opcua_reports import Reports
 from iotgw.connect.opcua_values import NUMBERS, NoJson, ms, to_json
 
 for _name in ("asyncua", "asyncua.client", "asyncua.common"):  # it logs each lost connection with a traceback
@@ -35,8 +32,6 @@ for _name in ("asyncua", "asyncua.client", "asyncua.common"):  # it logs each lo
 
 FULL = 10_000
 """Values that may wait for the reactor before the server has to keep further ones."""
-BUFFER = 100_000
-"""Values that asyncua may hold."""
 AT_ONCE = 500
 """Variables in one request."""
 OVERFLOW = 0x480
@@ -48,11 +43,12 @@ POLICIES: dict[str, type[security_policies.SecurityPolicy]] = {
     "Aes256Sha256RsaPss": security_policies.SecurityPolicyAes256Sha256RsaPss,
 }
 MODES = {"sign": ua.MessageSecurityMode.Sign, "signAndEncrypt": ua.MessageSecurityMode.SignAndEncrypt}
-MOST_REPEATED = 1000
-"""Messages that a server may repeat."""
-GRACE, LONGEST_GRACE = 1.5, 10.0
-"""Seconds that a server has, after a reconnection, to report by itself: beside two reports, and at most. asyncua asks for reports
-after a second."""
+GRACE = 1.5
+"""Seconds beside two reports, after which a server has nothing to report. After a reconnection asyncua asks for reports within a second."""
+LIFETIME = 10_000
+"""Reports that nobody asked for, after which a server may forget a subscription."""
+MOST_TOLD = 10_000
+"""Values in a report."""
 GONE = ("BadNodeIdUnknown", "BadNodeIdInvalid")
 AWAY = Done("lost", "the server is not connected")
 
@@ -76,7 +72,7 @@ class OpcuaSession:
         self._commands: OpcuaCommands
         """Those of the client that is up."""
         self._is_up = False
-        self._subscription: Subscription | None = None
+        self._reports: Reports | None = None
         self._is_wanted = True
         self._publishes = True
         self._switching: asyncio.Task[None] | None = None
@@ -99,9 +95,8 @@ class OpcuaSession:
         wait = 1.0
         while not self._over.is_set():
             try:
-                await self._connected()
+                reason = await self._connected()
                 wait = 1.0
-                reason = "the server's variables have changed"
             except asyncio.CancelledError:
                 raise
             except Exception as error:
@@ -112,8 +107,8 @@ class OpcuaSession:
             await asyncio.sleep(wait)
             wait = min(wait * 2, self._plan.longest_wait)
 
-    async def _connected(self) -> None:
-        """One client's life. Returns when it should begin anew."""
+    async def _connected(self) -> str:
+        """One client's life. Returns when it should begin anew, and why."""
         plan = self._plan
         client = BoundedClient(
             plan.url, timeout=plan.timeout, auto_reconnect=True, reconnect_max_delay=plan.longest_wait
@@ -133,29 +128,24 @@ class OpcuaSession:
             )
         try:
             await client.connect()
-            await self._subscribe(client)
+            reports = await self._subscribe(client)
             self._commands = OpcuaCommands(client, self._variables.values(), plan.timeout * 2)
             self._up()
-            assert self._subscription is not None
-            reading = asyncio.ensure_future(self._read(self._subscription))
-            watching = asyncio.ensure_future(self._watch(client))
-            ending = asyncio.ensure_future(self._over.wait())
+            watching = asyncio.ensure_future(self._watch(client, reports))
+            ends = [asyncio.ensure_future(each.wait()) for each in (reports.gone, self._over)]
             try:
-                await asyncio.wait((reading, watching, ending), return_when=asyncio.FIRST_COMPLETED)
-                for task in (reading, watching):
-                    if task.done():
-                        task.result()
+                await asyncio.wait((watching, *ends), return_when=asyncio.FIRST_COMPLETED)
+                if not watching.done():
+                    return "the server has forgotten the subscription"
+                watching.result()
+                return "the server's variables have changed"
             finally:
-                ending.cancel()
-                for task in (reading, watching):
+                for task in (watching, *ends):
                     task.cancel()
-                over, _ = await asyncio.wait((reading, watching), timeout=plan.timeout)
-                for task in over:
-                    if not task.cancelled():
-                        task.exception()  # so that nobody logs that it was not looked at
+                await asyncio.wait((watching,), timeout=plan.timeout)
         finally:
             self._is_up = False
-            self._subscription = None
+            self._reports = None
             leaving = asyncio.ensure_future(client.disconnect())
             await asyncio.wait((leaving,), timeout=plan.timeout)
             if not leaving.done() or leaving.cancelled() or leaving.exception() is not None:
@@ -164,13 +154,13 @@ class OpcuaSession:
 
     # --- what there is to read
 
-    async def _subscribe(self, client: Client) -> None:
+    async def _subscribe(self, client: BoundedClient) -> Reports:
         variables = await find(client, self._plan, lambda reason: self._tell("on_trouble", reason))
         known = self._variables
         self._variables = {each.node.nodeid: each for each in variables}
         for id_, variable in self._variables.items():
             if id_ in known:
-                variable.recent = known[id_].recent
+                variable.mark = variable.again = known[id_].mark
         if not variables:
             raise LookupError("the server has no variables where the settings say")
         for start in range(0, len(variables), AT_ONCE):
@@ -179,20 +169,24 @@ class OpcuaSession:
             for variable, type_ in zip(part, types, strict=True):
                 variable.type = type_
         plan = self._plan
-        subscription = await client.create_subscription(
-            plan.publishing * 1000,
-            publishing=self._is_wanted,
-            queue_maxsize=BUFFER,
-            overflow=OverflowPolicy.DROP_OLDEST,
+        asked = ua.CreateSubscriptionParameters()
+        asked.RequestedPublishingInterval = plan.publishing * 1000
+        asked.RequestedMaxKeepAliveCount = client.get_keepalive_count(asked.RequestedPublishingInterval)
+        asked.RequestedLifetimeCount, asked.MaxNotificationsPerPublish = LIFETIME, MOST_TOLD
+        asked.PublishingEnabled = self._publishes = self._is_wanted
+        by_handle = dict(enumerate(variables, FIRST_HANDLE))
+        self._reports = reports = Reports(
+            client.uaclient.session,
+            asked,
+            lambda handle, said: self._came(by_handle.get(handle), said),
+            lambda reason: self._tell("on_trouble", reason),
         )
-        self._publishes = self._is_wanted
-        self._subscription = subscription
-        subscription.restore = partial(self._restore, subscription)
+        await client.add(reports)
         failed: list[str] = []
         for start in range(0, len(variables), AT_ONCE):
             part = variables[start : start + AT_ONCE]
             requests = [self._request(each, FIRST_HANDLE + start + n) for n, each in enumerate(part)]
-            results = await subscription.create_monitored_items(requests)
+            results = await reports.create_monitored_items(requests)
             failed += [
                 f"{each.text} ({result.name})"
                 for each, result in zip(part, results, strict=True)
@@ -203,20 +197,7 @@ class OpcuaSession:
             self._tell("on_trouble", f"the server takes no subscription to {', '.join(failed[:3])}{more}")
         if len(failed) == len(variables):
             raise LookupError("the server takes no subscription to any variable")
-
-    async def _restore(self, subscription: Subscription) -> None:
-        """Called by asyncua after a reconnection, in place of its own, which transfers a subscription even to the session that has
-        it, and asks for repetitions without an end where a server answers each such request."""
-        try:
-            (result,) = await subscription.set_publishing_mode(self._publishes)
-            is_there = result.is_good()
-        except (ua.UaError, ValueError):
-            is_there = False
-        if is_there:
-            await _republish(subscription)
-            subscription.last_publish_at = time.monotonic()
-        else:
-            await subscription.recreate()
+        return reports
 
     def _request(self, variable: OpcuaVariable, handle: int) -> ua.MonitoredItemCreateRequest:
         plan = self._plan
@@ -240,30 +221,32 @@ class OpcuaSession:
 
     # --- values
 
-    async def _read(self, subscription: Subscription) -> None:
-        async for event in subscription:
-            if isinstance(event, DataChangeEvent):
-                variable = self._variables.get(event.node.nodeid)
-                if variable is not None:
-                    self._came(variable, event.data.monitored_item.Value)
-            elif isinstance(event, StatusChangeEvent):
-                self._tell(
-                    "on_trouble", f"the server says of the subscription: {event.notification.Status.name}"
-                )
+    def _came(self, variable: OpcuaVariable | None, said: ua.DataValue) -> None:
+        """A value that was reported; one that came already is left out."""
+        if variable is None:
+            return
+        mark = _mark(said)
+        again = variable.again
+        if again is not None:
+            if mark == again:
+                variable.again = None
+                return
+            if mark[0] is None or again[0] is None or mark[0] > again[0]:
+                variable.again = None
+        self._hand_over(variable, said, mark)
 
-    def _came(self, variable: OpcuaVariable, said: ua.DataValue, is_read: bool = False) -> None:
-        """A value; one that came already is left out, and one that was read and is no newer than what came."""
+    def _was_read(self, variable: OpcuaVariable, said: ua.DataValue, latest: Mark | None) -> None:
+        """A value that was read when ``latest`` had come; one that is no newer than what has come is left out."""
+        mark, known = _mark(said), variable.mark
+        if known is not None and (mark == known or _is_later(known, mark, latest)):
+            return
+        variable.again = mark
+        self._hand_over(variable, said, mark)
+
+    def _hand_over(self, variable: OpcuaVariable, said: ua.DataValue, mark: Mark) -> None:
+        variable.mark = mark
         status = said.StatusCode or ua.StatusCode(ua.StatusCodes.Good)
         value = said.Value.Value if said.Value is not None else None
-        latest = said.SourceTimestamp
-        if is_read and latest is not None and variable.latest is not None and latest <= variable.latest:
-            return
-        if latest is not None:
-            variable.latest = latest
-        mark = (said.SourceTimestamp, status.value & ~0xFFFF, repr(value))
-        if mark in variable.recent:
-            return
-        variable.recent.append(mark)
         taken: Sample | Bad
         try:
             if status.is_bad():
@@ -289,42 +272,75 @@ class OpcuaSession:
             values, self._values = self._values, []
         return values
 
-    async def _watch(self, client: Client) -> None:
+    async def _watch(self, client: BoundedClient, reports: Reports) -> None:
         """Tell of lost connections; after each, read all values once. Returns when the variables aren't there any more."""
-        async with client.subscribe_state() as changes:
-            while True:
-                try:
-                    state = await changes.next_change(1.0)
-                except TimeoutError:
-                    if self._publishes is not (self._is_wanted and len(self._values) < FULL):
+        catching: asyncio.Task[bool] | None = None
+        try:
+            async with client.subscribe_state() as changes:
+                while catching is None or not catching.done() or catching.result():
+                    if self._publishes is not self._may_publish:
                         self._switch()
-                    continue
-                if self._is_up and state is not UaClientState.CONNECTED:
-                    self._is_up = False
-                    self._tell("on_lost", "the connection was lost")
-                elif not self._is_up and state is UaClientState.CONNECTED:
-                    self._up()
-                    if not await self._catch_up(client):
-                        return
+                    try:
+                        state = await changes.next_change(1.0)
+                    except TimeoutError:
+                        continue
+                    if self._is_up and state is not UaClientState.CONNECTED:
+                        self._is_up = False
+                        self._tell("on_lost", "the connection was lost")
+                        if catching is not None:
+                            catching.cancel()
+                            catching = None
+                    elif not self._is_up and state is UaClientState.CONNECTED:
+                        self._up()
+                        catching = asyncio.ensure_future(self._catch_up(client, reports))
+        finally:
+            if catching is not None:
+                catching.cancel()
 
     def _up(self) -> None:
         self._is_up = True
         self._tell("on_up", len(self._variables))
 
-    async def _catch_up(self, client: Client) -> bool:
+    async def _catch_up(self, client: BoundedClient, reports: Reports) -> bool:
         """Read all values, and take those that are newer than what the server reports by itself; returns whether it has all
         variables."""
         variables = list(self._variables.values())
+        latest = [each.mark for each in variables]
         read: list[ua.DataValue] = []
-        for start in range(0, len(variables), AT_ONCE):
-            part = [each.node for each in variables[start : start + AT_ONCE]]
-            read += await client.read_attributes(part)
-        if any(said.StatusCode is not None and said.StatusCode.name in GONE for said in read):
-            return False
-        await asyncio.sleep(min(2 * self._plan.publishing + GRACE, LONGEST_GRACE))
-        for variable, said in zip(variables, read, strict=True):
-            self._came(variable, said, is_read=True)
+        try:
+            for start in range(0, len(variables), AT_ONCE):
+                read += await client.read_attributes(
+                    [each.node for each in variables[start : start + AT_ONCE]]
+                )
+            if any(said.StatusCode is not None and said.StatusCode.name in GONE for said in read):
+                return False
+            if await self._has_told(client, reports):  # one that may have been under way before
+                await self._has_told(client, reports)
+        except (ua.UaError, OSError) as error:
+            self._tell("on_trouble", f"not all values could be read: {in_words(error)}")
+            return True
+        for variable, said, mark in zip(variables, read, latest, strict=True):
+            self._was_read(variable, said, mark)
         return True
+
+    async def _has_told(self, client: BoundedClient, reports: Reports) -> bool:
+        """Wait for a report after which the server has no more. False when it had the time and reported nothing."""
+        reports.told.clear()
+        while True:
+            latest = reports.last_publish_at
+            try:
+                async with asyncio.timeout(2 * reports.interval + GRACE):
+                    return await reports.told.wait()
+            except TimeoutError:
+                if self._publishes:
+                    await client.nodes.server_state.read_value()  # what was under way comes before the answer
+                    await reports.taken()
+                    if reports.last_publish_at == latest:
+                        return False
+
+    @property
+    def _may_publish(self) -> bool:
+        return self._is_wanted and len(self._values) < FULL
 
     def publish(self, is_wanted: bool) -> None:
         """Have the server send values, or keep them."""
@@ -336,28 +352,24 @@ class OpcuaSession:
             self._switching = asyncio.ensure_future(self._switched())
 
     async def _switched(self) -> None:
-        while self._subscription is not None:
-            wanted = self._is_wanted and len(self._values) < FULL
+        while self._reports is not None:
+            wanted = self._may_publish
             if wanted is self._publishes:
                 return
             try:
-                await self._subscription.set_publishing_mode(wanted)
+                await self._reports.set_publishing_mode(wanted)
             except Exception:  # the connection breaks; the next one begins with what is wanted then
                 return
             self._publishes = wanted
 
 
-async def _republish(subscription: Subscription) -> None:
-    """Have the server repeat what it sent and had no answer to."""
-    session, number = subscription.server, subscription.last_sequence_number or 0
-    for _ in range(MOST_REPEATED):
-        number += 1
-        try:
-            message = await session.republish(subscription.subscription_id, number)
-        except ua.UaError:  # BadMessageNotAvailable: that was all
-            return
-        if message.SequenceNumber != number:
-            return
-        await subscription.publish_callback(
-            ua.PublishResult(subscription.subscription_id, NotificationMessage=message)
-        )
+def _mark(said: ua.DataValue) -> Mark:
+    status = said.StatusCode.value if said.StatusCode is not None else 0
+    return said.SourceTimestamp, status & ~0xFFFF, repr(said.Value.Value if said.Value is not None else None)
+
+
+def _is_later(known: Mark, read: Mark, latest: Mark | None) -> bool:
+    """Whether what is known is later than what was read when ``latest`` was: by the source's time, or as it came since."""
+    if known[0] is None or read[0] is None:
+        return known is not latest
+    return known[0] >= read[0]

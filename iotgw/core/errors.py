@@ -63,6 +63,10 @@ class Unavailable(IotgwError):
         self.retry_after = retry_after
 
 
+class Full(Unavailable):
+    """A limit on how much may wait is met: there is room when something that waits has gone, not with time alone."""
+
+
 class TooMany(IotgwError):
     """Somebody has more under way than his share; ``retry_after`` is the time to wait, in seconds."""
 

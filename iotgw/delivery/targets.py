@@ -6,20 +6,23 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
-from twisted.internet.defer import maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from iotgw.core import own_file
+from iotgw.core.errors import Full, NoSpace, Unavailable
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.parts import PartEpochs
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.debug import IDebug
 from iotgw.core.ports.intake import Severity
 from iotgw.core.ports.integrations import (
+    QUEUED,
     IIntegration,
     IIntegrationType,
     IntegrationContext,
+    Queued,
     Show,
     Tell,
     only_tests,
@@ -124,22 +127,29 @@ class Targets:
         except OSError as error:
             self._log.warn("a file of a deleted integration could not be removed: {error}", error=error)
 
-    def _downlink(self, tenant: str, device: str, item: dict[str, Any]) -> None:
-        """Queue a downlink that a target sent for a device. Anything invalid becomes an event."""
+    def _downlink(self, tenant: str, device: str, item: dict[str, Any]) -> Deferred[Queued]:
+        """A `QueueDownlink`. Anything invalid becomes an event."""
         if self._queue is None:
-            return
+            return succeed(Queued("this gateway queues no downlinks"))
 
-        def refused(failure: Failure) -> None:
+        def failed(failure: Failure) -> Queued:
             reason = failure.getErrorMessage()
-            self._recorder.note(
-                "downlink.refused", "device", device, reason, tenant, "warning", device=device
-            )
+            return self._refused(tenant, device, reason) if _is_final(failure) else Queued(reason, False)
 
         try:
             spec = convert(item, DownlinkSpec)
         except (
             Exception
         ):  # a target's answer may contain anything; it must not affect the outcome of the message
-            refused(Failure())
-        else:
-            maybeDeferred(self._queue, tenant, device, spec).addErrback(refused)
+            return succeed(self._refused(tenant, device, Failure().getErrorMessage()))
+        queued = maybeDeferred(self._queue, tenant, device, spec)
+        return queued.addCallbacks(lambda _: QUEUED, failed)
+
+    def _refused(self, tenant: str, device: str, reason: str) -> Queued:
+        self._recorder.note("downlink.refused", "device", device, reason, tenant, "warning", device=device)
+        return Queued(reason)
+
+
+def _is_final(failure: Failure) -> bool:
+    """Whether the queue would refuse an item again: because of what it is, or since too many wait. A disk or a database may recover."""
+    return bool(failure.check(Full)) or not failure.check(NoSpace, Unavailable, OSError, MemoryError)

@@ -11,8 +11,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-from iotgw.core.device_entry import DeviceEntry, same_eui
+from iotgw.core.device_entry import DeviceEntry, DeviceSpec, same_eui
 from iotgw.core.ports.devices import DeviceFilter, Trouble
+from iotgw.core.rectangle import Rectangle
 from iotgw.devices.own_converters import OwnConverters
 from iotgw.devices.watching import DeviceWatch
 
@@ -197,7 +198,8 @@ class Roster:
         members, text = self.members, wanted.text.lower()
         key, has_value, value = wanted.tag.partition("=")
         type_, group = wanted.type, wanted.group
-        if not (text or key or type_ or group):
+        box = wanted.box
+        if not (text or key or type_ or group or box):
             return members.__contains__
 
         def is_meant(name: str) -> bool:
@@ -205,6 +207,8 @@ class Roster:
             if member is None or (type_ and member.type != type_):
                 return False
             spec = member.entry.spec
+            if box and not _is_in(box, spec):
+                return False
             if group and group not in spec.groups:
                 return False
             if key and (key not in spec.tags or (has_value and spec.tags[key] != value)):
@@ -260,6 +264,13 @@ class Roster:
             _drop(self.groups, group, name)
         if self._identities.get(spec.identity) == name:
             del self._identities[spec.identity]
+
+
+def _is_in(box: Rectangle, spec: DeviceSpec) -> bool:
+    """Whether a device stands in a rectangle; one without a place stands in none."""
+    return (
+        spec.latitude is not None and spec.longitude is not None and box.holds(spec.latitude, spec.longitude)
+    )
 
 
 def _add(index: dict[str, set[str]], key: str, name: str) -> None:

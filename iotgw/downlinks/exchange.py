@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from twisted.logger import Logger
+
 from iotgw.core.downlink_item import Item, ItemState, id_in_job, new_id, payload
-from iotgw.core.errors import SettingsError, Unavailable
+from iotgw.core.errors import Full, SettingsError
 from iotgw.core.names import unfit
 from iotgw.core.ports.downlinks import IDownlinkStore
 from iotgw.core.specs import DownlinkSpec
@@ -19,7 +21,9 @@ MAX_PER_DEVICE = 1_000
 
 
 class ItemExchange:
-    """Queues items. ``queued(item)`` is called for each item once it is durable."""
+    """Queues items. ``queued(item)`` is called for each item once it is durable; what it raises is logged."""
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -100,7 +104,10 @@ class ItemExchange:
         for item in queued:
             self._open.tell(item)
         for item in queued:
-            await self._queued(item)
+            try:
+                await self._queued(item)
+            except Exception:  # it is durable, and leaves later
+                self._log.failure("a downlink that was queued could not be sent at once")
         return [open_.get(item.id, item) for item in items], len(deleted)
 
     def _gone(self, old: Item, new: Item) -> bool:
@@ -118,9 +125,9 @@ class ItemExchange:
     def _expect_room(self, tenant: str, device: str, more: int) -> None:
         """Raise Unavailable if so many more items would be too many."""
         if more > 0 and len(self._open.items) + more > MAX_OPEN:
-            raise Unavailable(f"expected at most {MAX_OPEN} open items in all")
+            raise Full(f"expected at most {MAX_OPEN} open items in all")
         if more > 0 and self._open.count(tenant, device) + more > MAX_PER_DEVICE:
-            raise Unavailable(f"expected at most {MAX_PER_DEVICE} open items for a device")
+            raise Full(f"expected at most {MAX_PER_DEVICE} open items for a device")
 
     def _new(self, tenant: str, device: str, spec: DownlinkSpec, now_ms: int, job: str) -> Item:
         id = id_in_job(job, tenant, device) if job else new_id()

@@ -16,10 +16,10 @@ from iotgw.connect.http_probe import Probed, probe
 from iotgw.connect.tls import ClientTls
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.ports.connect import IConnector
-from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
+from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext, Queued
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.verdict import DELIVERED, Delivered, Rejected, Unavailable, Verdict, unforeseen
-from iotgw.integrations.commands import MOST_ITEMS, items_of
+from iotgw.integrations.commands import MOST_ITEMS, Items, items_of
 from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.formats.readings import NothingToSay
 from iotgw.integrations.http_answers import excerpt
@@ -28,10 +28,12 @@ from iotgw.integrations.http_judge import AnswerJudge
 from iotgw.integrations.http_request import RequestMaker, server, texts_with_secrets
 from iotgw.integrations.http_settings import HttpSettings
 from iotgw.integrations.http_shown import ShownExchanges
+from iotgw.integrations.incoming import PATIENCE, Incoming, verdict_of
 from iotgw.integrations.template import TemplateFailed
 from iotgw.wire.http1 import Response, request_head
 
 Settle = Callable[[Sequence[int], Verdict], None]
+Outcomes = list[tuple[Sequence[TelemetryRecord], Verdict]]
 
 
 @implementer(IIntegration)
@@ -43,6 +45,7 @@ class HttpTarget:
         self._context = context
         self._names = names = RecordNames(context.epochs, context.datasource_name)
         self._inflight = 0
+        self._incoming = Incoming(context)
         self._delivered: dict[Settle, list[int]] = {}
         """Positions delivered in this turn of the reactor, by the function to call."""
         self._last_error = ""
@@ -76,6 +79,7 @@ class HttpTarget:
 
     def stop(self) -> Deferred[None]:
         """Close the connections."""
+        self._incoming.close()
         self._auth.close()
         return self._pool.close()
 
@@ -127,7 +131,7 @@ class HttpTarget:
         return {
             "state": "connected" if self._pool.connected else "idle",
             "connections": self._pool.connected,
-            "lastError": self._last_error or None,
+            "lastError": self._incoming.trouble or self._last_error or None,
         }
 
     def _send(self, records: Sequence[TelemetryRecord], settle: Settle) -> None:
@@ -166,12 +170,22 @@ class HttpTarget:
         def answered(response: Response | None, reason: str) -> None:
             if (shown := self._context.shown(records)) is not None:
                 self._show(records, shown, head, data, response, reason)
+            downlinks: Items = []
             try:
                 outcomes = self._outcomes(records, response, reason)
+                if self._settings.downlinks:
+                    downlinks = self._downlinks_in(response, outcomes)
             except Exception as error:
                 outcomes = [(records, unforeseen("reading the answer", error))]
+            if downlinks:
+                self._queue(downlinks, lambda problem: settle_all(outcomes, problem))
+            else:
+                settle_all(outcomes, DELIVERED)
+
+        def settle_all(outcomes: Outcomes, downlinks: Verdict) -> None:
             for some, verdict in outcomes:
-                self._settle(some, settle, verdict)
+                is_lacking = isinstance(verdict, Delivered) and downlinks is not DELIVERED
+                self._settle(some, settle, downlinks if is_lacking else verdict)
 
         self._pool.request(data, answered)
 
@@ -214,7 +228,7 @@ class HttpTarget:
 
     def _outcomes(
         self, records: Sequence[TelemetryRecord], response: Response | None, reason: str
-    ) -> list[tuple[Sequence[TelemetryRecord], Verdict]]:
+    ) -> Outcomes:
         if response is None:
             self._last_error = reason
             return [(records, Unavailable(reason))]
@@ -225,8 +239,6 @@ class HttpTarget:
             if not isinstance(verdict, Delivered):
                 self._last_error = verdict.reason
                 continue
-            if self._settings.downlinks and response.body:
-                self._take_downlinks(some, response.body)
             if self._settings.keep_response:
                 said = f"HTTP {response.status} {self._excerpt(response.body)}"
                 outcomes[number] = some, Delivered(said)
@@ -240,17 +252,34 @@ class HttpTarget:
     def _all_secrets(self) -> list[str]:
         return [*self._secrets, *self._auth.header.decode().split()[-1:]]
 
-    def _take_downlinks(self, records: Sequence[TelemetryRecord], body: bytes) -> None:
-        context = self._context
-        if context.downlink is not None:
-            device = records[0].device_name if len(records) == 1 else ""
-            most = max(MOST_ITEMS, len(records))  # one for each message, at least
-            items, more = items_of(body, device, most)
-            for name, item in items:
-                context.downlink(context.tenant, name, item)
-            if more:
-                self._last_error = f"expected at most {most} downlinks in a response, got {most + more}"
-                context.event("downlink.refused", self._last_error, "warning", refused=more)
+    def _downlinks_in(self, response: Response | None, outcomes: Outcomes) -> Items:
+        """What a response says for devices, if it accepted something."""
+        taken = [some for some, verdict in outcomes if isinstance(verdict, Delivered)]
+        if response is None or not response.body or not taken:
+            return []
+        records = taken[0]
+        device = records[0].device_name if len(records) == 1 else ""
+        most = max(MOST_ITEMS, len(records))  # one for each message, at least
+        items, more = items_of(response.body, device, most)
+        if more:
+            self._last_error = f"expected at most {most} downlinks in a response, got {most + more}"
+            self._context.event("downlink.refused", self._last_error, "warning", refused=more)
+        return items
+
+    def _queue(self, items: Items, then: Callable[[Verdict], None]) -> None:
+        """Queue what a response said; ``then(verdict)`` comes when all of it is durable or refused, or when it couldn't be stored."""
+        left = len(items)
+        problem: Verdict = DELIVERED
+
+        def done(queued: Queued) -> None:
+            nonlocal left, problem
+            left -= 1
+            problem = verdict_of(queued) if problem is DELIVERED else problem
+            if not left:
+                then(problem)
+
+        for device, item in items:
+            self._incoming.take(device, item, done, PATIENCE)
 
 
 @implementer(IIntegrationType)

@@ -14,19 +14,20 @@ from iotgw.connect.endpoint import Connector
 from iotgw.connect.mqtt_broker import BrokerSettings, endpoint
 from iotgw.connect.mqtt_client import BrokerAccess, MqttClient, client_id
 from iotgw.connect.mqtt_engines import EngineName, engine_maker
-from iotgw.connect.mqtt_owner import Greeting, MqttOwner
+from iotgw.connect.mqtt_owner import NONE, ArrivalSource, Greeting, MqttOwner, Topics
 from iotgw.core.backoff import Backoff
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import TelemetryRecord
 from iotgw.core.names import unfit
 from iotgw.core.ports.connect import IConnector
-from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
+from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext, Queued
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict
 from iotgw.integrations import payload, trial
 from iotgw.integrations.commands import item_of
 from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.formats.readings import NothingToSay
+from iotgw.integrations.incoming import Incoming
 from iotgw.integrations.template import Template, TemplateFailed, for_topic
 from iotgw.wire import mqtt
 
@@ -107,6 +108,9 @@ class MqttTarget(MqttOwner):
         self._five = settings.version == "5"
         self.capacity = self.max_batch = settings.window
         self._limits = mqtt.Connected()
+        self._incoming = Incoming(context)
+        self._reader: ArrivalSource | None = None
+        """The connection on which commands arrive."""
         if settings.command_topic and settings.command_topic.split("/").count("+") != 1:
             raise SettingsError("configuration.commandTopic", "expected exactly one level + for the device")
         if any(len(level) > 1 and set(level) & set("+#") for level in settings.command_topic.split("/")):
@@ -128,7 +132,8 @@ class MqttTarget(MqttOwner):
                 raise SettingsError(f"configuration.{name}", "expected no control characters")
         # the window, and one test message
         most = settings.window + 100
-        self._engine = engine_maker(settings.engine, mqtt.V5 if self._five else mqtt.V311, most)
+        version = mqtt.V5 if self._five else mqtt.V311
+        self._engine = engine_maker(settings.engine, version, most, hold=True)
         self._endpoint = endpoint(settings, connector, context.reactor, settings.connect_timeout, "")
         self._client = MqttClient(context.reactor, self._way(), self)
 
@@ -155,6 +160,7 @@ class MqttTarget(MqttOwner):
 
     def stop(self) -> Deferred[None]:
         """Disconnect."""
+        self._incoming.close()
         return self._client.stop()
 
     def send(self, records: Sequence[TelemetryRecord], settle: Settle) -> None:
@@ -222,10 +228,15 @@ class MqttTarget(MqttOwner):
         up = self._client.up is not None
         return {
             "state": "connected" if up else "connecting",
-            "lastError": self._client.last_error or None,
+            "lastError": self._client.last_error or self._incoming.trouble or None,
         }
 
     # --- MqttOwner
+
+    def on_greeted(self, limits: mqtt.Connected, reader: ArrivalSource) -> Topics:
+        """The broker accepted the connection."""
+        self._reader = reader
+        return NONE
 
     def on_up(self, limits: mqtt.Connected) -> None:
         """The broker accepted the connection."""
@@ -262,11 +273,19 @@ class MqttTarget(MqttOwner):
             settle(mine, Unavailable(reason))
 
     def on_message(self, message: mqtt.Arrived) -> None:
-        """A downlink arrived for a device."""
+        """A downlink arrived for a device. It is acknowledged when it is queued, or never will be."""
+        reader = self._reader
         levels = message.topic.split("/")
         place = self._settings.command_topic.split("/").index("+")
-        if self._context.downlink is not None and place < len(levels):
-            self._context.downlink(self._context.tenant, levels[place], item_of(message.payload))
+
+        def done(queued: Queued) -> None:
+            if queued.is_final and reader is not None:
+                reader.acknowledge(message)
+
+        if place < len(levels):
+            self._incoming.take(levels[place], item_of(message.payload), done)
+        else:
+            done(Queued("no device is named"))
 
     def on_trouble(self, reason: str) -> None:
         """The broker refused our subscription."""

@@ -20,8 +20,7 @@ from iotgw.connect.endpoint import Connector
 from iotgw.connect.mqtt_broker import endpoint
 from iotgw.connect.mqtt_client import BrokerAccess, MqttClient, client_id
 from iotgw.connect.mqtt_engines import engine_maker
-from iotgw.connect.mqtt_owner import Greeting, Item, MqttOwner
-from iotgw.core import plain_json
+from iotgw.connect.mqtt_owner import NONE, ArrivalSource, Greeting, Item, MqttOwner, Topics
 from iotgw.core.backoff import Backoff
 from iotgw.core.errors import SettingsError
 from iotgw.core.model import TelemetryRecord
@@ -41,8 +40,9 @@ from iotgw.integrations.thingsboard_documents import (
     Packet,
     encode,
 )
+from iotgw.integrations.thingsboard_incoming import IncomingMessages
 from iotgw.integrations.thingsboard_provision import Provisioner, ProvisionSettings
-from iotgw.integrations.thingsboard_rpc import ANSWERS, OpenRequests, RpcAnswer, ServerRequests, answer_of
+from iotgw.integrations.thingsboard_rpc import ANSWERS, OpenRequests, RpcAnswer, ServerRequests
 from iotgw.integrations.thingsboard_settings import ThingsBoardSettings
 from iotgw.integrations.thingsboard_shared import Digests, KnownAttributes
 from iotgw.wire import mqtt
@@ -53,13 +53,6 @@ PACKETS = 6
 """Packets of a message at the most: the device's announcement, a request of its attributes, telemetry, attributes, an answer to RPC, and a request."""
 LAG = 5.0
 """Seconds after which what is known of shared attributes is written."""
-
-
-class _FromGateway(Struct):
-    device: str = ""
-    data: Any = None
-    value: Any = None
-    values: dict[str, Any] | None = None
 
 
 class _Kept(Struct):
@@ -119,10 +112,15 @@ class ThingsBoardTarget(MqttOwner):
         self._kept = kept if kept.place == place else _Kept(place)
         self._known = KnownAttributes(self._kept.shared)
         self._writes: Any = None
+        self._reader: ArrivalSource | None = None
+        """The connection on which messages arrive."""
+        self._incoming = IncomingMessages(
+            context, self._requests, self._asks, settings.shared_keys, self._known, self._reply, self._learned
+        )
         self._endpoint = endpoint(settings, connector, context.reactor, settings.connect_timeout, "")
         version = mqtt.V5 if settings.version == "5" else mqtt.V311
         # identifiers end at 65,535
-        self._engine = engine_maker(settings.engine, version, min(PACKETS * self.capacity, 60_000))
+        self._engine = engine_maker(settings.engine, version, min(PACKETS * self.capacity, 60_000), hold=True)
         self._client: MqttClient | None = None
         self._provisioner: Provisioner | None = None
 
@@ -185,6 +183,7 @@ class ThingsBoardTarget(MqttOwner):
 
     def stop(self) -> Deferred[None]:
         """Disconnect."""
+        self._incoming.close()
         if self._writes is not None:
             self._writes.cancel()
             self._write()
@@ -228,7 +227,7 @@ class ThingsBoardTarget(MqttOwner):
     @property
     def _last_error(self) -> str:
         client = self._provisioner or self._client
-        return client.last_error if client is not None else ""
+        return (client.last_error if client is not None else "") or self._incoming.trouble
 
     # --- packets
 
@@ -252,6 +251,11 @@ class ThingsBoardTarget(MqttOwner):
         return self._packet, topic, payload, b""
 
     # --- MqttOwner
+
+    def on_greeted(self, limits: mqtt.Connected, reader: ArrivalSource) -> Topics:
+        """The server accepted the connection."""
+        self._reader = reader
+        return NONE
 
     def on_up(self, limits: mqtt.Connected) -> None:
         """The server accepted the connection."""
@@ -304,55 +308,18 @@ class ThingsBoardTarget(MqttOwner):
 
     def on_message(self, message: mqtt.Arrived) -> None:
         """An RPC request, the answer to a device's own, changed shared attributes, or those that were asked for."""
-        if self._asks is not None and (asked := self._asks.answered(message.topic)) is not None:
-            self._queue(asked.device, "rpcResponse", answer_of(asked, message.payload))
-            return
-        try:
-            said = plain_json.decode(message.payload, _FromGateway)
-        except plain_json.NotJson:
-            return
-        if self._context.downlink is None or not said.device:
-            return
-        if message.topic == RPC.decode():
-            if isinstance(said.data, dict) and "method" in said.data:
-                self._asked(said.device, said.data)
-        elif message.topic == ATTRIBUTES.decode():
-            if isinstance(said.data, dict) and said.data:
-                self._changed(said.device, said.data)
-                self._queue(said.device, "attributes", said.data)
-        elif message.topic == ATTRIBUTES_RESPONSE.decode():
-            # https://github.com/thingsboard/thingsboard, JsonConverter.getJsonObjectForGateway: one key has no name
-            keys = self._settings.shared_keys
-            values = said.values or (
-                {keys[0]: said.value} if len(keys) == 1 and said.value is not None else {}
-            )
-            changed = self._changed(said.device, values)
-            if changed:
-                self._queue(said.device, "attributes", changed)
+        reader = self._reader
+        if reader is not None:
+            self._incoming.take(message, lambda: reader.acknowledge(message))
 
-    def _changed(self, device: str, values: dict[str, Any]) -> dict[str, Any]:
-        """Those of a device's shared attributes that weren't queued before."""
-        changed = self._known.changed(device, values) if self._settings.shared_keys else values
-        if changed and self._settings.shared_keys and self._writes is None:
+    def _learned(self) -> None:
+        if self._writes is None:
             self._writes = self._context.reactor.callLater(LAG, self._write)
-        return changed
 
-    def _queue(self, device: str, kind: str, data: Any) -> None:
-        if self._context.downlink is not None:
-            self._context.downlink(self._context.tenant, device, {"msgType": kind, "msg": data})
-
-    def _asked(self, device: str, data: dict[str, Any]) -> None:
-        self._queue(device, "rpc", data)
-        rpc_id = data.get("id")
-        if type(rpc_id) is not int:
-            return
-        if self._requests is not None:
-            self._requests.asked(device, rpc_id)
-        elif self._client is not None and self._client.up is not None:
-            # A sleeping device may answer only tomorrow; the caller is told that its request is queued.
+    def _reply(self, answer: RpcAnswer) -> None:
+        if self._client is not None and self._client.up is not None:
             self._packet += 1
-            answer = _rpc_answer(RpcAnswer(device, rpc_id, {"queued": True}))
-            self._client.up.publish([(self._packet, RPC, answer, b"")], 1, False)
+            self._client.up.publish([(self._packet, RPC, _rpc_answer(answer), b"")], 1, False)
 
     def _write(self) -> None:
         self._writes = None

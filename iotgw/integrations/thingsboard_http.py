@@ -22,18 +22,27 @@ from iotgw.core.errors import SettingsError
 from iotgw.core.model import Kind, TelemetryRecord
 from iotgw.core.own_file import OwnFile, path_of
 from iotgw.core.ports.connect import IConnector
-from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
+from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext, Queued
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict, unforeseen
 from iotgw.integrations import thingsboard_provision, trial
 from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.http_answers import excerpt
+from iotgw.integrations.incoming import PATIENCE, Incoming, verdict_of
 from iotgw.integrations.template import Template, TemplateFailed
 from iotgw.integrations.thingsboard_device_api import DeviceApi
 from iotgw.integrations.thingsboard_documents import body_of, encode, is_empty
 from iotgw.integrations.thingsboard_http_settings import ThingsBoardHttpSettings
 from iotgw.integrations.thingsboard_listening import Listening
-from iotgw.integrations.thingsboard_rpc import OpenRequests, ServerRequest, ServerRequests, answer_of, request
+from iotgw.integrations.thingsboard_rpc import (
+    CALLERS_PATIENCE,
+    OpenRequests,
+    ServerRequest,
+    ServerRequests,
+    answer_of,
+    request,
+    to_caller,
+)
 from iotgw.integrations.thingsboard_tokens import ProvisionedTokens
 from iotgw.wire.http1 import Response
 
@@ -85,10 +94,9 @@ class ThingsBoardHttpTarget:
         self._requests = OpenRequests(settings.rpc_answer) if settings.rpc_answer else None
         self._asks: ServerRequests | None = None
         self._listening: Listening | None = None
+        self._incoming = Incoming(context)
         if settings.downlinks and context.downlink is not None:
-            self._listening = Listening(
-                settings, reactor, self._way, self._api, self._queue, self._answer_rpc
-            )
+            self._listening = Listening(settings, reactor, self._way, self._api, self._incoming, self._asked)
             self._asks = ServerRequests(settings.rpc_request) if settings.rpc_request else None
 
     # --- IIntegration
@@ -105,6 +113,7 @@ class ThingsBoardHttpTarget:
     def stop(self) -> Deferred[None]:
         """Close the connections."""
         self._tokens.close()
+        self._incoming.close()
         closing = [self._pool.close()]
         if self._listening is not None:
             closing.append(self._listening.close())
@@ -147,7 +156,7 @@ class ThingsBoardHttpTarget:
             "state": "connected" if self._pool.connected else "idle",
             "provisioned": len(self._tokens),
             "listening": len(self._listening) if self._listening is not None else 0,
-            "lastError": self._last_error or None,
+            "lastError": self._incoming.trouble or self._last_error or None,
         }
 
     # --- records
@@ -211,11 +220,17 @@ class ThingsBoardHttpTarget:
                 self._show(record, step.what, step.body, response, reason)
             try:
                 if step.asked is not None:
-                    verdict = self._answered(step.asked, token, response, reason)
+                    verdict = self._judged_answer(step.asked, token, response, reason)
                 else:
                     verdict = self._judged(record.device_name, token, response, reason)
             except Exception as error:
                 verdict = unforeseen("reading the answer", error)
+            if step.asked is not None and response is not None and verdict is DELIVERED:
+                self._hand_on(step.asked, response, finished)
+            else:
+                finished(verdict)
+
+        def finished(verdict: Verdict) -> None:
             if verdict is DELIVERED and place + 1 < len(steps):
                 self._post(record, token, steps, settle, place + 1)
                 return
@@ -225,17 +240,24 @@ class ThingsBoardHttpTarget:
 
         self._pool.request(self._api.post(token, step.what, step.body), answered)
 
-    def _answered(self, asked: ServerRequest, token: str, response: Response | None, reason: str) -> Verdict:
-        """Hand on the answer to a device's request. A rule chain that doesn't answer is no trouble of the server's, and is not asked again."""
+    def _judged_answer(
+        self, asked: ServerRequest, token: str, response: Response | None, reason: str
+    ) -> Verdict:
+        """What an answer to a device's request means. A rule chain that doesn't answer is no trouble of the server's, and is not asked again."""
         if response is None:
             return Retry(f"no answer to {asked.method!r}: {reason}")
         if response.status == 408:
             self._last_error = f"nothing in ThingsBoard answers {asked.method!r}"
             return DELIVERED
-        verdict = self._judged(asked.device, token, response, reason)
-        if verdict is DELIVERED:
-            self._queue(asked.device, "rpcResponse", answer_of(asked, response.body))
-        return verdict
+        return self._judged(asked.device, token, response, reason)
+
+    def _hand_on(self, asked: ServerRequest, response: Response, finished: Callable[[Verdict], None]) -> None:
+        """Queue what a device's request was answered; ``finished(verdict)`` comes when that is durable."""
+        if response.status == 408:
+            finished(DELIVERED)
+            return
+        item = {"msgType": "rpcResponse", "msg": answer_of(asked, response.body)}
+        self._incoming.take(asked.device, item, lambda queued: finished(verdict_of(queued)), PATIENCE)
 
     def _judged(self, device: str, token: str, response: Response | None, reason: str) -> Verdict:
         """What an answer to a POST means."""
@@ -330,17 +352,21 @@ class ThingsBoardHttpTarget:
 
     # --- downlinks
 
-    def _queue(self, device: str, kind: str, data: Any) -> None:
-        if self._context.downlink is not None:
-            self._context.downlink(self._context.tenant, device, {"msgType": kind, "msg": data})
+    def _asked(self, device: str, token: str, id: int, data: Any, done: Callable[[], None]) -> None:
+        """A request came: its answer is the device's, or that it is queued, or why it isn't."""
+        requests = self._requests
+        if requests is not None:
+            requests.asked(device, id)
 
-    def _answer_rpc(self, device: str, token: str, id: int) -> None:
-        """A request came: its answer is the device's, or that it is queued."""
-        if self._requests is not None:
-            self._requests.asked(device, id)
-            return
-        queued = self._api.post(token, f"rpc/{id}", b'{"queued":true}')
-        self._pool.request(queued, lambda response, reason: None)
+        def answer(queued: Queued) -> None:
+            if queued.reason and requests is not None:
+                requests.withdrawn(device, id)
+            if queued.reason or requests is None:
+                said = self._api.post(token, f"rpc/{id}", encode(to_caller(queued)))
+                self._pool.request(said, lambda response, reason: None)
+            done()
+
+        self._incoming.take(device, {"msgType": "rpc", "msg": data}, answer, CALLERS_PATIENCE)
 
 
 @implementer(IIntegrationType)

@@ -54,7 +54,7 @@ class ThingsBoardHttpSettings(Struct, frozen=True, kw_only=True, rename="camel",
     rpc_answer: Annotated[
         str,
         Meta(
-            description="The key of telemetry or attributes under which a converter puts a device's answer to RPC. Empty: RPC is answered at once, that it is queued."
+            description="The key of telemetry or attributes under which a converter puts a device's answer to RPC. Empty: RPC is answered when it is queued."
         ),
     ] = ""
     rpc_request: Annotated[

@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from iotgw.connect.http_pool import HttpPool
 from iotgw.core import plain_json
 from iotgw.core.ports.reactor import IReactor
+from iotgw.integrations.incoming import Incoming
 from iotgw.integrations.thingsboard_device_api import DeviceApi
 from iotgw.integrations.thingsboard_http_settings import ThingsBoardHttpSettings
 from iotgw.wire.http1 import Response
@@ -24,10 +25,9 @@ SLACK = 10.0
 FIRST, LONGEST = 5.0, 300.0
 """Seconds until a request is made again that failed."""
 
-Queue = Callable[[str, str, Any], None]
-"""``queue(device, kind, data)``: there is something for a device."""
-Ask = Callable[[str, str, int], None]
-"""``ask(device, token, id)``: a request of RPC is to be answered."""
+Ask = Callable[[str, str, int, Any, Callable[[], None]], None]
+"""``ask(device, token, id, data, done)``: there is a request of RPC for a device, and its caller waits for an answer; calls ``done()`` when
+it is queued, or won't be."""
 
 
 class _Listener:
@@ -51,14 +51,14 @@ class Listening:
         reactor: IReactor,
         way: IStreamClientEndpoint,
         api: DeviceApi,
-        queue: Queue,
+        incoming: Incoming,
         ask: Ask,
     ) -> None:
         self._most = settings.listeners
         self._wait_ms = int(settings.poll * 1000)
         self._reactor = reactor
         self._api = api
-        self._queue = queue
+        self._incoming = incoming
         self._ask = ask
         self._of: dict[str, _Listener] = {}
         self._pool = HttpPool(reactor, way, len(POLLS) * settings.listeners, settings.poll + SLACK)
@@ -102,11 +102,18 @@ class Listening:
         self._pool.request(asked, lambda response, reason: self._answered(device, listener, what, response))
 
     def _answered(self, device: str, listener: _Listener, what: str, response: Response | None) -> None:
-        if response is not None and response.status == 200:
-            self._take(device, listener.token, what, response.body)
+        status = response.status if response is not None else 0
+        if response is not None and status == 200:
+            # what comes next is asked for when this is durable: the server has forgotten it
+            done = lambda: self._go_on(device, listener, what, status)  # noqa: E731
+            self._take(device, listener.token, what, response.body, done)
+        else:
+            self._go_on(device, listener, what, status)
+
+    def _go_on(self, device: str, listener: _Listener, what: str, status: int) -> None:
+        """Ask again, at once or later."""
         if listener.is_over:
             return
-        status = response.status if response is not None else 0
         if status in (200, 408):  # ThingsBoard says 408 when there was nothing
             listener.failures[what] = 0
             wait = 0.0
@@ -120,17 +127,22 @@ class Listening:
         # not at once: a server that answers without waiting must not take all of our time
         listener.later[what] = self._reactor.callLater(wait or 0.1, self._poll, device, listener, what)
 
-    def _take(self, device: str, token: str, what: str, body: bytes) -> None:
+    def _take(self, device: str, token: str, what: str, body: bytes, done: Callable[[], None]) -> None:
         try:
             said = plain_json.decode(body)
         except plain_json.NotJson:
-            return
-        if not isinstance(said, dict) or not said:
+            said = None
+        if not isinstance(said, dict) or not said or (what == "rpc" and "method" not in said):
+            done()
             return
         if what != "rpc":
-            self._queue(device, "attributes", said)
-        elif "method" in said:
-            self._queue(device, "rpc", said)
-            id = said.get("id")
-            if type(id) is int or (isinstance(id, str) and id.isascii() and id.isdigit() and len(id) < 12):
-                self._ask(device, token, int(id))
+            self._queue(device, "attributes", said, done)
+            return
+        id = said.get("id")
+        if type(id) is int or (isinstance(id, str) and id.isascii() and id.isdigit() and len(id) < 12):
+            self._ask(device, token, int(id), said, done)
+        else:
+            self._queue(device, "rpc", said, done)
+
+    def _queue(self, device: str, kind: str, data: Any, done: Callable[[], None]) -> None:
+        self._incoming.take(device, {"msgType": kind, "msg": data}, lambda queued: done())

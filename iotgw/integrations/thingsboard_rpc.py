@@ -12,10 +12,13 @@ from msgspec import Struct
 
 from iotgw.core import plain_json
 from iotgw.core.model import TelemetryRecord
+from iotgw.core.ports.integrations import Queued
 
 ASKED = b"v1/devices/me/rpc/request/"
 ANSWERED = "v1/devices/me/rpc/response"
 ANSWERS = ANSWERED + "/+"
+CALLERS_PATIENCE = 5.0
+"""Seconds that a request may wait to be stored: ThingsBoard's callers wait for ten."""
 MOST_DEVICES = 10_000
 MOST_OF_ONE = 32
 """Requests of one device that are remembered; the oldest are forgotten."""
@@ -48,6 +51,14 @@ class OpenRequests:
             waiting.append(id)
         if len(self._open) > MOST_DEVICES:
             del self._open[next(iter(self._open))]
+
+    def withdrawn(self, device: str, id: int) -> None:
+        """A request won't come to its device."""
+        waiting = self._open.get(device)
+        if waiting is not None and id in waiting:
+            waiting.remove(id)
+            if not waiting:
+                del self._open[device]
 
     def split(self, record: TelemetryRecord) -> tuple[bytes, RpcAnswer | None]:
         """A record's body without the answer in it, and the answer. It belongs to the ``id`` in it, if it is an object with ``id`` and ``data``;
@@ -139,6 +150,11 @@ class ServerRequests:
 def request(params: Any, method: str) -> bytes:
     """A request as ThingsBoard reads it."""
     return msgspec.json.encode({"method": method, "params": params})
+
+
+def to_caller(queued: Queued) -> dict[str, Any]:
+    """What the caller of RPC is told of a request, which a sleeping device may answer only tomorrow."""
+    return {"queued": False, "error": queued.reason} if queued.reason else {"queued": True}
 
 
 def answer_of(asked: ServerRequest, said: bytes) -> dict[str, Any]:

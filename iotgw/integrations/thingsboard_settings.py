@@ -56,7 +56,7 @@ class ThingsBoardSettings(
     rpc_answer: Annotated[
         str,
         Meta(
-            description="The key of telemetry or attributes under which a converter puts a device's answer to RPC. Empty: RPC is answered at once, that it is queued."
+            description="The key of telemetry or attributes under which a converter puts a device's answer to RPC. Empty: RPC is answered when it is queued."
         ),
     ] = ""
     rpc_request: Annotated[

@@ -22,18 +22,20 @@ class KnownAttributes:
         self.digests = known or {}
 
     def changed(self, device: str, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of some values that differ from what was queued; they are known from now on."""
+        """Those of some values that differ from what was queued."""
         before = self.digests.get(device, {})
-        found = {key: (value, _digest(value)) for key, value in values.items()}
-        new = {key: value for key, (value, digest) in found.items() if before.get(key) != digest}
-        if new:
-            self.digests.pop(device, None)
-            known = {key: digest for key, digest in before.items() if key not in new}
-            known |= {key: found[key][1] for key in new}
-            self.digests[device] = known if len(known) <= MOST_KEYS else dict([*known.items()][-MOST_KEYS:])
-            if len(self.digests) > MOST_DEVICES:
-                del self.digests[next(iter(self.digests))]
-        return new
+        return {key: value for key, value in values.items() if before.get(key) != _digest(value)}
+
+    def learn(self, device: str, values: Mapping[str, Any]) -> None:
+        """These values were queued."""
+        new = {key: _digest(value) for key, value in self.changed(device, values).items()}
+        if not new:
+            return
+        known = {key: digest for key, digest in self.digests.pop(device, {}).items() if key not in new}
+        known |= new
+        self.digests[device] = known if len(known) <= MOST_KEYS else dict([*known.items()][-MOST_KEYS:])
+        if len(self.digests) > MOST_DEVICES:
+            del self.digests[next(iter(self.digests))]
 
 
 def _digest(value: Any) -> str:

@@ -18,6 +18,7 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from iotgw.core import rectangle
 from iotgw.core.errors import SettingsError, Unavailable
 from iotgw.core.ports.devices import DeviceFilter, IFleet, Trouble
 from iotgw.core.ports.downlinks import IDownlinkQueue
@@ -46,11 +47,13 @@ class DownlinkBatch(Struct, frozen=True, rename="camel", omit_defaults=True):
     tag: str = ""
     datasource: str = ""
     trouble: Trouble | Literal[""] = ""
+    box: str = ""
 
     @property
     def wanted(self) -> DeviceFilter:
         """Which devices."""
-        return DeviceFilter(self.text, self.type, self.group, self.tag, self.datasource, self.trouble)
+        box = rectangle.read(self.box) if self.box else None
+        return DeviceFilter(self.text, self.type, self.group, self.tag, self.datasource, self.trouble, box)
 
 
 @implementer(IJobKind)

@@ -6,7 +6,7 @@ converted, and put into the ring when that is durable.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict, deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from itertools import islice
 from typing import Any
@@ -34,7 +34,7 @@ class LiveFeed(UplinkListener):
     def __init__(self, length: int = LENGTH) -> None:
         self._ring: deque[Happening] = deque(maxlen=length)
         self._watchers: Counter[Topic] = Counter()
-        self._under_way: OrderedDict[int, tuple[str, str, LiveMessage]] = OrderedDict()
+        self._under_way: dict[int, tuple[str, str, LiveMessage]] = {}
         self.head = 0
         self.is_watched = False
 
@@ -90,7 +90,7 @@ class LiveFeed(UplinkListener):
                 message = _facts(stored)
                 self._put("messages", tenant, datasource, (), _WORDS[State.FILTERED], message)
         while len(self._under_way) > UNDER_WAY:
-            self._under_way.popitem(last=False)
+            del self._under_way[next(iter(self._under_way))]
 
     def settled(self, outcomes: list[Outcome], records: list[TelemetryRecord]) -> None:
         """These outcomes are durable."""
@@ -101,7 +101,12 @@ class LiveFeed(UplinkListener):
             if known is None:  # it was converted before anybody looked
                 continue
             tenant, datasource, message = known
-            devices = dict.fromkeys(output.device_name for output in outcome.outputs)
+            outputs = outcome.outputs
+            devices: Iterable[str] = (
+                (outputs[0].device_name,)
+                if len(outputs) == 1
+                else dict.fromkeys([output.device_name for output in outputs])
+            )
             if outcome.error is not None:
                 message = replace(message, error=outcome.error)
             self._put("messages", tenant, datasource, devices, _WORDS[outcome.state], message)

@@ -129,15 +129,15 @@ class UsageMeter:
         self._unkept: dict[Thing, Tally] = {}
         """What could not be written."""
         self._next: IDelayedCall | None = None
-        self._kept_at = float("-inf")
-        self._counted_from = 0.0
-        """When what is counted now began: that tells its hour."""
+        self._counted_from = self._devices_from = 0.0
+        """When what is counted now began: that tells its hour, and devices' day. Both are kept now and then, devices less often."""
+        self._kept_at = self._devices_kept_at = float("-inf")
         self._writing: Deferred[None] | None = None
 
     def start(self) -> None:
         """Count from now on."""
         self._known = {tally.thing: tally.amounts for room in self._rooms for tally in room.tallies()}
-        self._counted_from = self._clock.seconds()
+        self._counted_from = self._devices_from = self._clock.seconds()
         self._schedule()
 
     def stop(self) -> Deferred[None]:
@@ -148,9 +148,11 @@ class UsageMeter:
         return self._keep()
 
     def rows(self, query: UsageQuery) -> Deferred[list[UsageRow]]:
-        """See `IUsage.rows`."""
-        is_fresh = self._clock.seconds() - self._kept_at < FRESH
-        kept = succeed(None) if is_fresh else self._keep()
+        """See `IUsage.rows`. What devices have used is written first only for who asks for it: there may be many of them."""
+        of_devices = query.per == "device"
+        kept_at = self._devices_kept_at if of_devices else self._kept_at
+        is_fresh = self._clock.seconds() - kept_at < FRESH
+        kept = succeed(None) if is_fresh else self._keep(of_devices)
         return kept.addCallback(lambda _: self._store.rows(query))
 
     # --- how ---
@@ -167,15 +169,19 @@ class UsageMeter:
         self._schedule()
         self._keep()
 
-    def _keep(self) -> Deferred[None]:
+    def _keep(self, with_devices: bool = True) -> Deferred[None]:
         """Write what was counted since the last time; one after another. Fires when that is done, or could not be."""
         if self._writing is not None:
             before, after = self._writing, Deferred[None]()
-            before.addCallback(lambda _: self._keep().chainDeferred(after))
+            before.addCallback(lambda _: self._keep(with_devices).chainDeferred(after))
             return after
-        at_ms = self._calendar.date_ms(SteadyMs(int(self._counted_from * 1000)))
-        self._kept_at = self._counted_from = self._clock.seconds()
-        things, devices = self._counted(), self._devices.take()
+        began = min(self._counted_from, self._devices_from) if with_devices else self._counted_from
+        at_ms = self._calendar.date_ms(SteadyMs(int(began * 1000)))
+        now = self._kept_at = self._counted_from = self._clock.seconds()
+        things, devices = self._counted(), list[DeviceTally]()
+        if with_devices:
+            self._devices_kept_at = self._devices_from = now
+            devices = self._devices.take()
         if not things and not devices:
             return succeed(None)
         written = self._store.add(at_ms, things, devices, not self._calendar.has_doubts)

@@ -66,8 +66,16 @@ def accounts(chapter):
             chapter.report["given up"] += chapter.given_up[name]
         if of["expired"] or of["dead"] or of["dropped"]:
             yield f"{name}: something was given up: {of}"
-        if of["delivered"] > len({each.key or each for each in arrived.get(name, ())}):
-            yield f"{name}: {of['delivered']} are said to be delivered, {len(arrived.get(name, ()))} arrived"
+        if of["delivered"] > (there := deliveries(arrived.get(name, ()))):
+            yield f"{name}: {of['delivered']} are said to be delivered, {there} arrived"
+
+
+def deliveries(arrivals):
+    """How many there were. One that came again has the same key; without keys each arrival counts, since two messages that say the same
+    may come in one publication."""
+    return len({each.key for each in arrivals if each.key is not None}) + sum(
+        each.key is None for each in arrivals
+    )
 
 
 def journal(chapter):

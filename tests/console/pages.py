@@ -25,6 +25,7 @@ PAGES = {
     "dead-letters": "integrations/billing?tab=dead",
     "integration-settings": "integrations/cloud?tab=settings",
     "devices": "devices",
+    "devices-map": "devices?view=map",
     "device": "devices/kitchen",
     "device-messages": "devices/kitchen?tab=messages",
     "device-downlinks": "devices/kitchen?tab=downlinks",

@@ -35,6 +35,11 @@ TANK = """function Decoder(payload, metadata) {
 }
 """
 PLACES = ("kitchen", "cellar", "attic", "greenhouse", "garage", "stable")
+STANDS = {
+    "kitchen": (47.3769, 8.5417), "cellar": (47.3769, 8.5417), "greenhouse": (47.3821, 8.5302), "stable": (47.2043, 7.5412),
+    "tank-1": (48.1372, 11.5755), "tank-2": (50.1109, 8.6821), "tank-3": (45.4643, 9.1895),
+}  # fmt: skip
+"""Where some devices are: latitude and longitude."""
 
 
 class Scene:
@@ -124,7 +129,9 @@ class Scene:
             b"<script>alert(2)</script>",
             {"Content-Type": "application/octet-stream", "X-Device": HOSTILE},
         )
-        self.gateway.api("PATCH", "/devices/kitchen", {"label": "Kitchen, north wall"})
+        for name, (latitude, longitude) in STANDS.items():
+            self.gateway.api("PATCH", f"/devices/{name}", {"latitude": latitude, "longitude": longitude})
+        self.gateway.api("PATCH", "/devices/kitchen", {"label": "Kitchen, north wall", "place": "1st floor"})
         self.gateway.api("POST", "/devices/kitchen/downlinks", {"data": "AQI=", "ttl": 86400})
         self.gateway.api(
             "POST", "/devices/cellar/credentials",

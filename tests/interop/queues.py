@@ -11,7 +11,7 @@ import paho.mqtt.client as paho
 
 from tests.peers.aws import KEYS, REGION, ElasticMq, Kinesalite
 from tests.peers.kafka import Kafka
-from tests.peers.mosquitto import Mosquitto
+from tests.peers.mosquitto import SavingMosquitto
 from tests.peers.patience import HANGS
 from tests.peers.process import wait_until
 from tests.peers.pubsub import Pubsub
@@ -251,14 +251,13 @@ class RabbitQueue(Queue):
 
 
 class MqttTopics(Queue):
-    """A session with QoS 1 at a broker that writes each change to disk. MQTT has no names for messages: who sends one again says so, but not which one it is."""
+    """A session with QoS 1 at a broker that has on disk what it acknowledged when it is killed. MQTT has no names for messages: who sends one again says so, but not which one it is."""
 
     notices = True
     names_messages = False
 
     def __init__(self, folder, host=LOOPBACK):
-        saved = "autosave_on_changes true\nmax_inflight_messages 0\n"
-        self.service = Mosquitto(folder, config=saved, persistent=True, host=host)
+        self.service = SavingMosquitto(folder, host)
         self._out = []
         self._acknowledged = SimpleQueue()
         self._client = paho.Client(paho.CallbackAPIVersion.VERSION2, "reader", clean_session=False)

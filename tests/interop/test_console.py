@@ -194,6 +194,45 @@ def test_a_wrong_token_is_told_so(scene, browser):
         visitor.page.get_by_role("alert").get_by_text("the token is not known").wait_for()
 
 
+def test_a_device_is_on_a_map_among_its_neighbours_and_nobody_else_is_asked(scene, visitor):
+    scene.live(rounds=3)
+    scene.settled()
+    page, asked = visitor.page, []
+    page.on("request", lambda request: asked.append(request.url))
+    visitor.open("devices/kitchen")
+    place = page.locator("section", has=page.get_by_role("heading", name="Place"))
+    place.get_by_text("47.3769° N, 8.5417° E").wait_for()
+    page.get_by_text("What is near").click()
+    near = place.get_by_role("row")
+    near.filter(has_text="tank-3").wait_for()
+    assert "km" in near.filter(has_text="tank-3").inner_text()
+    scale = place.locator(".map-scale")
+    before = scale.inner_text()
+    place.get_by_role("group", name="Kitchen").first.focus()
+    page.keyboard.press("+")
+    page.wait_for_function("was => document.querySelector('.map-scale').innerText !== was", arg=before)
+    drawn = (
+        "canvas => new Set(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data).size"
+    )
+    assert place.locator("canvas").evaluate(drawn) > 3
+    assert {url for url in asked if not url.startswith((scene.gateway.url, "data:"))} == set()
+
+
+def test_marks_of_many_devices_part_and_those_of_one_place_are_listed(scene, visitor):
+    scene.live(rounds=3)
+    scene.settled()
+    page = visitor.open("devices?view=map").page
+    page.get_by_text("7 devices have a place").wait_for()
+    page.get_by_title("3 devices").click()
+    page.get_by_title("2 devices").click()  # they stand at the same place
+    page.get_by_role("row", name="cellar").wait_for()
+    assert sorted(page.locator("[data-row] a.row-link").all_inner_texts()) == [
+        "Kitchen, north wall kitchen",
+        "cellar",
+    ]
+    assert "--box 47.37" in visitor.command()
+
+
 def test_ten_thousand_rows_are_scrolled_and_few_are_in_the_page(scene, visitor):
     page = visitor.page
     scene.flood(10_000)

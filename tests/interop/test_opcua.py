@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import time
 
 import pytest
 import pytest_twisted
@@ -34,7 +35,9 @@ class Source:
     def __init__(self, server, **settings):
         self.intake = FakeIntake()
         settings = {"url": server.url, "browse": ["nsu=urn:plant;s=Line1"], **QUICK, **settings}
-        made = OpcuaType(reactor, Connector(reactor, allow=["127.0.0.0/8"]))
+        connector = Connector(reactor, allow=["127.0.0.0/8"])
+        self.stand_still = lambda seconds: connector.asyncio().call(time.sleep, seconds)
+        made = OpcuaType(reactor, connector)
         self.source = made.build(
             convert(settings, OpcuaSettings, "configuration"), context(self.intake, reactor)
         )
@@ -99,6 +102,18 @@ async def test_all_values_below_an_object_are_read_once_and_then_what_changes(se
         assert facts["nodeId"].endswith(";s=Line1.speed") and facts["identity"].endswith(";s=Line1")
         assert json.loads(it.intake.received[-1][0]) == {"speed": 11.5, "ts": 1770091506000}
         assert "at most once" in it.source.status()["delivery"]
+
+
+@ensureDeferred
+async def test_values_of_one_time_that_go_to_and_fro_are_all_told(server):
+    """Such as those of a server whose clock has whole seconds."""
+    at = datetime.datetime(2026, 2, 3, 4, 5, 7, tzinfo=datetime.UTC)
+    async with Source(server, nodes=["nsu=urn:plant;s=Line2.on"], browse=[]) as it:
+        await until(lambda: len(it.values("on")) == 1)
+        for on in (True, False, True, False):
+            await server.write("Line2", "on", on, source=at)
+        await until(lambda: len(it.values("on")) == 5)
+        assert it.values("on")[1:] == [True, False, True, False]
 
 
 @ensureDeferred

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from pytest_twisted import ensureDeferred
+from twisted.internet import reactor
+from twisted.internet.task import deferLater
 
 from tests.peers.node_opcua import NodeOpcua
 from tests.peers.opcua import OpcuaServer, certificate
@@ -126,5 +128,24 @@ async def test_node_opcua_hands_over_what_changed_while_the_network_was_cut_all_
                 await until(lambda: it.state == "connected")
                 last = it.values("count")[-1]
                 await until(lambda last=last: it.values("count")[-1] > last + 30)
+            counts = it.values("count")
+            assert counts == list(range(counts[0], counts[0] + len(counts)))
+
+
+@ensureDeferred
+async def test_what_was_read_after_a_reconnection_waits_for_reports_that_are_late(node):
+    """The thread of asyncua stands still once all values are read, for longer than a server needs to report."""
+    async with Saboteur(node.port) as network:
+        settings = {"url": f"opc.tcp://127.0.0.1:{network.port}/plant", "queueSize": 1000}
+        async with Source(node, **settings) as it:
+            await until(lambda: it.values("count"))
+            await network.begin("refused")
+            await until(lambda: it.state == "connecting")
+            await network.end()
+            await until(lambda: it.state == "connected")
+            await deferLater(reactor, 0.15)
+            it.stand_still(3.0)
+            last = it.values("count")[-1]
+            await until(lambda: it.values("count")[-1] > last + 60)
             counts = it.values("count")
             assert counts == list(range(counts[0], counts[0] + len(counts)))

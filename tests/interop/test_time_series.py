@@ -10,7 +10,7 @@ from twisted.internet.threads import deferToThread
 
 from iotgw.integrations.presets import target_presets
 from iotgw.testing import telemetry
-from tests.peers.time_series import InfluxDb, VictoriaMetrics
+from tests.peers.time_series import InfluxDb, InfluxDbOfVersion2Api, VictoriaMetrics
 
 from .delivering import Delivering
 
@@ -22,9 +22,20 @@ TEXTS = ["plain", 'low "oil"', "back\\slash", "ends\\", "two\nlines", "", "ü"]
 TIME = 1_700_000_000_000
 
 
-@pytest.fixture(scope="module")
-def influx(tmp_path_factory):
-    with InfluxDb(tmp_path_factory.mktemp("influx")).start() as peer:
+@pytest.fixture(
+    scope="module",
+    params=["influxdb-v1", pytest.param("influxdb", marks=pytest.mark.interop)],
+)
+def influx(request, tmp_path_factory):
+    """A database, with the preset and its answers by which it is written to."""
+    make = InfluxDb if request.param == "influxdb-v1" else InfluxDbOfVersion2Api
+    with make(tmp_path_factory.mktemp("influx")).start() as peer:
+        place = (
+            {"db": "iot"}
+            if request.param == "influxdb-v1"
+            else {"org": "any", "bucket": "iot", "token": peer.token}
+        )
+        peer.by = (request.param, {"url": peer.url, **place})
         yield peer
 
 
@@ -65,7 +76,7 @@ async def test_influxdb_has_a_point_per_time_whatever_the_device_is_called(influ
                (TIME + 60_000 + n, {"t": -n, name or "k": 1, "time": 5}))
         for n, name in enumerate(NAMES, 1)
     ]  # fmt: skip
-    stats, dead = await deliver("influxdb-v1", {"url": influx.url, "db": "iot"}, records)
+    stats, dead = await deliver(*influx.by, records)
     assert (dead, stats["delivered"]) == ([], len(NAMES))
     found = await deferToThread(influx.query, "SELECT * FROM /.*/ WHERE n > 0 GROUP BY device")
     rows = sorted((row for _, _, rows in found for row in rows), key=lambda row: row["time"])
@@ -81,7 +92,7 @@ async def test_influxdb_has_a_point_per_time_whatever_the_device_is_called(influ
 @ensureDeferred
 async def test_of_a_batch_only_the_point_that_influxdb_refuses_is_dead_with_its_words(influx):
     records = [record(n, f"c{n}", "conflict", (TIME + n, {"t": "n/a" if n == 3 else n})) for n in range(1, 6)]
-    stats, dead = await deliver("influxdb-v1", {"url": influx.url, "db": "iot"}, records)
+    stats, dead = await deliver(*influx.by, records)
     assert (stats["delivered"], stats["dead"]) == (4, 1)
     assert "field type conflict" in dead[0]
     found = await deferToThread(influx.query, "SELECT t FROM conflict")

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import threading
+from pathlib import Path
 
 import paho.mqtt.client as paho
 
@@ -33,6 +34,33 @@ class Mosquitto(Process):
 
     def subscribe(self, topic="#", qos=1, client_id=None):
         return Subscriber(self.port, topic, qos, client_id)
+
+
+class SavingMosquitto(Mosquitto):
+    """One that writes each change to disk. It acknowledges what it has taken in one turn of its loop before it writes that, so it is killed when
+    its log says that all is written."""
+
+    def __init__(self, folder, host="127.0.0.1"):
+        config = "autosave_on_changes true\nmax_inflight_messages 0\nlog_type all\n"
+        super().__init__(folder, config=config, persistent=True, host=host)
+        self._half = folder / "mosquitto.db.new"
+
+    def kill(self):
+        """Kill it at once, while it holds nothing that it acknowledged in memory alone."""
+        wait_until(self._is_frozen_in_peace, 60, "all to be on disk")
+        super().kill()
+
+    def _is_frozen_in_peace(self):
+        self.freeze()
+        wait_until(self._stands_still, what="mosquitto to stand still")
+        since = self.output.rpartition("Saving in-memory database")[2]
+        if "Sending PUBACK" not in since and not self._half.exists():
+            return True
+        self.thaw()
+        return False
+
+    def _stands_still(self):
+        return Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 class Subscriber:

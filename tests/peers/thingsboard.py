@@ -132,6 +132,9 @@ class Connection:
         self._rest = b""
         self._out = b""
         self._requests = 0
+        self.unacknowledged = {}
+        """What it said, with QoS 1, and the gateway hasn't acknowledged: by identifier."""
+        self._said = 0
 
     def receive(self, data):
         self._rest += data
@@ -202,6 +205,8 @@ class Connection:
             self._out += bytes((0x90, 2 + len(codes))) + body[:2] + codes
         elif kind == 12:
             self._out += b"\xd0\x00"
+        elif kind == 4:
+            del self.unacknowledged[int.from_bytes(body[:2], "big")]
         elif kind == 3:
             topic, at = _text(body, 0)
             qos = first >> 1 & 3
@@ -275,14 +280,17 @@ class Connection:
     def _publish(self, topic, said):
         if topic not in self.topics and re.sub(r"[^/]+$", "+", topic) not in self.topics:
             return
-        body = len(topic).to_bytes(2, "big") + topic.encode() + json.dumps(said).encode()
+        self._said += 1
+        self.unacknowledged[self._said] = topic, said
+        head = len(topic).to_bytes(2, "big") + topic.encode() + self._said.to_bytes(2, "big")
+        body = head + json.dumps(said).encode()
         size, rest = b"", len(body)
         while True:
             rest, low = rest >> 7, rest & 127
             size += bytes((low | (128 if rest else 0),))
             if not rest:
                 break
-        self._out += b"\x30" + size + body
+        self._out += b"\x32" + size + body
 
 
 def _text(body, at):

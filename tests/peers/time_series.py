@@ -1,4 +1,4 @@
-"""Real databases of time series and of logs: InfluxDB 1 of Debian, VictoriaMetrics and VictoriaLogs built from their modules."""
+"""Real databases of time series and of logs: InfluxDB 1.6 of Debian; InfluxDB 1.8, VictoriaMetrics and VictoriaLogs built from their modules."""
 
 import json
 from urllib.parse import urlencode
@@ -10,6 +10,9 @@ from .process import HOME, Process, accepts, find, free_port, missing
 class InfluxDb(Process):
     """InfluxDB 1 with the database ``iot``."""
 
+    token = ""
+    _more = ""
+
     def __init__(self, folder):
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
@@ -17,9 +20,12 @@ class InfluxDb(Process):
         (folder / "influxdb.conf").write_text(
             f'reporting-disabled = true\nbind-address = "127.0.0.1:{free_port()}"\n'
             f'[meta]\n  dir = "{folder}/meta"\n[data]\n  dir = "{folder}/data"\n  wal-dir = "{folder}/wal"\n'
-            f'[http]\n  bind-address = "127.0.0.1:{self.port}"\n[monitor]\n  store-enabled = false\n'
+            f'[http]\n  bind-address = "127.0.0.1:{self.port}"\n{self._more}[monitor]\n  store-enabled = false\n'
         )
-        super().__init__([find("influxd"), "-config", folder / "influxdb.conf"], folder / "influxdb.log")
+        super().__init__([self._program(), "-config", folder / "influxdb.conf"], folder / "influxdb.log")
+
+    def _program(self):
+        return find("influxd")
 
     def ready(self):
         return accepts(self.port)
@@ -32,7 +38,7 @@ class InfluxDb(Process):
     def query(self, text):
         """The series that a statement finds: ``(measurement, tags, rows)``, a row being a dict."""
         body = urlencode({"db": "iot", "epoch": "ms", "q": text}).encode()
-        with urlopen(Request(f"{self.url}/query", body)) as answer:
+        with urlopen(Request(f"{self.url}/query", body, {"Authorization": f"Token {self.token}"})) as answer:
             (result,) = json.load(answer)["results"]
         assert "error" not in result, result
         return [
@@ -43,6 +49,25 @@ class InfluxDb(Process):
             )
             for each in result.get("series", ())
         ]
+
+
+class InfluxDbOfVersion2Api(InfluxDb):
+    """InfluxDB 1.8, which is written to as InfluxDB 2 is, with a token."""
+
+    token = "iotgw:no-secret"
+    _more = "  auth-enabled = true\n"
+
+    def _program(self):
+        program = HOME / "influxdb" / "influxdb"
+        if not program.exists():
+            missing("InfluxDB 1.8 is not built; tests/install-peers large builds it")
+        return program
+
+    def start(self):
+        Process.start(self)
+        self.query("CREATE USER iotgw WITH PASSWORD 'no-secret' WITH ALL PRIVILEGES")
+        self.query("CREATE DATABASE iot")
+        return self
 
 
 class VictoriaMetrics(Process):

@@ -20,6 +20,7 @@ import { Form } from "../ui/form";
 import { List } from "../ui/list";
 import { content } from "./content";
 import { COLUMNS } from "./messages";
+import { PlaceOf, whereIs } from "./place";
 
 type Full = Device & { credentials: unknown[]; downlinks: { waiting: number; datasource: string; window: number } };
 
@@ -29,6 +30,7 @@ export function DevicePage({ name }: { name: string }) {
   const tab = query.tab ?? "values";
   const at = href(["devices", name]);
   const device = load.data;
+  const spot = device && whereIs(device);
   const tabs = ["values", "messages", "downlinks", "credentials", "settings"] as const;
   return (
     <Page
@@ -46,10 +48,11 @@ export function DevicePage({ name }: { name: string }) {
       <Tabs label={name} now={tab} items={tabs.map((key) => ({ key, text: t(`device.${key}`), href: key === "values" ? at : `${at}?tab=${key}`, count: key === "downlinks" ? device?.downlinks.waiting : key === "credentials" ? device?.credentials.length : undefined }))} />
       {tab === "values" && (
         <>
-          <Curves name={name} />
           <Panel load={load} title={t("device.latest")}>
             {(is) => <Latest device={is} />}
           </Panel>
+          <Curves name={name} />
+          {device && spot && <PlaceOf key={`${spot.latitude} ${spot.longitude}`} device={device} spot={spot} />}
         </>
       )}
       {tab === "messages" && <Messages name={name} />}
@@ -80,8 +83,7 @@ function Latest({ device }: { device: Full }) {
       <Pairs
         items={[
           ...Object.entries(device.attributes).map(([key, given]): [string, any] => [key, <code key={key}>{value(given)}</code>]),
-          ...(device.latitude !== null && device.longitude !== null ? [[t("device.place"), <span key="p"><a href={`geo:${device.latitude},${device.longitude}`}>{device.latitude}, {device.longitude}</a> · <a href={`https://www.openstreetmap.org/?mlat=${device.latitude}&mlon=${device.longitude}#map=16/${device.latitude}/${device.longitude}`} target="_blank" rel="noreferrer">{t("device.map")}</a></span>] as [string, any]] : []),
-          ...(device.place ? [[t("device.where"), device.place] as [string, any]] : []),
+          ...(device.place && !whereIs(device) ? [[t("device.where"), device.place] as [string, any]] : []),
           [t("device.first"), <Time key="f" ms={device.firstSeen} />],
         ]}
       />

@@ -16,6 +16,8 @@ const PATHS = {
   pause: "M5.5 3.5v9M10.5 3.5v9",
   play: "M5 3.2l7.5 4.8L5 12.8z",
   plus: "M8 3v10M3 8h10",
+  minus: "M3 8h10",
+  whole: "M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10",
   overview: "M2.5 3.5h4v4h-4zM9.5 3.5h4v4h-4zM2.5 10h11v3h-11z",
   messages: "M2.5 3.5h11v8h-6L4.5 14v-2.5h-2z",
   failures: "M8 2.2l6.3 11.3H1.7zM8 6.5v3.2M8 11.6v.2",

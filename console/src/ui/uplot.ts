@@ -1,5 +1,6 @@
 // uPlot, in a chunk of its own: only who looks at a curve loads it.
 import uPlot from "uplot";
+import { token } from "./token";
 
 // How an axis' values are said: times in milliseconds since 1970, with how far they are apart, and numbers.
 export interface Words {
@@ -12,15 +13,6 @@ export interface Band {
   values: (number | null)[];
   low?: (number | null)[];
   high?: (number | null)[];
-}
-
-// A token's colour as a canvas understands it: resolved for the theme.
-function token(host: HTMLElement, name: string): string {
-  const was = host.style.color;
-  host.style.color = `var(${name})`;
-  const found = getComputedStyle(host).color;
-  host.style.color = was;
-  return found;
 }
 
 // Draws curves over time (seconds since 1970); returns how to take them away.

@@ -12,6 +12,7 @@ from zope.interface import Attribute, Interface
 
 from iotgw.core.device_entry import DeviceEntry, DeviceSpec
 from iotgw.core.model import TelemetryRecord
+from iotgw.core.rectangle import Rectangle
 
 Owned = tuple[str, str, str, bool]
 """Tenant, device, id of the datasource that it belongs to, and whether it has proved itself."""
@@ -137,7 +138,7 @@ class DeviceFilter(Struct, frozen=True):
     """Which devices of a tenant are looked for; what is empty doesn't matter.
 
     ``text`` is part of name, label, serial, identity, place or ``tag=text``, in any case; ``tag`` is a key, or ``key=text``; ``datasource`` is
-    the id of the one that they belong to; ``trouble`` is what is wrong with them.
+    the id of the one that they belong to; ``trouble`` is what is wrong with them; ``box`` is where they stand.
     """
 
     text: str = ""
@@ -146,6 +147,7 @@ class DeviceFilter(Struct, frozen=True):
     tag: str = ""
     datasource: str = ""
     trouble: Trouble | Literal[""] = ""
+    box: Rectangle | None = None
 
 
 class Saved(Struct, frozen=True):

@@ -113,7 +113,7 @@ class IDownlinkQueue(Interface):
     """The queue as users see it. All returned values are durable."""
 
     async def push(tenant: str, device: str, spec: DownlinkSpec, job: str = "") -> Item:
-        """Queue an item; raises Unavailable when the queue is full, SettingsError when the item is wrong. A ``job`` gets one
+        """Queue an item; raises Full when the queue is full, SettingsError when the item is wrong. A ``job`` gets one
         item for each device: where it asks again, the item is the one of before."""
 
     async def replace(tenant: str, device: str, specs: builtins.list[DownlinkSpec]) -> builtins.list[Item]:

@@ -19,8 +19,20 @@ from iotgw.core.verdict import Verdict
 
 Settle = Callable[[Sequence[int], Verdict], None]
 """``settle(seqs, verdict)``: reports the outcome of the records at these positions."""
-QueueDownlink = Callable[[str, str, dict[str, Any]], None]
-"""``downlink(tenant, device, item)``: queue what a target sent for a device; an error becomes an event."""
+
+
+class Queued(Struct, frozen=True):
+    """What became of a downlink that a target sent. Without a ``reason`` it is durable. Otherwise it isn't queued: ``is_final`` is
+    whether it never will be; if not, the gateway can't store it now, and may be asked again."""
+
+    reason: str = ""
+    is_final: bool = True
+
+
+QUEUED = Queued()
+QueueDownlink = Callable[[str, str, dict[str, Any]], Deferred[Queued]]
+"""``downlink(tenant, device, item)``: queue what a target sent for a device. Fires with what became of it, once that is durable, and
+never fails; a final refusal is an event too. Acknowledge to the target what it sent only then."""
 
 
 Show = Callable[[TelemetryRecord, str, str], None]

@@ -24,7 +24,7 @@ class LiveMessage(Struct, frozen=True, gc=False):
     error: ConversionError | None
 
 
-class Happening(Struct):
+class Happening(Struct, gc=False):
     """One thing that happened. ``datasource`` is an id for messages, and a name for events. ``value`` is a `LiveMessage`, an
     `iotgw.core.model.Event`, or the counts of `iotgw.core.ports.rates.Figures`; ``text`` is for the reader, who may keep there what it makes of it for
     everybody."""

@@ -25,7 +25,7 @@ BATCH = 250
 """Rows of one request."""
 BATCH_BYTES = 1 << 20
 PAGE = 1000
-FILTERS = ("text", "type", "group", "tag", "datasource", "trouble")
+FILTERS = ("text", "type", "group", "tag", "datasource", "trouble", "box")
 HEAD = ("NAME", "LABEL", "TYPE", "GROUPS", "LAST SEEN", "HEALTH")
 
 
@@ -47,6 +47,7 @@ def add(commands: Commands) -> None:
     )
     held.add_argument("name", nargs="?", complete=named("quarantine"))
     one.add("groups", _groups, "list the groups in which devices are")
+    add_filters(one.add("map", _map, "show where devices stand, those that are close together as one place"))
     keys = one.add("credentials", _credentials, "list what a device proves itself with, or give it a key")
     keys.add_argument("name", complete=named("devices"))
     keys.add_argument("--psk", metavar="SECRET", help="a pre-shared key, 0x… for hexadecimal")
@@ -75,6 +76,9 @@ def add_filters(parser: CommandParameters) -> None:
     parser.add_argument("--datasource", help="that belong to this datasource")
     parser.add_argument(
         "--trouble", choices=("silent", "battery", "signal"), help="silent, low battery, weak signal"
+    )
+    parser.add_argument(
+        "--box", metavar="SOUTH,WEST,NORTH,EAST", help="that stand in this rectangle, in degrees"
     )
 
 
@@ -162,6 +166,15 @@ def _delete(context: Context) -> None:
 def _groups(context: Context) -> None:
     found = context.client.get("/fleet/groups")
     context.show(found, lambda found: table(("GROUP", "DEVICES"), [*found.items()]))
+
+
+def _map(context: Context) -> None:
+    found = context.client.get("/fleet/map", **_asked(context))
+    head = ("LATITUDE", "LONGITUDE", "DEVICES", "IN TROUBLE", "NAME", "LABEL", "BOX")
+    keys = ("latitude", "longitude", "count", "troubled", "name", "label", "box")
+    context.show(
+        found, lambda found: table(head, [tuple(each[key] for key in keys) for each in found["items"]])
+    )
 
 
 def _credentials(context: Context) -> None:

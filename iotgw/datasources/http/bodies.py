@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import zlib
 from collections.abc import Iterable
+from encodings.aliases import aliases
 from itertools import chain
 from typing import Any
 from urllib.parse import parse_qsl
@@ -23,8 +25,26 @@ MEMBERS = 16
 """Members of a gzip body, which may be several (RFC 1952 §2.2)."""
 CODINGS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 """Compressions that are read, with zlib's ``wbits`` (RFC 9110 §8.4.1)."""
-NO_FORM = frozenset(b'{["<')
+NO_FORM = frozenset('{["<')
 """How a body begins that is JSON or XML, though its sender calls it a form, as curl does unless it is told otherwise."""
+BOM = codecs.BOM_UTF8
+"""What some programs write before a text in UTF-8."""
+WESTERN = "cp1252"
+"""What a text is in that is no UTF-8, and doesn't say what else."""
+_CHARSETS = frozenset(
+    {"utf_8", "gbk", "gb2312", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr", "koi8_r", "koi8_u"}
+    | {f"cp{number}" for number in (874, *range(1250, 1259))}
+    | {f"iso8859_{number}" for number in range(2, 17)}
+)
+"""Python's names of those of the web's character sets that have ASCII in them (WHATWG Encoding §4.2)."""
+_LATIN_1 = frozenset({"latin_1", "ascii"})
+"""Those that are read as Windows-1252, as browsers do."""
+_PYTHONS = {
+    name: WESTERN if python in _LATIN_1 else python
+    for name, python in [*aliases.items(), *((name, name) for name in _CHARSETS | _LATIN_1)]
+    if python in _CHARSETS | _LATIN_1
+}
+"""Python's names of character sets by theirs. Python isn't asked for others: it remembers each that it doesn't know."""
 
 Fields = dict[str, Any]
 """A form: a text for each name, a list of them where a name comes several times; of a file an object."""
@@ -41,8 +61,10 @@ class UnreadableBody(ValueError):
 
 def decoded(body: bytes, coding: str, most: int) -> bytes:
     """A body without its ``Content-Encoding``, of at most ``most`` bytes. Raises UnreadableBody."""
-    name = coding.strip().lower()
-    if name in ("", "identity"):
+    name = ", ".join(
+        each for part in coding.split(",") if (each := part.strip().lower()) not in ("", "identity")
+    )
+    if not name:
         return body
     if name not in CODINGS:
         raise UnreadableBody(415, f"expected a body in one of {', '.join(CODINGS)} or as it is")
@@ -74,8 +96,9 @@ def form(body: bytes, content_type: str) -> Fields | None:
     """The fields of a body that is a form; None for any other. Raises UnreadableBody."""
     kind, options = parse_options_header(content_type) if content_type else ("", {})
     try:
-        if kind == FORM and _looks_like_one(text := body.strip()):
-            return _gathered(parse_qsl(text.decode("ascii"), True, errors="replace", max_num_fields=FIELDS))
+        if kind == FORM:
+            found = _decoded(body.removeprefix(BOM).strip(), options.get("charset", ""))
+            return _gathered(_pairs(*found)) if found is not None and _looks_like_one(found[0]) else None
         if kind == MULTIPART:
             return _gathered(_parts(body, options.get("boundary", "")))
     except (ValueError, MultipartError) as error:
@@ -86,7 +109,7 @@ def form(body: bytes, content_type: str) -> Fields | None:
 def query(text: bytes) -> Fields:
     """The parameters of a query. Raises UnreadableBody."""
     try:
-        return _gathered(parse_qsl(text.decode("latin-1"), True, errors="replace", max_num_fields=FIELDS))
+        return _gathered(_pairs(text.decode("latin-1")))
     except ValueError as error:
         raise UnreadableBody(400, f"expected a query of at most {FIELDS} parameters") from error
 
@@ -96,8 +119,33 @@ def as_json(fields: Fields) -> bytes:
     return msgspec.json.encode(fields)
 
 
-def _looks_like_one(text: bytes) -> bool:
-    return b"=" in text and text[0] not in NO_FORM and text.isascii() and text.decode().isprintable()
+def text_of(data: bytes, charset: str = "") -> str:
+    """A text: in the character set that it is said to be in, in UTF-8, or else in `WESTERN`."""
+    found = _decoded(data, charset)
+    return found[0] if found is not None else data.decode(WESTERN, "replace")
+
+
+def _decoded(data: bytes, charset: str) -> tuple[str, str] | None:
+    """A text, and what it is in, of ``charset`` and UTF-8; None if it is in neither."""
+    said = _PYTHONS.get(charset.strip().lower().replace("-", "_"), "utf_8")
+    for name in dict.fromkeys((said, "utf_8")):
+        try:
+            return data.decode(name), name
+        except ValueError:
+            continue
+    return None
+
+
+def _pairs(text: str, charset: str = "utf_8") -> list[tuple[str, str]]:
+    """The names and values of a form or a query; ``charset`` is what its escapes are in, if they can be. Raises ValueError."""
+    try:
+        return parse_qsl(text, True, encoding=charset, errors="strict", max_num_fields=FIELDS)
+    except UnicodeDecodeError:
+        return parse_qsl(text, True, encoding=WESTERN, errors="replace", max_num_fields=FIELDS)
+
+
+def _looks_like_one(text: str) -> bool:
+    return "=" in text and text[0] not in NO_FORM and text.isprintable()
 
 
 def _gathered(pairs: Iterable[tuple[str, Any]]) -> Fields:
@@ -137,14 +185,14 @@ def _parts(body: bytes, boundary: str) -> Iterable[tuple[str, Any]]:
 
 
 def _value(segment: MultipartSegment, content: bytes) -> Any:
-    kind = (segment.content_type or "").partition(";")[0].strip().lower()
+    kind, options = parse_options_header(segment.content_type or "")
     if kind == "application/json":
         try:
-            return plain_json.decode(content)
+            return plain_json.decode(content.removeprefix(BOM))
         except plain_json.NotJson as error:
             raise ValueError(f"{segment.name} is no JSON: {error}") from error
     if segment.filename is None:
-        return content.decode("utf-8", "replace")
+        return text_of(content, options.get("charset", ""))
     return {
         "filename": segment.filename,
         "contentType": kind,

@@ -12,6 +12,7 @@ from twisted.web.server import Request
 from iotgw.core import plain_json
 from iotgw.core.model import Metadata
 from iotgw.datasources import ttd
+from iotgw.datasources.http.bodies import BOM, text_of
 from iotgw.datasources.secret_names import is_secret_header, is_secret_parameter
 from iotgw.envelopes.envelope import Asked, Envelope, Happened, Ignored, Malformed, Reading, Receipt
 
@@ -26,6 +27,7 @@ def payloads(body: bytes, split: str) -> list[bytes]:
     """The messages of one upload; raises ValueError."""
     if split == "none":
         return [body]
+    body = body.removeprefix(BOM)
     if split == "lines":
         found = [line for line in (line.strip() for line in body.split(b"\n")) if line]
     else:
@@ -96,15 +98,21 @@ def metadata(request: Request, name: str, secret: SecretNames) -> Metadata:
         facts["path"] = "/".join(part.decode("utf-8", "replace") for part in request.postpath)
     if request.args:
         facts["query"] = {
-            key.decode("utf-8", "replace"): values[-1].decode("utf-8", "replace")
+            name: text_of(values[-1])
             for key, values in request.args.items()
-            if not secret.is_parameter(key.decode("utf-8", "replace"))
+            if not secret.is_parameter(name := text_of(key))
         }
     for header, values in request.requestHeaders.getAllRawHeaders():
         called = header.decode("latin-1")
         if not secret.is_header(called):
             facts[f"Header:{called}"] = values[-1].decode("latin-1")
     return facts
+
+
+def send(request: Request, content: bytes) -> None:
+    """Write a body as a whole, with its length: not every modem reads chunks."""
+    request.setHeader(b"content-length", b"%d" % len(content))
+    request.write(content)
 
 
 def problem(request: Request, status: int, detail: str) -> bytes:

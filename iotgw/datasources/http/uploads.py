@@ -19,7 +19,7 @@ from iotgw.datasources.api_downlinks import ApiDownlinks
 from iotgw.datasources.frames import HeldFrames
 from iotgw.datasources.gathering import Gathering, Items
 from iotgw.datasources.http.bodies import CODINGS, Fields, UnreadableBody, as_json, decoded, form, query
-from iotgw.datasources.http.request import Told, listens, payloads, peer_of, problem, read_in_turn
+from iotgw.datasources.http.request import Told, listens, payloads, peer_of, problem, read_in_turn, send
 from iotgw.datasources.http.settings import HttpSourceSettings, Objection, lacks
 from iotgw.datasources.notices import Notices
 from iotgw.datasources.pieces import in_pieces
@@ -124,7 +124,8 @@ class UploadResource(Resource):
         asked = query(request.uri.partition(b"?")[2])
         fields: Fields | None = asked
         try:
-            content = decoded(body, _header(request, b"content-encoding"), settings.max_body)
+            coding = b",".join(request.requestHeaders.getRawHeaders(b"content-encoding", ()))
+            content = decoded(body, coding.decode("latin-1"), settings.max_body)
             if request.method != b"GET":
                 is_raw = settings.bodies == "raw"
                 fields = None if is_raw else form(content, _header(request, b"content-type"))
@@ -266,8 +267,7 @@ class UploadRequest:
     def refuse(self, content: bytes) -> None:
         """Answer with a problem, whose head is set already."""
         if not self._is_gone:
-            self._request.setHeader(b"content-length", b"%d" % len(content))
-            self._request.write(content)
+            send(self._request, content)
             self._request.finish()
 
     def _ask(self, asked: Asked) -> None:
@@ -289,7 +289,7 @@ class UploadRequest:
                 continue
             request.setHeader(b"content-type", (command.content_type or "application/json").encode())
             request.setHeader(b"x-downlink-id", item.id.encode())
-            request.write(command.payload)
+            send(request, command.payload)
             self._intake.downlink_offered(item, network)
             self._lose_if_unheard(item)
         request.finish()
@@ -321,18 +321,18 @@ class UploadRequest:
         if answer.status is Status.BUSY:
             request.setHeader(b"retry-after", b"%d" % max(1, round(answer.retry_after)))
             status, why = (429, "beyond a limit") if answer.is_limited else (503, "the gateway is full")
-            request.write(problem(request, status, f"{why}; come back later"))
+            send(request, problem(request, status, f"{why}; come back later"))
         elif answer.status is Status.TOO_LARGE:
-            request.write(problem(request, 413, "expected a smaller message"))
+            send(request, problem(request, 413, "expected a smaller message"))
         elif answer.reply is not None:
             request.setHeader(b"content-type", CONTENT_TYPES[answer.reply.content_type])
-            request.write(answer.reply.payload)
+            send(request, answer.reply.payload)
         elif items:
             items = self._write(items)
         elif answer.status is Status.REFUSED and not self._envelope.is_network:
-            request.write(problem(request, 403, "nobody knows this device"))
+            send(request, problem(request, 403, "nobody knows this device"))
         elif answer.status is Status.FAILED and not self._envelope.is_network:
-            request.write(problem(request, 422, "stored, but its converter failed; see the message"))
+            send(request, problem(request, 422, "stored, but its converter failed; see the message"))
         else:
             self._answer_plainly()
         self._return(item for _, item in items)
@@ -348,7 +348,7 @@ class UploadRequest:
         request.setResponseCode(settings.answer.status)
         if settings.answer.body:
             request.setHeader(b"content-type", settings.answer.content_type.encode("latin-1", "replace"))
-            request.write(settings.answer.body.encode())
+            send(request, settings.answer.body.encode())
 
     def _return(self, items: Iterable[Downlink]) -> None:
         """Return downlinks to the queue; they wait for the next answer."""
@@ -372,7 +372,7 @@ class UploadRequest:
         elif content_type:
             request.setHeader(b"content-type", content_type.encode())
         request.setHeader(b"x-downlink-id", first.id.encode())
-        request.write(load.command.payload)
+        send(request, load.command.payload)
         is_offer = self._envelope.offers
         for item in load.carried:
             self._intake.downlink_offered(item) if is_offer else self._intake.downlink_sent(item)

@@ -64,10 +64,12 @@ def opening(path: Path) -> Iterator[None]:
 @contextmanager
 def changing(path: Path) -> Iterator[None]:
     """Wraps writing what a user changed. Raises NoSpace if the disk is full, and Unavailable for other faults of the
-    disk."""
+    disk, a damaged file among them."""
     try:
         yield
-    except sqlite3.OperationalError as error:
+    except sqlite3.DatabaseError as error:
+        if type(error) not in (sqlite3.OperationalError, sqlite3.DatabaseError):
+            raise
         if getattr(error, "sqlite_errorcode", 0) & 0xFF in _ROOMLESS:
             raise NoSpace(f"nothing was changed: the disk of {path} is full") from error
         raise Unavailable(f"nothing was changed: {path} can't be written: {error}", 5.0) from error

@@ -247,3 +247,15 @@ def test_paho_opens_no_socket_and_starts_no_thread(monkeypatch):
     id_, _ = sent(engine, b"t", b"x")
     assert engine.receive(b"\x40\x02" + id_.to_bytes(2, "big")) == [mqtt.Acknowledged([id_])]
     engine.goodbye()
+
+
+@pytest.mark.parametrize("version", [mqtt.V311, mqtt.V5])
+def test_what_is_held_is_acknowledged_when_it_is_asked_for(name, version):
+    engine = engine_maker(name, version, 20, hold=True)()
+    engine.connect("id")
+    engine.receive(CONNACK[version])
+    properties = b"\x00" if version == mqtt.V5 else b""
+    body = b"\x00\x01a\x00\x07" + properties + b"hi"
+    (message,) = engine.receive(b"\x32" + bytes((len(body),)) + body)
+    assert type(message) is mqtt.Arrived and engine.to_send() == b""
+    assert engine.acknowledge(message) + engine.to_send() == b"\x40\x02\x00\x07"

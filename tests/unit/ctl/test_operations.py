@@ -100,7 +100,7 @@ async def test_every_operation_has_a_command(
         "integration out purge", "integration out seek --since 1d", "integration out dead-letters",
         "integration out retry", "integration out dismiss --position 7", "integration out dismiss",
         "messages", "message e1-1", "reprocess e1-1", "jobs", "job show x", "job cancel x", "failures", "telemetry m-1",
-        "devices", "devices m-1", "device set m-1 label=x", "device set m-7 label=x", "device groups",
+        "devices", "devices m-1", "device set m-1 label=x", "device set m-7 label=x", "device groups", "device map",
         "device credentials m-1", "device credentials m-1 --psk hush-hush", f"device import {tmp_path}/list.csv",
         "device export -", "device export - --with-keys", "device quarantine", "device quarantine x", "device release x",
         "device drop x", "hand-over m-1 field", "downlinks", "downlinks m-1", "downlink m-1 --text x", "downlinks m-1 --show x",

@@ -71,7 +71,16 @@ class World:
     """One integration ``i1`` of type fake, on a clock that begins at a million seconds."""
 
     def __init__(
-        self, journal=None, clock=None, batch=1, window=4, says=None, apply=True, calendar=None, **spec
+        self,
+        journal=None,
+        clock=None,
+        batch=1,
+        window=4,
+        says=None,
+        apply=True,
+        calendar=None,
+        downlink=None,
+        **spec,
     ):
         self.clock = clock or Clock()
         if clock is None:
@@ -80,7 +89,13 @@ class World:
         self.events = testing.MemoryEvents()
         self.types = Types("iotgw.none", self.clock, [lambda reactor: testing.FakeIntegrationType()])
         self.service = DeliveryService(
-            self.journal, self.types, self.clock, self.events, lambda id_: f"name-of-{id_}", calendar=calendar
+            self.journal,
+            self.types,
+            self.clock,
+            self.events,
+            lambda id_: f"name-of-{id_}",
+            downlink,
+            calendar=calendar,
         )
         self.service.start()
         spec.setdefault("retry", RetrySpec(initial=1.0, multiplier=2.0, cap=60.0, max_attempts=3))

@@ -2,9 +2,11 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from iotgw.core.device_entry import DeviceEntry, DeviceSpec
 from iotgw.core.ports.devices import DeviceFilter
+from iotgw.core.rectangle import WORLD, Rectangle
 from iotgw.devices import roster as module
 from iotgw.devices.roster import Roster
 
@@ -13,10 +15,11 @@ WORDS = st.sampled_from(["", "a", "b", "north"])
 SPECS = st.builds(
     DeviceSpec, name=NAMES, label=WORDS, type=WORDS, groups=st.sampled_from([(), ("a",), ("b", "north")]),
     tags=st.dictionaries(st.sampled_from(["a", "b"]), WORDS, max_size=2), identity=WORDS,
-)  # fmt: skip
+).flatmap(lambda spec: st.sampled_from([spec, *(structs.replace(spec, latitude=x, longitude=x) for x in (1, 20))]))  # fmt: skip
 STEPS = st.lists(st.tuples(st.booleans(), SPECS), max_size=30)
 FILTERS = st.builds(
-    DeviceFilter, text=WORDS, type=WORDS, group=WORDS, tag=st.sampled_from(["", "a", "b=north"]), datasource=st.sampled_from(["", "ds"])
+    DeviceFilter, text=WORDS, type=WORDS, group=WORDS, tag=st.sampled_from(["", "a", "b=north"]), datasource=st.sampled_from(["", "ds"]),
+    box=st.sampled_from([None, Rectangle(0, 0, 10, 10), WORLD]),
 )  # fmt: skip
 
 
@@ -34,6 +37,9 @@ def is_meant(spec, wanted, owned):
         and (not wanted.group or wanted.group in spec.groups)
         and (not key or (key in spec.tags and (not has_value or spec.tags[key] == value)))
         and (not wanted.datasource or spec.name in owned)
+        and (
+            wanted.box is None or (spec.latitude is not None and (wanted.box is WORLD or spec.latitude == 1))
+        )
     )
 
 

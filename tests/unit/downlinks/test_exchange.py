@@ -200,3 +200,10 @@ async def test_a_device_with_a_name_that_no_device_can_have_gets_no_item(world):
             SettingsError, match=r"^device: expected a name without control characters, got U"
         ):
             await world.queue.push("default", name, text("x"))
+
+
+@asynchronous
+async def test_an_item_that_is_durable_is_queued_though_it_can_not_be_sent_at_once(world, monkeypatch):
+    monkeypatch.setattr(world.queue._leaving, "_find", lambda tenant, device: 1 / 0)
+    item = await world.push_text("x")
+    assert item.state is ItemState.QUEUED and await world.state(item) == "QUEUED"

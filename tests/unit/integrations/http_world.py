@@ -11,6 +11,7 @@ from iotgw.delivery.service import DeliveryService
 from iotgw.integrations.http import HttpType
 from iotgw.testing import telemetry
 from iotgw.testing.connector import FakeConnector
+from tests.unit.integrations.gate import Gate
 
 
 class HttpWorld:
@@ -28,6 +29,8 @@ class HttpWorld:
         **spec,
     ):
         self.says = says
+        self.gate = Gate()
+        self.downlinks = []
         self.clock = clock or Clock()
         if clock is None:
             self.clock.advance(1_000_000)
@@ -36,7 +39,14 @@ class HttpWorld:
         types = Types("iotgw.none", self.clock, [HttpType], self.connector)
         self.memory = testing.MemoryEvents()
         self.service = DeliveryService(
-            self.journal, types, self.clock, self.memory, lambda id_: "src", data_dir=data_dir, debug=debug
+            self.journal,
+            types,
+            self.clock,
+            self.memory,
+            lambda id_: "src",
+            self._queue,
+            data_dir=data_dir,
+            debug=debug,
         )
         self.service.start()
         spec.setdefault("retry", RetrySpec(initial=1.0, multiplier=1.0, cap=1.0, max_attempts=3))
@@ -45,6 +55,10 @@ class HttpWorld:
         self.service.apply("i1", "one", "default", self.spec)
         self.requests = []
         self._transports = []
+
+    async def _queue(self, tenant, device, spec):
+        await self.gate.passed()
+        self.downlinks.append((device, spec.msg))
 
     def store(self, *bodies, device="d1", how=None):
         """Store a record per body (values, or a whole body), and deliver what can be delivered."""
@@ -94,7 +108,11 @@ class HttpWorld:
 
     def accounts(self):
         stats = self.stats()
-        return {key: stats[key] for key in ("delivered", "waiting", "dead")}
+        return {
+            "delivered": stats["delivered"],
+            "waiting": stats["waiting"] + stats["inflight"],
+            "dead": stats["dead"],
+        }
 
     def dead(self):
         """Errors of dead letters by position."""

@@ -155,7 +155,9 @@ def test_each_preset_has_a_page_that_says_what_it_asks(name):
     for question in PRESETS[name].ask:
         assert f"| `{question.name}` | {question.says} |" in text
     assert f"({name}.md)" in (pages.PAGES / "index.md").read_text()
-    assert ("Not tried: " in text) is bool(PRESETS[name].unverified)
+    unverified = PRESETS[name].unverified
+    said = f"\nNot tried: {unverified[0].lower()}{unverified[1:]}\n" if unverified else "Tried with "
+    assert said in text and ("Not tried: " in text) is bool(unverified)
 
 
 def test_every_page_has_a_preset():

@@ -15,6 +15,7 @@ from iotgw.integrations.thingsboard_http import ThingsBoardHttpType
 from iotgw.testing import telemetry
 from iotgw.testing.connector import FakeConnector
 from tests.peers.thingsboard import ThingsBoard
+from tests.unit.integrations.gate import Gate
 
 RETRY = RetrySpec(initial=1.0, multiplier=1.0, cap=1.0, max_attempts=3)
 
@@ -33,6 +34,7 @@ class ThingsBoardWorld:
         self.journal = journal or testing.MemoryJournal(self.clock, epoch="E")
         self.connector = FakeConnector()
         self.downlinks = []
+        self.gate = Gate()
         types = Types("iotgw.none", self.clock, [ThingsBoardType, ThingsBoardHttpType], self.connector)
         self.events = testing.MemoryEvents()
         self.service = DeliveryService(
@@ -52,6 +54,7 @@ class ThingsBoardWorld:
         self.go()
 
     async def _queue(self, tenant, device, spec):
+        await self.gate.passed()
         self.downlinks.append((device, spec.msg_type, spec.msg))
 
     def store(self, *said, device="d1", **how):
@@ -105,7 +108,11 @@ class ThingsBoardWorld:
 
     def accounts(self):
         stats = self.stats()
-        return {key: stats[key] for key in ("delivered", "waiting", "dead")}
+        return {
+            "delivered": stats["delivered"],
+            "waiting": stats["waiting"] + stats["inflight"],
+            "dead": stats["dead"],
+        }
 
     def dead(self):
         found = []

@@ -167,6 +167,17 @@ def test_an_answer_is_up_to_now_and_many_of_a_second_write_once(world: World) ->
     assert [row.amounts for row in testing.fired(world.meter.rows(query))] == [Amounts(3)]
 
 
+def test_devices_are_written_only_for_who_asks_for_devices(world: World) -> None:
+    world.meter.start()
+    world.hear("a")
+    world.room.counted["ds"] = Amounts(1)
+    rows = testing.fired(world.meter.rows(UsageQuery("default", "datasource", "all")))
+    assert [row.amounts for row in rows] == [Amounts(1)]
+    assert world.kept("device") == []
+    rows = testing.fired(world.meter.rows(UsageQuery("default", "device", "all")))
+    assert [(row.name, row.amounts.messages) for row in rows if row.name] == [("a", 1)]
+
+
 def test_writes_come_one_after_another(world: World) -> None:
     class Slow(testing.MemoryUsage):
         gate: Deferred[None] = Deferred()

@@ -31,7 +31,7 @@ def raw_deflate(data: bytes) -> bytes:
     [
         ("", BODY), ("identity", BODY), ("gzip", zipped(BODY)), (" GZip ", zipped(BODY)),
         ("x-gzip", zipped(BODY)), ("deflate", zlib.compress(BODY)), ("deflate", raw_deflate(BODY)),
-        ("gzip", zipped(BODY[:3]) + zipped(BODY[3:])), ("gzip", zipped(BODY) + zipped(b"")),
+        ("identity, gzip", zipped(BODY)), (",gzip", zipped(BODY)), ("gzip", zipped(BODY[:3]) + zipped(BODY[3:])), ("gzip", zipped(BODY) + zipped(b"")),
     ],
 )  # fmt: skip
 def test_a_body_is_read_without_its_coding(coding, body):
@@ -76,14 +76,16 @@ def test_a_body_of_exactly_the_most_is_taken():
          {"PASSKEY": "AABB", "dateutc": "2023-05-20 19:40:43", "tempf": "91.8"}),
         (b"a=1&a=2&b=&c", {"a": ["1", "2"], "b": "", "c": ""}),
         (b"a=1&a=2&a=3", {"a": ["1", "2", "3"]}),
-        (b"caf%C3%A9=%ff", {"café": "�"}),
+        (b"caf%C3%A9=%C3%BC", {"café": "ü"}),
+        ("unit=°C&t=21".encode(), {"unit": "°C", "t": "21"}),
+        (b"\xef\xbb\xbft=21", {"t": "21"}),
         (b"a=1\r\n", {"a": "1"}),
         (b"a=1\nb=2", None),
         (b'{"a": "b=c"}', None),
         (b'  ["a=b"]', None),
         (b"<x a='b'/>", None),
         (b"\x01=\x02", None),
-        ("t=ü".encode(), None),
+        (b"t=\xb0C", None),
         (b"21.5", None),
         (b"", None),
     ],
@@ -92,6 +94,36 @@ def test_a_form_is_an_object_and_what_is_only_called_so_is_not(body, fields):
     assert form(body, FORM) == fields
     assert form(body, f"{FORM}; charset=UTF-8") == fields
     assert form(body, "application/octet-stream") is form(body, "") is None
+
+
+@pytest.mark.parametrize(
+    ("body", "charset", "text"),
+    [
+        (b"t=%B0C", "", "°C"),
+        (b"t=%80", "", "€"),
+        (b"t=%B0C", "; charset=ISO-8859-1", "°C"),
+        (b"t=\xb0C", "; charset=iso-8859-1", "°C"),
+        (b"t=%A4", '; charset="ISO-8859-15"', "€"),
+        (b"t=%C4%E3", "; charset=GB2312", "你"),
+        (b"t=\x82\xa0", "; charset=Shift_JIS", "あ"),
+        (b"t=%C2%B0C", "; charset=nobody-knows", "°C"),
+        (b"t=%C2%B0C", "; charset=rot13", "°C"),
+        (b"t=xn--a", "; charset=idna", "xn--a"),
+        (b"t=%81", "", "�"),
+    ],
+)
+def test_a_form_is_in_the_character_set_that_it_says_or_looks_like(body, charset, text):
+    assert form(body, FORM + charset) == {"t": text}
+
+
+@pytest.mark.parametrize(("text", "value"), [(b"t=%C2%B0C", "°C"), (b"t=%B0C", "°C"), (b"t=%81", "�")])
+def test_a_query_is_in_utf_8_or_looks_western(text, value):
+    assert query(text) == {"t": value}
+
+
+@pytest.mark.parametrize("kind", ["text/plain; charset=iso-8859-1", "text/plain", ""])
+def test_a_part_is_in_its_own_character_set(kind):
+    assert form(part('name="t"', b"\xb0C", kind) + b"--xyz--\r\n", MULTIPART) == {"t": "°C"}
 
 
 def part(disposition: str, content: bytes, kind: str = "") -> bytes:

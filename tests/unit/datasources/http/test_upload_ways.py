@@ -80,6 +80,14 @@ def test_an_array_of_readings_is_a_message_each(monkeypatch):
     assert found == json.loads(READINGS)
 
 
+@pytest.mark.parametrize("split", ["array", "lines"])
+def test_a_byte_order_mark_is_no_part_of_the_first_message(monkeypatch, split):
+    field = open_field(monkeypatch, split=split)
+    body = b'[{"t":1},{"t":2}]' if split == "array" else b'{"t":1}\r\n\r\n{"t":2}\r\n'
+    assert status(field.post(b"\xef\xbb\xbf" + body)) == 204
+    assert [payload for payload, _ in field.intake.received] == [b'{"t":1}', b'{"t":2}']
+
+
 SAID = b'{"t": 21.5}\n'
 
 
@@ -161,6 +169,22 @@ def test_a_coding_that_nobody_knows_is_answered_with_those_that_are_read(monkeyp
     answer = field.post(b"x", headers=b"Content-Encoding: br\r\n")
     assert status(answer) == 415 and b"\r\nAccept-Encoding: gzip, x-gzip, deflate\r\n" in answer.value()
     assert field.intake.received == field.intake.rejected == []
+
+
+def test_a_body_that_is_compressed_twice_is_not_half_read(monkeypatch):
+    field = open_field(monkeypatch)
+    twice = gzip.compress(gzip.compress(b"{}"))
+    for headers in (b"Content-Encoding: gzip\r\n" * 2, b"Content-Encoding: gzip, gzip\r\n"):
+        assert status(field.post(twice, headers=headers)) == 415
+    assert field.intake.received == field.intake.rejected == []
+
+
+def test_degrees_in_a_query_are_degrees_in_the_metadata_too(monkeypatch):
+    field = open_field(monkeypatch, **GET)
+    for query in ("?unit=%C2%B0C", "?unit=%B0C"):
+        assert status(get(field, query)) == 204
+    for payload, facts in field.intake.received:
+        assert json.loads(payload) == facts["query"] == {"unit": "°C"}
 
 
 def test_a_bomb_is_too_large(monkeypatch):
@@ -253,7 +277,8 @@ def test_a_stored_upload_is_answered_as_the_settings_say(monkeypatch):
     field = open_field(monkeypatch, **ANSWER)
     answer = field.post({"a": 1})
     assert status(answer) == 202 and b"success" in body(answer)
-    assert b"Content-Type: text/html" in answer.value()
+    assert b"Content-Type: text/html" in answer.value() and b"\r\nContent-Length: 7\r\n" in answer.value()
+    assert body(answer) == b"success"
 
 
 def test_a_downlink_a_failure_and_a_full_gateway_are_answered_as_ever(monkeypatch):

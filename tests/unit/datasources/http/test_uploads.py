@@ -55,7 +55,7 @@ def status(transport: StringTransport) -> int:
 
 
 def body(transport: StringTransport) -> bytes:
-    """What follows the head, and the only chunk's size."""
+    """What follows the head."""
     return transport.value().partition(b"\r\n\r\n")[2]
 
 

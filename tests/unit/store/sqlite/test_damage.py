@@ -138,3 +138,13 @@ def test_a_change_without_room_is_told_from_other_faults_of_a_disk():
         raise failing(sqlite3.SQLITE_FULL)
     with pytest.raises(Unavailable), damage.changing(Path("a.db")):
         raise failing(sqlite3.SQLITE_IOERR)
+
+
+def test_a_change_of_a_damaged_file_is_refused_for_now():
+    with pytest.raises(Unavailable, match="malformed"), damage.changing(Path("a.db")):
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+
+def test_what_is_wrong_with_a_change_itself_is_no_fault_of_the_disk():
+    with pytest.raises(sqlite3.IntegrityError), damage.changing(Path("a.db")):
+        raise sqlite3.IntegrityError("NOT NULL constraint failed")
