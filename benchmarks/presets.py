@@ -23,12 +23,27 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.testing import StringTransport
 from twisted.web.server import Site
 
+from iotgw.core.clock import PlainCalendar
 from iotgw.core.model import STORED
 from iotgw.core.shared import SharedResources
+from iotgw.core.specs import DatasourceSpec
 from iotgw.datasources.http.datasource import HttpSourceType
 from iotgw.datasources.http.mounts import HttpMounts, MountRoot
 from iotgw.datasources.http.settings import HttpSourceSettings
-from iotgw.testing import FakeIntake, datasource_context
+from iotgw.devices.fleet import Fleet
+from iotgw.devices.platform_names import PlatformNames
+from iotgw.pipeline.naming import DeviceNaming
+from iotgw.pipeline.sources import Source
+from iotgw.testing import (
+    FakeIntake,
+    FakeSpeakers,
+    MemoryDeviceEntries,
+    MemoryDevices,
+    MemoryPlatformNames,
+    MemoryRegistry,
+    datasource_context,
+    fired,
+)
 from iotgw.testing.reactor import clock
 
 TTS = {
@@ -61,11 +76,22 @@ CASES = {"the-things-stack": (TTS, "/i/key"), "chirpstack": (CHIRPSTACK, "/i/key
 
 
 class EncodingIntake(FakeIntake):
-    """Answers at once, after it has encoded the metadata as the pipeline does. It keeps nothing."""
+    """Answers at once, after it has named the device and encoded the metadata as the pipeline does. It keeps nothing."""
 
     count = 0
 
+    def __init__(self) -> None:
+        super().__init__()
+        entries, time = MemoryDeviceEntries(), clock()
+        fleet = Fleet(
+            entries, MemoryDevices(), FakeSpeakers(), MemoryRegistry(), time, PlainCalendar(time), print
+        )
+        source = Source("ds", "default", DatasourceSpec(name="ds", type="http"))
+        self._naming = DeviceNaming(source, PlatformNames(MemoryPlatformNames(), fleet), print)
+
     def receive(self, payload, metadata, answer, received_ms=0, listens=True, key=""):
+        if "deviceName" in metadata:
+            metadata = self._naming.named(metadata) or fired(self._naming.ask(metadata))
         msgspec.json.encode(metadata)
         self.count += 1
         answer(STORED)

@@ -24,9 +24,11 @@ def identity_key(identity: str) -> str:
 def told_apart_by(identity: Any, dev_eui: Any) -> str:
     """What tells a device of a message apart: its DevEUI where there is one, as a platform may tell its devices apart only within an application.
     Both are JSON values; empty where there is neither."""
-    if type(dev_eui) is str and dev_eui and not (type(identity) is str and same_eui(identity)):
-        return dev_eui
-    return identity if type(identity) is str else ""
+    if type(identity) is not str:
+        identity = ""
+    if type(dev_eui) is not str or not dev_eui or dev_eui == identity or same_eui(identity):
+        return str(identity)
+    return dev_eui
 
 
 def sender_key(metadata: Mapping[str, Any]) -> str:

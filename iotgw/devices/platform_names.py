@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from iotgw.core.identities import identity_key, sender_key, told_apart_by
+from iotgw.core.identities import identity_key, sender_key
 from iotgw.core.model import Metadata
 from iotgw.core.names import unfit
 from iotgw.core.ports.devices import IFleet
@@ -167,7 +167,10 @@ class PlatformNames:
 
 def _told(metadata: Metadata) -> str:
     """What tells the device of a message apart, as it came; empty where nothing does."""
-    return told_apart_by(metadata.get("identity"), metadata.get("devEui"))
+    told = metadata.get("devEui") or metadata.get("identity")
+    if type(told) is not str:
+        told = metadata.get("identity")
+    return told if type(told) is str else ""
 
 
 def _as_it_comes(name: str) -> NamedDevice | None:

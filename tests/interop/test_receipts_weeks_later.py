@@ -1,4 +1,4 @@
-"""Ten thousand downlinks are given to a network, which says a week later what became of them: shuffled, twice each, and over kills."""
+"""Downlinks are given to a network, which says a week later what became of them, in ten thousand receipts: shuffled, twice each, and over kills."""
 
 import http.server
 import json
@@ -14,7 +14,8 @@ from tests.peers.machine_clock import MachineClock
 from tests.peers.process import free_port, wait_until
 
 pytestmark = pytest.mark.soak
-COUNT = int(os.environ.get("IOTGW_RECEIPTS", "10000"))
+COUNT = int(os.environ.get("IOTGW_DOWNLINKS", "4500"))
+"""Downlinks; there are two and a quarter receipts of each."""
 EACH = 50
 """Downlinks of a device."""
 WEEK = 7 * 86_400
