@@ -1,6 +1,6 @@
 """Lists of several partitions as one."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from iotgw.core.message_query import FoundMessages
@@ -10,6 +10,8 @@ from iotgw.store.postgres.merging import Lane, MergedMessages
 
 LOOK = 7
 """Positions that one fetch looks at."""
+LATER = 1 << 53
+"""A time after all others: where nothing that was looked at has one, nothing is known."""
 
 
 class Partition:
@@ -26,7 +28,8 @@ class Partition:
                 uplink = Uplink("t", "d", DateMs(received_ms), b"", b"")
                 found.append(Message(at, uplink, State.CONVERTED, "", None, ()))
         noted = [each for each in self.times[at - 1 :] if each is not None]
-        return FoundMessages(found, at if at > 1 else 0, DateMs(noted[0] if noted else 0))
+        back_to = noted[0] if noted else LATER if at > 1 else 0
+        return FoundMessages(found, at if at > 1 else 0, DateMs(back_to))
 
 
 def leafed(partitions, limit):
@@ -61,6 +64,7 @@ def test_each_message_comes_once_and_in_the_order_of_its_partition(times, limit)
         assert [seq for which, seq in found if which == part] == wanted[::-1]
 
 
+@example([[1, *[None] * 10]], 1)
 @given(times=st.lists(RISING, min_size=1, max_size=5), limit=st.integers(1, 20))
 def test_messages_are_in_the_order_in_which_they_came_where_each_partition_has_them_so(times, limit):
     partitions = {part: Partition(each) for part, each in enumerate(times, 1)}
