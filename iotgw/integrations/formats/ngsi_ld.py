@@ -4,13 +4,14 @@ is ``split: reading``.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
 from iotgw.core.model import TelemetryRecord
-from iotgw.integrations.formats.readings import NothingToSay, is_number, iso, only, readings
+from iotgw.integrations.formats.readings import NothingToSay, is_number, iso, names_of, only, readings
 
 CONTENT_TYPE = "application/ld+json"
 CONTEXT = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context.jsonld"
@@ -25,12 +26,13 @@ def ngsi_ld(record: TelemetryRecord) -> bytes:
     found, attributes = readings(record)
     kind = _name(record.device_type or "Device", "T_")
     entity: dict[str, Any] = {"id": f"urn:ngsi-ld:{kind}:{quote(record.device_name, safe='')}", "type": kind}
+    names = names_of(chain(attributes, *(values for _, values in found)), _property)
     for key, value in attributes.items():
-        entity[_property(key)] = {"type": "Property", "value": value}
+        entity[names[key]] = {"type": "Property", "value": value}
     for ts, values in found:
         at = iso(ts)
         for key, value in values.items():
-            entity[_property(key)] = {"type": "Property", "value": value, "observedAt": at}
+            entity[names[key]] = {"type": "Property", "value": value, "observedAt": at}
         place = values.get("longitude"), values.get("latitude")
         if all(map(is_number, place)):
             entity["location"] = {

@@ -9,7 +9,14 @@ from collections.abc import Sequence
 import msgspec
 
 from iotgw.core.model import TelemetryRecord
-from iotgw.integrations.formats.readings import NothingToSay, is_number, only, or_attributes, seconds
+from iotgw.integrations.formats.readings import (
+    NothingToSay,
+    is_number,
+    names_of,
+    only,
+    or_attributes,
+    seconds,
+)
 
 CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 END = b"# EOF\n"
@@ -22,10 +29,12 @@ def openmetrics(record: TelemetryRecord) -> bytes:
     name, kind = record.device_name.translate(_LABEL), record.device_type.translate(_LABEL)
     labels = f'{{device="{name}",type="{kind}"}}'
     families: dict[str, list[str]] = {}
-    for ts, values in or_attributes(record):
+    found = or_attributes(record)
+    names = names_of((key for _, values in found for key in values), _metric)
+    for ts, values in found:
         for key, value in values.items():
             if is_number(value) or isinstance(value, bool):
-                metric = _metric(key)
+                metric = names[key]
                 number = _encode(int(value) if isinstance(value, bool) else value).decode()
                 families.setdefault(metric, []).append(f"{metric}{labels} {number} {seconds(ts)}\n")
     if not families:

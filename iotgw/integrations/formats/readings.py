@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -63,3 +64,24 @@ def is_number(value: Any) -> bool:
 def only(allowed: str, text: str) -> str:
     """A text in which each character that isn't one of ``allowed``, as in a regular expression, is ``_``."""
     return re.sub(f"[^{allowed}]", "_", text)
+
+
+def names_of(keys: Iterable[str], make: Callable[[str], str]) -> dict[str, str]:
+    """A name for each key, as ``make`` makes them. Of keys that would share one, such as ``a b`` and ``a.b``, one has it, by right the key that is spelled
+    so, and the others get numbers behind it."""
+    names = {key: make(key) for key in keys}
+    if len(set(names.values())) == len(names):
+        return names
+    taken = {name for key, name in names.items() if key == name}
+    last: dict[str, int] = {}
+    for key, name in names.items():
+        if key == name:
+            continue
+        free, number = name, last.get(name, 1)
+        while free in taken:
+            number += 1
+            free = f"{name}_{number}"
+        last[name] = number
+        taken.add(free)
+        names[key] = free
+    return names

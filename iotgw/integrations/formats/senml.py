@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from iotgw.core.model import TelemetryRecord
-from iotgw.integrations.formats.readings import is_number, only, or_attributes, seconds
+from iotgw.integrations.formats.readings import is_number, names_of, only, or_attributes, seconds
 
 CONTENT_TYPE = "application/senml+json"
 NAME = r"A-Za-z0-9\-:./_"
@@ -21,6 +21,7 @@ def senml(record: TelemetryRecord) -> bytes:
     """A pack. Raises NothingToSay."""
     found = or_attributes(record)
     base_ms = found[0][0]
+    names = names_of((key for _, values in found for key in values), _name)
     pack: list[dict[str, Any]] = []
     for ts, values in found:
         for key, value in values.items():
@@ -28,12 +29,16 @@ def senml(record: TelemetryRecord) -> bytes:
             if not pack:
                 entry["bn"] = _base(record.device_name)
                 entry["bt"] = seconds(base_ms)
-            entry["n"] = only(NAME, key)
+            entry["n"] = names[key]
             if ts != base_ms:
                 entry["t"] = seconds(ts - base_ms)
             entry |= _value(value)
             pack.append(entry)
     return _encode(pack)
+
+
+def _name(key: str) -> str:
+    return only(NAME, key)
 
 
 def _base(name: str) -> str:

@@ -18,7 +18,7 @@ from iotgw.core.model import Kind
 from iotgw.core.specs import IntegrationSpec
 from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.formats import parquet
-from iotgw.integrations.formats.readings import NothingToSay
+from iotgw.integrations.formats.readings import NothingToSay, names_of
 from iotgw.integrations.formats.table import BODIES, bodies_of
 from iotgw.integrations.payload import formatter
 from iotgw.testing import telemetry
@@ -275,3 +275,35 @@ if __name__ == "__main__":
     parquet.write = partial(write, codec=UNCOMPRESSED)
     for name, *how in files():
         (FOLDER / name).write_bytes(made(*how))
+
+
+SIMILAR = {"a b": 1, "a.b": 2, "a_b_2": 3, "a_b": 4, "a/b": 5, "ä": 6, "ö": 7}
+
+
+def numbers(format_):
+    """The numbers that a body has, by their names."""
+    body = made(format_, [record(1, (1700000000123, SIMILAR))], "none")
+    if format_ == "openmetrics":
+        lines = body.decode().splitlines()
+        return [
+            (line.partition("{")[0], int(line.rsplit(" ", 2)[1]))
+            for line in lines
+            if not line.startswith("#")
+        ]
+    if format_ == "senml":
+        return [(entry["n"], entry["v"]) for entry in json.loads(body)]
+    return [(key, each["value"]) for key, each in json.loads(body).items() if isinstance(each, dict)]
+
+
+@pytest.mark.parametrize("format_", ["ngsi-ld", "openmetrics", "senml"])
+def test_no_two_keys_have_one_name_and_those_that_need_no_other_keep_theirs(format_):
+    found = numbers(format_)
+    assert sorted(value for _, value in found) == sorted(SIMILAR.values())
+    names = dict(found)
+    assert len(names) == len(SIMILAR)
+    assert (names["a_b"], names["a_b_2"]) == (4, 3)
+
+
+def test_as_many_keys_of_one_name_as_a_message_can_have_are_told_apart():
+    names = names_of((f"{chr(0x4E00 + n)}" for n in range(20_000)), lambda key: "_")
+    assert len(set(names.values())) == 20_000
