@@ -21,7 +21,7 @@ test("a datasource of JSON is tried with a reading that its converter takes", ()
 });
 
 test("one with a decoder is tried with bytes", () => {
-  assert.equal(trial(source("oil", ["/i/key"])), `printf '\\x01\\x02\\x03' | curl --data-binary @- http://gw.example/i/key`);
+  assert.equal(trial(source("oil", ["/i/key"])), `printf '\\001\\002\\003' | curl --data-binary @- http://gw.example/i/key`);
 });
 
 test("one of a platform has no command, since each has a form of its own", () => {

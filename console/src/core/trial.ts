@@ -26,5 +26,7 @@ export function trial(source: Datasource): string {
   const said = sample(source), at = addresses(source)[0] ?? "";
   const bytes = fromHex(said);
   if (!/^https?:/.test(at)) return command(["inject", source.name], bytes ? { hex: said.replaceAll(" ", "") } : { text: said });
-  return bytes ? `printf '${said.replace(/(^| )/g, "\\x")}' | curl --data-binary @- ${quoted(at)}` : `curl -d ${quoted(said)} ${quoted(at)}`;
+  // in octal: dash's printf knows no \x
+  const octal = (byte: number) => `\\${byte.toString(8).padStart(3, "0")}`;
+  return bytes ? `printf '${[...bytes].map(octal).join("")}' | curl --data-binary @- ${quoted(at)}` : `curl -d ${quoted(said)} ${quoted(at)}`;
 }
