@@ -124,12 +124,7 @@ def test_what_comes_while_the_database_is_away_is_in_it_later_under_the_ids_that
     world.store(b"after", datasource=TCP)
     assert world.rows == [(1, b"before"), (2, b"a"), (3, b"b"), (4, b"after")]
     assert world.ids[1:3] == told
-    assert [stored.seq for stored, _ in world.listener.entries] == [
-        1,
-        2,
-        3,
-        4,
-    ]  # heard once each, to be converted
+    assert [stored.seq for stored, _ in world.listener.entries] == [1, 2, 3, 4]  # heard once each
     assert [
         ms for (ms,) in world.asked("SELECT received_ms FROM iotgw.uplink WHERE seq IN (2, 3) ORDER BY seq")
     ] == times
