@@ -9,15 +9,15 @@ from tests.peers.process import free_port
 
 
 class Cable:
-    """``ports`` are this end's, one for each of the far ``ends``."""
+    """``ports`` are this end's, at ``host``, one for each of the far ``ends``."""
 
-    def __init__(self, ends):
+    def __init__(self, ends, host="127.0.0.1"):
         self.ports = tuple(free_port() for _ in ends)
         self.is_cut = False
         self._selector = selectors.DefaultSelector()
         self._listeners = {}
         for port, end in zip(self.ports, ends, strict=True):
-            listener = socket.create_server(("127.0.0.1", port))
+            listener = socket.create_server((host, port))
             self._listeners[listener] = end
             self._selector.register(listener, selectors.EVENT_READ)
         self._others = {}

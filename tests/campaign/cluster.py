@@ -27,6 +27,9 @@ LEASE = 4.0
 """Seconds."""
 STARVED = ("the partition is lost", "can't start: the database doesn't answer")
 """What a node says that ends, as another one has taken it for dead, or as it got no answer."""
+DISK = 1 << 30
+"""Bytes for each server's files, where the tests may mount a disk."""
+SMALL = ("max_wal_size = 64MB", "min_wal_size = 32MB")
 LONG = 120
 """Seconds to wait for what a busy machine takes its time for."""
 
@@ -35,13 +38,14 @@ class Databases:
     """A primary with a synchronous standby; they change places."""
 
     def __init__(self):
-        self.primary = Postgres().start()
+        self.disk = DISK if os.geteuid() == 0 else 0
+        self.primary = Postgres(*SMALL, disk=self.disk).start()
         self.standby = self._standby()
         self.ports = (self.primary.port, self.standby.port)
         self.name = self.primary.new_database()
 
     def _standby(self, port=None):
-        standby = Postgres(primary=self.primary, port=port).start()
+        standby = Postgres(*SMALL, primary=self.primary, port=port, disk=self.disk).start()
         self.primary.wait_for_standbys()
         wait_until(self._is_replicated, LONG, "the standby to be synchronous")
         return standby
@@ -69,8 +73,16 @@ class Databases:
         wait_until(lambda: _done(lambda: _without_standbys(promoted)), LONG, "the standby to answer")
         wait_until(lambda: _done(lambda: _promote(promoted)), LONG, "the standby to be promoted")
         self.primary = promoted
-        shutil.rmtree(lost.folder)
+        lost.__exit__()
         self.standby = self._standby(lost.port)
+
+    def fill_disk(self, pause):
+        """The primary has no room."""
+        self.primary.fill_disk()
+        try:
+            pause()
+        finally:
+            self.primary.clear_disk()
 
     def freeze_standby(self, pause):
         """The standby answers nothing, so that no commit ends."""

@@ -1,6 +1,7 @@
 """What befalls three nodes and their database. Each takes a `Cluster` whose nodes run, and leaves what it has broken to `Cluster.come_back`."""
 
 import contextlib
+import os
 import time
 
 from tests.peers.process import wait_until
@@ -76,6 +77,13 @@ def the_standby_stands_still(cluster):
         _until_it_knows(cluster, name)
 
 
+def the_primarys_disk_is_full(cluster):
+    """Nothing can be stored, and the server may end."""
+    cluster.databases.fill_disk(lambda: cluster.pause(2.0, 10.0))
+    for name in NAMES:
+        _until_it_knows(cluster, name)
+
+
 def a_node_drains_the_file_when_it_is_killed(cluster):
     """The database is back, and what was spilled is half in it."""
     name = cluster.dice.choice(NAMES)
@@ -104,20 +112,21 @@ FAULTS = {
     the_primary_is_killed_and_its_standby_promoted: 2,
     a_node_is_killed_while_the_primary_is_away: 2,
     the_standby_stands_still: 2,
+    the_primarys_disk_is_full: 2,
     a_node_drains_the_file_when_it_is_killed: 2,
 }
-"""With their weights."""
+"""With their weights. Only root can mount a disk that can be filled."""
 
 
 def chosen(dice, count):
     """So many, each kind before one comes a second time."""
     deck = []
     while len(deck) < count:
-        some = [*FAULTS]
+        some = [each for each in FAULTS if os.geteuid() == 0 or each is not the_primarys_disk_is_full]
         dice.shuffle(some)
         deck += (
             some
-            if len(deck) < len(FAULTS)
+            if len(deck) < len(some)
             else dice.choices(some, [FAULTS[each] for each in some], k=len(some))
         )
     return deck[:count]

@@ -11,10 +11,12 @@ from itertools import pairwise
 
 import pytest
 
+from tests.campaign.cable import Cable
 from tests.interop.test_postgres import Posting, body, more
 from tests.peers.coap import Device
 from tests.peers.gateway import Gateway
 from tests.peers.http_sink import HttpSink
+from tests.peers.network import Network
 from tests.peers.postgres import Postgres
 from tests.peers.process import free_udp_port, wait_until
 
@@ -25,20 +27,26 @@ CONVERTER = "json"
 
 
 class Cluster:
-    """Nodes on one database. ``a`` has the port of the CoAP devices; messages over HTTP may go to each."""
+    """Nodes on one database. ``a`` has the port of the CoAP devices; messages over HTTP may go to each. With a ``network``, ``b`` lives in it,
+    and reaches the database over its cable that can be cut, and no target."""
 
-    def __init__(self, postgres, folder):
+    def __init__(self, postgres, folder, network=None):
         self.postgres, self.folder = postgres, folder
         self.database = postgres.new_database()
         self.sink = HttpSink(folder / "sink")
         self.coap_port = free_udp_port()
+        self.network = network
+        self.cable = Cable((postgres.port,), network.far) if network is not None else None
         self.nodes = {name: self.node(name) for name in "ab"}
 
     def node(self, name):
         file = self.postgres.password_file(self.folder)
-        url = self.postgres.dsn(self.database)
+        url, network = self.postgres.dsn(self.database), None
+        if self.cable is not None and name == "b":
+            network = self.network
+            url = url.replace(f"127.0.0.1:{self.postgres.port}", f"{network.far}:{self.cable.ports[0]}")
         settings = f'[store]\nurl = "{url}"\npassword-file = "{file}"\nlease = {LEASE}\n'
-        return Gateway(self.folder / name, settings=settings, options=["--node", name])
+        return Gateway(self.folder / name, settings=settings, options=["--node", name], network=network)
 
     def __enter__(self):
         self.sink.__enter__()
@@ -60,6 +68,8 @@ class Cluster:
             if node.alive:
                 node.kill()
         self.sink.__exit__(*exc)
+        if self.cable is not None:
+            self.cable.close()
 
     def asked(self, query):
         with self.postgres.connect(self.database) as connection:
@@ -183,6 +193,24 @@ def test_a_node_that_stands_still_beyond_its_lease_writes_nothing_more_and_ends(
         twice = "SELECT count(*) - count(DISTINCT (part, uplink)) FROM iotgw.telemetry WHERE uplink <> 0"
         wait_until(lambda: cluster.arrived() == cluster.stored(), what="all to arrive")
         assert cluster.asked(twice) == [(0,)]
+
+
+def test_a_node_whose_network_is_gone_is_taken_for_dead_and_ends_when_it_is_back(server, tmp_path):
+    with Network() as network, Cluster(server, tmp_path, network) as cluster:
+        a, b = cluster.nodes.values()
+        with Posting(b, "far") as to_b:
+            more(to_b)
+            network.cut()
+            wait_until(lambda: cluster.owner(2) == "a", 60, what="its partition to be adopted")
+        stored = cluster.asked("SELECT max(seq) FROM iotgw.uplink WHERE part = 2")
+        assert to_b.answered - cluster.stored()["far"] == set()
+        wait_until(lambda: cluster.arrived() == cluster.stored(), what="all to arrive over the other one")
+        assert a.post("key", body("http")(1)).status == 204
+        network.heal()
+        wait_until(lambda: not b.alive, 60, what="the node that lost its partition to end")
+        assert cluster.asked("SELECT max(seq) FROM iotgw.uplink WHERE part = 2") == stored
+        assert to_b.answered - cluster.stored()["far"] == set()
+        wait_until(lambda: cluster.arrived() == cluster.stored(), what="all to arrive")
 
 
 FAILING = "function Decoder(request) { throw new Error('no field ' + request.payload.length); }"

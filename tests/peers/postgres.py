@@ -20,6 +20,7 @@ PLACES = (
 )
 NOBODY = 65534
 PASSWORD = "not a secret"
+PAGE = 4096
 
 
 def programs():
@@ -32,12 +33,15 @@ def programs():
 
 class Postgres:
     """``port`` on 127.0.0.1; the superuser is ``iotgw``. Its files go with it. ``settings`` are lines of postgresql.conf. A standby is one that
-    has a ``primary``."""
+    has a ``primary``. With ``disk``, its files are on a disk of so many bytes of its own, which can be filled; that needs root."""
 
-    def __init__(self, *settings, primary=None, port=None):
+    def __init__(self, *settings, primary=None, port=None, disk=0):
         self.folder = Path(tempfile.mkdtemp(prefix="iotgw-postgres-"))
         self.port = port or free_port()
         self.data = self.folder / "data"
+        self._disk = disk
+        if disk:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={disk}", "tmpfs", self.folder], check=True)
         self._whose = []
         if os.getuid() == 0:  # PostgreSQL refuses to be root
             os.chown(self.folder, NOBODY, NOBODY)
@@ -93,8 +97,26 @@ class Postgres:
 
     def __exit__(self, *exc):
         self.stop(signal.SIGQUIT)
+        if self._disk:
+            subprocess.run(["umount", "-l", self.folder], check=True)
         shutil.rmtree(self.folder, ignore_errors=True)
         Path(f"{self.folder}.log").unlink(missing_ok=True)
+
+    def fill_disk(self):
+        """From now on there is no room."""
+        step = self._disk
+        with (self.folder / "ballast").open("wb") as file:
+            while step >= PAGE:  # the server takes some meanwhile
+                try:
+                    os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), step)
+                except OSError:
+                    step //= 2
+
+    def clear_disk(self):
+        """There is room again. A server that has ended for want of it is started."""
+        (self.folder / "ballast").unlink()
+        if not self.server.alive:
+            self.server.start()
 
     def promote(self):
         """Make a standby the primary."""

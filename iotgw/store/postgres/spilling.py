@@ -154,6 +154,7 @@ class SpillingJournal(PostgresJournal):
 
     def _failed(self, done: CommitReport) -> None:
         super()._failed(done)
+        super()._refuse_waiting()  # or it would be stored before the group, and be taken for all that was spilled until then
         postponed = [
             each
             for each in done.group.entries

@@ -124,12 +124,7 @@ def test_what_comes_while_the_database_is_away_is_in_it_later_under_the_ids_that
     world.store(b"after", datasource=TCP)
     assert world.rows == [(1, b"before"), (2, b"a"), (3, b"b"), (4, b"after")]
     assert world.ids[1:3] == told
-    assert [stored.seq for stored, _ in world.listener.entries] == [
-        1,
-        2,
-        3,
-        4,
-    ]  # heard once each, to be converted
+    assert [stored.seq for stored, _ in world.listener.entries] == [1, 2, 3, 4]  # heard once each
     assert [
         ms for (ms,) in world.asked("SELECT received_ms FROM iotgw.uplink WHERE seq IN (2, 3) ORDER BY seq")
     ] == times
@@ -174,6 +169,30 @@ def test_what_was_being_stored_when_the_databases_disk_was_full_is_postponed(wor
         connection.execute("DROP TRIGGER no_room ON iotgw.uplink")
     world.back()
     assert world.rows == [(1, b"x")]
+
+
+NO_ROOM_ONCE = NO_ROOM.replace(
+    "BEGIN RAISE", "BEGIN IF NEW.payload <> 'first' THEN RETURN NEW; END IF; RAISE"
+)
+
+
+def test_what_waits_behind_a_group_for_which_there_was_no_room_does_not_get_before_it(world):
+    """It would be taken for all that was spilled before."""
+    world.ready()
+    with world.postgres.connect(world.database) as connection:
+        connection.execute(NO_ROOM_ONCE)
+        with connection.transaction():
+            connection.execute("LOCK TABLE iotgw.uplink IN ACCESS EXCLUSIVE MODE")
+            world.append(b"first", datasource=UDP)
+            waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            until_asked(world, lambda: world.asked(waits) == [(1,)])
+            world.append(b"behind", datasource=UDP)
+            world.append(b"refused", datasource=TCP)
+        world.until(lambda: world.listener.spilled_entries)
+        connection.execute("DROP TRIGGER no_room ON iotgw.uplink")
+    world.back()
+    assert world.rows == [(1, b"first"), (2, b"behind")]
+    assert [stored.uplink.payload for stored, _ in world.listener.lost] == [b"refused"]
 
 
 def test_what_comes_while_it_drains_comes_after_it(world):
