@@ -92,6 +92,11 @@ TARGET = {
         "interop/test_mqtt_target.py::test_what_is_larger_than_the_broker_takes_is_dead_and_what_just_fits_is_not",
         "- a file may have any size",
     ),
+    "what it sends for devices can't be stored (a full disk)": (
+        "unit/integrations/test_http_downlinks.py::test_while_downlinks_can_not_be_stored_other_messages_are_delivered_and_it_is_said",
+        "unit/integrations/test_mqtt_commands.py::test_a_command_that_can_not_be_stored_is_not_acknowledged_until_it_is",
+        "- a server sends nothing for devices",
+    ),
     "its disk is full": (
         WAITED_FOR,
         "interop/test_mqtt_target.py::test_a_broker_that_is_over_its_quota_is_waited_for",
@@ -116,6 +121,7 @@ THINGSBOARD_HTTP = {
     "it refuses a message": OF_THINGSBOARD
     + "a_message_that_is_refused_is_a_dead_letter_and_holds_up_no_other_device",
     "it refuses one device's messages": OF_THINGSBOARD + "a_device_whose_token_is_wrong_holds_up_no_other",
+    "what it sends for devices can't be stored (a full disk)": "unit/integrations/test_thingsboard_downlinks.py::test_the_next_request_is_asked_for_when_the_last_is_durable_and_its_caller_told",
     "it refuses everything": "- the outbox bounds dead letters, whatever the target is",
     "a message is larger than it takes": OF_THINGSBOARD
     + "a_message_that_is_refused_is_a_dead_letter_and_holds_up_no_other_device",
