@@ -65,7 +65,6 @@ SMALL = [
     "fanout.py --rounds 1",
     "history.py --messages 2000 --devices 100 --definitions 6 --rounds 1 --rate 50",
     "intake.py --rounds 1",
-    "journal.py --seconds 0.1",
     "lwm2m.py 100",
     "lwm2m.py 100 --parts",
     "onlookers.py --rounds 1 --seconds 0.3",

@@ -88,7 +88,7 @@ def nodes(address):
 
 
 def test_all_other_partitions_do_it_once_and_whoever_orders_hears_how_many_that_concerned(nodes, monkeypatch):
-    monkeypatch.setattr(orders, "PATIENCE", 1000.0)
+    monkeypatch.setattr(orders, "PATIENCE", float("inf"))
     (a, own), (_, b), (_, c) = (nodes.node(part, "x", "y") for part in (1, 2, 3))
     assert nodes.given(a, "x", Order("pause")) == Given(0, 0)
     assert nodes.given(a, "x", Order("purge")) == Given(14, 0)
@@ -97,7 +97,7 @@ def test_all_other_partitions_do_it_once_and_whoever_orders_hears_how_many_that_
 
 
 def test_a_partition_that_comes_later_is_as_the_last_pause_says(nodes, monkeypatch):
-    monkeypatch.setattr(orders, "PATIENCE", 1000.0)
+    monkeypatch.setattr(orders, "PATIENCE", float("inf"))
     a, _ = nodes.node(1, "x", "y")
     for id, action in (("x", "resume"), ("x", "pause"), ("y", "pause"), ("y", "resume")):
         nodes.given(a, id, Order(action))
