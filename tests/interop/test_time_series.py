@@ -24,7 +24,7 @@ TIME = 1_700_000_000_000
 
 @pytest.fixture(
     scope="module",
-    params=["influxdb-v1", pytest.param("influxdb", marks=pytest.mark.interop)],
+    params=["influxdb-v1", pytest.param("influxdb", marks=pytest.mark.soak)],
 )
 def influx(request, tmp_path_factory):
     """A database, with the preset and its answers by which it is written to."""

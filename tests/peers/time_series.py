@@ -60,7 +60,7 @@ class InfluxDbOfVersion2Api(InfluxDb):
     def _program(self):
         program = HOME / "influxdb" / "influxdb"
         if not program.exists():
-            missing("InfluxDB 1.8 is not built; tests/install-peers large builds it")
+            missing("InfluxDB 1.8 is not built; tests/install-peers soak builds it")
         return program
 
     def start(self):
