@@ -40,8 +40,8 @@ class IOrders(Interface):
     def stop() -> Deferred[None]:
         """End."""
 
-    def hold(part: int, delivery: IDeliveries) -> None:
-        """This process delivers what is in a partition."""
+    def hold(part: int, means: IDeliveries) -> None:
+        """This process delivers what is in a partition, by these ``means``."""
 
     def let_go(part: int) -> None:
         """It does no more."""

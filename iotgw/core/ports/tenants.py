@@ -25,8 +25,8 @@ class IErasures(IForgetsTenants):
     def stop() -> Deferred[None]:
         """End."""
 
-    def hold(part: int, stores: Sequence[IForgetsTenants]) -> None:
-        """This process has a partition: ``stores`` are what forgets a tenant in it."""
+    def hold(part: int, means: Sequence[IForgetsTenants]) -> None:
+        """This process has a partition: ``means`` are what forgets a tenant in it."""
 
     def let_go(part: int) -> None:
         """It has it no more."""

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
 
 import msgspec
-from twisted.internet.defer import Deferred, ensureDeferred, fail, succeed
-from twisted.internet.task import LoopingCall, deferLater
-from twisted.logger import Logger
-from twisted.python.failure import Failure
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from zope.interface import implementer
 
-from iotgw.core.errors import IotgwError, NotFound, Unavailable
+from iotgw.core.errors import IotgwError, NotFound
 from iotgw.core.orders import ONCE, carry_out
 from iotgw.core.ports.delivery import IDeliveries
 from iotgw.core.ports.orders import Given, IOrders, Order
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.store.postgres.changes import count_up
+from iotgw.store.postgres.chores import PartitionChores
 from iotgw.store.postgres.connection import Address, Connection
-from iotgw.store.postgres.session import DatabaseSession
-from iotgw.store.worker import StoreThread
 
-T = TypeVar("T")
 EVERY = 1.0
 """Seconds between two looks at what is ordered."""
 LOOKS = 0.2
@@ -48,40 +43,12 @@ AND o.at < now() - interval '{KEPT}' AND NOT EXISTS (SELECT FROM partition p WHE
 
 
 @implementer(IOrders)
-class PostgresOrders:
+class PostgresOrders(PartitionChores[IDeliveries]):
     """Orders in the database at ``address``. ``own`` tells the number of this node's partition."""
 
-    _log = Logger()
-
     def __init__(self, reactor: IThreadedClock, address: Address, own: Callable[[], int]) -> None:
-        self._reactor = reactor
+        super().__init__(reactor, address, "orders", EVERY, "what was ordered could not be done")
         self._own = own
-        self._session = DatabaseSession(address)
-        self._worker: StoreThread | None = None
-        self._held: dict[int, IDeliveries] = {}
-        self._is_looking = False
-        self._tick = LoopingCall(self._look)
-        self._tick.clock = reactor
-
-    def start(self) -> None:
-        """See `IOrders.start`."""
-        self._worker = StoreThread(self._reactor, "orders")
-        self._tick.start(EVERY, now=False)
-
-    def stop(self) -> Deferred[None]:
-        """See `IOrders.stop`."""
-        if self._tick.running:
-            self._tick.stop()
-        worker, self._worker = self._worker, None
-        return succeed(None) if worker is None else worker.end(self._session.close)
-
-    def hold(self, part: int, delivery: IDeliveries) -> None:
-        """See `IOrders.hold`."""
-        self._held[part] = delivery
-
-    def let_go(self, part: int) -> None:
-        """See `IOrders.let_go`."""
-        self._held.pop(part, None)
 
     def give(self, id: str, order: Order) -> Deferred[Given]:
         """See `IOrders.give`."""
@@ -97,23 +64,6 @@ class PostgresOrders:
             if not left or self._reactor.seconds() >= until:
                 return Given(int(count), int(left))
             await deferLater(self._reactor, LOOKS, lambda: None)
-
-    def _run(self, function: Callable[[Connection], T]) -> Deferred[T]:
-        if self._worker is None:
-            return fail(Unavailable("the gateway is stopping"))
-        return self._worker.call(self._session.run, function)
-
-    def _look(self) -> None:
-        if not self._is_looking:
-            self._is_looking = True
-            ensureDeferred(self._follow()).addErrback(self._failed).addBoth(self._looked)
-
-    def _looked(self, _: object) -> None:
-        self._is_looking = False
-
-    def _failed(self, failure: Failure) -> None:
-        if not failure.check(IotgwError):
-            self._log.failure("what was ordered could not be done", failure)
 
     async def _follow(self) -> None:
         held, stuck = sorted(self._held), set()
