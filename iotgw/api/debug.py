@@ -7,8 +7,8 @@ from typing import Annotated, cast
 from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
+from iotgw.api.described import Text
 from iotgw.api.known_devices import KnownDevices
-from iotgw.api.messages import Text
 from iotgw.api.routes import Call, Reply, Route
 from iotgw.api.stored import stored_message
 from iotgw.core.errors import NotFound, SettingsError

@@ -9,8 +9,8 @@ from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
 from iotgw.api.credentials import CredentialRoutes
+from iotgw.api.described import Text
 from iotgw.api.known_devices import KnownDevices
-from iotgw.api.messages import Text
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Milliseconds, Reply, Route
 from iotgw.core import rectangle

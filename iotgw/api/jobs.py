@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
+from iotgw.api.described import OfDatasource, OfDevice, OfGroup, Text, WithText
 from iotgw.api.known_devices import KnownDevices
 from iotgw.api.message_search import Searches, Window
-from iotgw.api.messages import Text
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Milliseconds, Reply, Route
 from iotgw.core.device_entry import GROUP
@@ -32,14 +32,10 @@ class ReprocessJob(Struct, frozen=True, forbid_unknown_fields=True):
         Literal["received", "converted", "filtered", "failed"],
         Meta(description="Only messages in this state."),
     ] = "failed"
-    datasource: Annotated[
-        Text | None, Meta(description="Only messages of this datasource, by name or id.")
-    ] = None
-    device: Annotated[Text | None, Meta(description="Only messages of this device.")] = None
-    text: Annotated[Text | None, Meta(description="Only messages whose metadata has this text in it.")] = None
-    group: Annotated[
-        Text | None, Meta(description="Only those of this group of failures, by its id in `GET /failures`.")
-    ] = None
+    datasource: OfDatasource = None
+    device: OfDevice = None
+    text: WithText = None
+    group: OfGroup = None
     since: Annotated[
         Milliseconds,
         Meta(
@@ -62,15 +58,13 @@ class RetryJob(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     error, ``group`` the id of a group of ``GET /failures``."""
 
     integration: Annotated[Text, Meta(description="Whose dead letters, by name or id.")]
-    device: Annotated[Text | None, Meta(description="Only messages of this device.")] = None
+    device: OfDevice = None
     received_before: Annotated[
         Milliseconds,
         Meta(description="Milliseconds since 1970; only messages that were received before. 0 for all."),
     ] = 0
     error: Annotated[Text | None, Meta(description="Only those whose error has this text in it.")] = None
-    group: Annotated[
-        Text | None, Meta(description="Only those of this group of failures, by its id in `GET /failures`.")
-    ] = None
+    group: OfGroup = None
 
 
 class FirmwareJob(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from iotgw.api.auth import Permission
+from iotgw.api.described import OfDatasource, OfDevice, OfGroup, Text, WithText
 from iotgw.api.message_search import FILTERS, REFUSED, Searches, Window
 from iotgw.api.message_views import (
     EVENT,
@@ -42,7 +43,6 @@ SLOW = "the message is converted again as soon as the journal can be written and
 BULK = 10_000
 """The most messages that one bulk call looks at."""
 
-Text = Annotated[str, Meta(min_length=1, max_length=255)]
 """A filter's value: an empty one would be no filter at all."""
 
 
@@ -54,18 +54,14 @@ class Selection(Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[list[Text], Meta(max_length=BULK)] | None,
         Meta(description="The messages themselves, by their ids; without filters then."),
     ] = None
-    datasource: Annotated[
-        Text | None, Meta(description="Only messages of this datasource, by name or id.")
-    ] = None
+    datasource: OfDatasource = None
     state: Annotated[
         Literal["received", "converted", "filtered", "failed"] | None,
         Meta(description="Only messages in this state; those that failed where nothing is said."),
     ] = None
-    device: Annotated[Text | None, Meta(description="Only messages of this device.")] = None
-    text: Annotated[Text | None, Meta(description="Only messages whose metadata has this text in it.")] = None
-    group: Annotated[
-        Text | None, Meta(description="Only those of this group of failures, by its id in `GET /failures`.")
-    ] = None
+    device: OfDevice = None
+    text: WithText = None
+    group: OfGroup = None
     since: Annotated[
         Milliseconds | None,
         Meta(description="Milliseconds since 1970; only messages that were received then or later."),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct, structs
@@ -17,7 +17,16 @@ from twisted.internet.defer import Deferred
 
 from iotgw.api.auth import Permission
 from iotgw.api.candidates import Candidates, at_most_one
-from iotgw.api.messages import BULK, MessageRoutes, Text
+from iotgw.api.described import (
+    DraftDialect,
+    DraftEngine,
+    DraftFiles,
+    DraftScript,
+    OfDatasource,
+    OfDevice,
+    SavedVersion,
+)
+from iotgw.api.messages import BULK, MessageRoutes
 from iotgw.api.routes import Call, Milliseconds, Route
 from iotgw.core.errors import SettingsError, TooMany, Undecided
 from iotgw.core.message_query import MessageQuery
@@ -37,29 +46,16 @@ class Replay(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """Which stored messages run through which candidate: the newest ``limit`` of this converter's messages
     that the filters leave. The candidate is a draft ``script`` or a ``version``."""
 
-    script: Annotated[
-        str | None, Meta(description="An unsaved script; without it, the active version or `version` runs.")
-    ] = None
-    files: Annotated[
-        dict[str, str] | None, Meta(description="Further files of the draft, by their names.")
-    ] = None
-    version: Annotated[
-        Annotated[int, Meta(ge=1)] | None, Meta(description="The number of a saved version to run.")
-    ] = None
-    dialect: Annotated[
-        str, Meta(description="For which platform the draft is written; `auto` finds out.")
-    ] = "auto"
-    engine: Annotated[
-        Literal["auto", "duktape", "quickjs"],
-        Meta(description="Which engine runs the draft; `auto` takes the one that its language asks for."),
-    ] = "auto"
+    script: DraftScript = None
+    files: DraftFiles = None
+    version: SavedVersion = None
+    dialect: DraftDialect = "auto"
+    engine: DraftEngine = "auto"
     options: Annotated[
         dict[str, Any] | None, Meta(description="The draft's options, which its script reads.")
     ] = None
-    datasource: Annotated[
-        Text | None, Meta(description="Only messages of this datasource, by name or id.")
-    ] = None
-    device: Annotated[Text | None, Meta(description="Only messages of this device.")] = None
+    datasource: OfDatasource = None
+    device: OfDevice = None
     since: Annotated[
         Milliseconds,
         Meta(

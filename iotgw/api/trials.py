@@ -14,6 +14,7 @@ from msgspec import Meta, Struct, structs
 from iotgw.api.auth import Permission
 from iotgw.api.candidates import Candidates, at_most_one
 from iotgw.api.datasources import decoded
+from iotgw.api.described import DraftDialect, DraftEngine, DraftFiles, DraftScript, SavedVersion
 from iotgw.api.messages import MessageRoutes
 from iotgw.api.routes import Call, Milliseconds, Route
 from iotgw.core import plain_json
@@ -51,27 +52,16 @@ class Trial(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
             description="Milliseconds since 1970 when the input is said to be received; now where it is missing."
         ),
     ] = None
-    script: Annotated[
-        str | None, Meta(description="An unsaved script; without it, the active version or `version` runs.")
-    ] = None
-    files: Annotated[
-        dict[str, str] | None, Meta(description="Further files of the draft, by their names.")
-    ] = None
+    script: DraftScript = None
+    files: DraftFiles = None
     decoder: Annotated[str | None, Meta(description="ThingsBoard's name for `script`.")] = None
-    dialect: Annotated[
-        str, Meta(description="For which platform the draft is written; `auto` finds out.")
-    ] = "auto"
-    engine: Annotated[
-        Literal["auto", "duktape", "quickjs"],
-        Meta(description="Which engine runs the draft; `auto` takes the one that its language asks for."),
-    ] = "auto"
+    dialect: DraftDialect = "auto"
+    engine: DraftEngine = "auto"
     type: Annotated[Literal["UPLINK", "DOWNLINK"], Meta(description="Which way the draft converts.")] = (
         "UPLINK"
     )
     options: Annotated[dict[str, Any], Meta(description="The draft's options, which its script reads.")] = {}
-    version: Annotated[
-        Annotated[int, Meta(ge=1)] | None, Meta(description="The number of a saved version to run.")
-    ] = None
+    version: SavedVersion = None
     msg: Annotated[Any, Meta(description="What a downlink converter gets instead of bytes.")] = None
     msg_type: Annotated[str, Meta(description="The kind of that message.")] = ""
     integration_metadata: Annotated[
