@@ -13,9 +13,9 @@ from msgspec import Struct
 
 from iotgw.core.redaction import MASK
 
-_TEMPLATE = r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}"
-_PIECE = re.compile(rf"{_TEMPLATE}|.", re.DOTALL)
-_FACT = re.compile(r"\{\{\s*\(*\s*[A-Za-z_][^'\"{}]*\}\}", re.ASCII)
+_OPENS = re.compile(r"\{[{%#]")
+_CLOSES = {"{{": "}}", "{%": "%}", "{#": "#}"}
+_FACT = re.compile(r"\{\{[\s(]*[A-Za-z_][^'\"{}]*\}\}", re.ASCII)
 """An expression that begins with a name and holds no text of its own: what it gives comes from the message."""
 _PASSWORD = re.compile(r"(?s)([^/?#]*://[^/?#:@]*:)([^/?#]*)(@.*)")
 
@@ -82,7 +82,11 @@ def _parts(url: str) -> Iterator[_Part]:
 
 def _split(text: str, at: str) -> tuple[str, str, str]:
     """As `str.partition`, but not within a template's expressions."""
-    for piece in _PIECE.finditer(text):
-        if piece[0] == at:
-            return text[: piece.start()], at, text[piece.end() :]
+    place = 0
+    while (found := text.find(at, place)) >= 0:
+        opens = _OPENS.search(text, place, found)
+        if opens is None:
+            return text[:found], at, text[found + 1 :]
+        closes = text.find(_CLOSES[opens[0]], opens.end())
+        place = closes + 2 if closes >= 0 else opens.start() + 1  # what isn't closed is text
     return text, "", ""

@@ -125,8 +125,10 @@ def _period(value: Any, length: Any) -> int | None:
     number, size = to_number(value), to_number(length)
     if number is None or size is None or size <= 0:
         return None
-    quotient = number / size
-    return math.floor(quotient) if math.isfinite(quotient) else None
+    try:
+        return math.floor(number / size)
+    except (OverflowError, ValueError):  # more than a float holds, or none of JSON's numbers
+        return None
 
 
 def _to_string(value: Any) -> str | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iotgw.core.secret_url import masked_url, unmasked_url, url_secrets
+from iotgw.core.secret_url import _split, masked_url, unmasked_url, url_secrets
 
 
 @pytest.mark.parametrize(
@@ -59,3 +61,19 @@ _urls = st.from_regex(
 def test_what_is_shown_can_be_sent_back(url: str) -> None:
     assert unmasked_url(masked_url(url), url) == url
     assert all(secret in url for secret in url_secrets(url))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://h/?" + "={{ " * 1000, "https://h/?a={{" + " " * 4000 + "!}}", "https://h/?a={{" + "{%" * 2000],
+)
+def test_what_is_no_template_is_a_secret_however_often_one_begins(url):
+    assert masked_url(url).endswith("***")
+
+
+@given(st.text("{}%#?&=a ", max_size=30), st.sampled_from("?&="))
+def test_a_url_is_split_where_no_template_is(text, at):
+    pieces = re.findall(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|.", text)
+    before = pieces.index(at) if at in pieces else len(pieces)
+    expected = "".join(pieces[:before]), "".join(pieces[before : before + 1]), "".join(pieces[before + 1 :])
+    assert _split(text, at) == expected
