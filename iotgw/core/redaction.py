@@ -12,6 +12,8 @@ MASK = "***"
 """What stands for a secret, in the API as in texts."""
 LONGEST = 1000
 """Characters of a text about a setting."""
+LOOKED_AT = 10 * LONGEST
+"""Characters of such a text that are looked at: no more is shown, whatever is taken out."""
 SHORTEST = 4
 """Characters of a secret that is looked for in a text; a shorter one would be found in every other word."""
 
@@ -40,8 +42,10 @@ def redacted(text: str) -> str:
 
 def problem_text(text: str) -> str:
     """A text about a setting, without what looks like a secret or is long base64, and not longer than a person reads."""
-    text = _LONG.sub(MASK, redacted(text))
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}… ({len(text)} characters)"
+    head = _LONG.sub(MASK, redacted(text[:LOOKED_AT]))
+    if len(text) <= LOOKED_AT:
+        text = head
+    return text if len(text) <= LONGEST else f"{head[:LONGEST]}… ({len(text)} characters)"
 
 
 def is_private_key(text: str) -> bool:

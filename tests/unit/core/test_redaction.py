@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from iotgw.core.errors import SettingsError
-from iotgw.core.redaction import LONGEST, hidden, redacted
+from iotgw.core.redaction import LONGEST, hidden, problem_text, redacted
 
 KEY = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIHush\n-----END EC PRIVATE KEY-----"
 
@@ -48,3 +48,9 @@ def test_a_problem_with_a_setting_repeats_no_key_and_is_not_long() -> None:
 
 def test_known_secrets_are_taken_out_where_they_are_long_enough_to_be_told() -> None:
     assert hidden("you sent hush-hush, a", ["hush-hush", "a", ""]) == "you sent ***, a"
+
+
+def test_of_a_very_long_text_only_the_beginning_is_looked_at_and_no_secret_stands_in_it() -> None:
+    key = "-----BEGIN PRIVATE KEY-----\n" + "MC4CAQ+/" * 5000
+    assert problem_text(f"got {key}") == "got -----BEGIN PRIVATE KEY-----***… (40032 characters)"
+    assert problem_text("x y " * 20_000) == f"{'x y ' * 250}… (80000 characters)"
