@@ -30,7 +30,7 @@ test: $(VENV)/.test peers
 
 # with the peers that are large, or have to be built
 interop: $(VENV)/.test $(VENV)/.dist $(VENV)/.docs peers large-peers
-	$(PYTEST) -m "interop and not soak" $(call TOGETHER,2)
+	$(PYTEST) -m "interop and not soak" $(call TOGETHER,3)
 
 # what failed in the run before, if it isn't more than three tests, one at a time
 again: FAILED = .pytest_cache/v/cache/lastfailed

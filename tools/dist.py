@@ -84,6 +84,7 @@ def describe(wheel: Path, lock: Path, sbom: Path, home: Path) -> None:
         python,
         "install",
         "--quiet",
+        "--no-compile",
         "--disable-pip-version-check",
     ]
     run(*pip, "--require-hashes", "--no-deps", "-r", lock)

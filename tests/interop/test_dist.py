@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import venv
 import zipfile
 
 import pytest
@@ -164,3 +165,17 @@ def test_a_gateway_from_the_wheel_and_the_lock_file_converts(dist, tmp_path):
         engine = "quickjs" if is_free else "duktape"
         assert gateway.api("GET", "/converters/mine").json["engine"] in (engine, "auto")
         assert gateway.stop() in (0, -signal.SIGTERM)
+
+
+@pytest.mark.parametrize("dist", [""], indirect=True, ids=["all"])
+def test_the_wheel_alone_runs_in_an_empty_environment(dist, tmp_path):
+    home = tmp_path / "venv"
+    venv.create(home, with_pip=True)
+    install = [home / "bin" / "pip", "install", "--quiet", "--no-compile", only(dist[0], "*.whl")]
+    subprocess.run(install, check=True, timeout=WAIT)
+    with Gateway(tmp_path / "gateway", twistd=home / "bin" / "twistd").start() as gateway:
+        gateway.create("datasources", name="http", type="http", routingKey="key", converter="json")
+        assert gateway.post("key", b'{"deviceName": "d", "t": 1}').status == 204
+        assert gateway.message_when("converted")["output"][0]["deviceName"] == "d"
+        assert gateway.stop() in (0, -signal.SIGTERM)
+    assert (home / "bin" / "iotgwctl").exists()
