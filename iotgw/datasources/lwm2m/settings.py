@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -16,6 +17,12 @@ from iotgw.wire.lwm2m.model_xml import MOST_BYTES, models_of
 from iotgw.wire.lwm2m.models import ObjectModel
 
 Xml = Annotated[str, Meta(max_length=MOST_BYTES)]
+
+
+@lru_cache(maxsize=256)
+def _models(text: str) -> tuple[ObjectModel, ...]:
+    """The models of a text, read once for the check when it is saved, and for what runs with it. Raises `CodecError`."""
+    return tuple(models_of(text.encode()))
 
 
 class FirmwareSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -80,7 +87,7 @@ class Lwm2mSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_un
         list[Xml],
         Meta(
             max_length=200,
-            description="Object models beside the bundled ones: OMA's XML, as text. They stand in place of bundled ones of the same version.",
+            description="Object models beside the bundled ones: OMA's XML, as text, at most a megabyte in all. They stand in place of bundled ones of the same version.",
         ),
     ] = []
     min_lifetime: Annotated[
@@ -157,9 +164,11 @@ class Lwm2mSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_un
     def models(self) -> list[ObjectModel]:
         """The users' object models. Raises ValueError."""
         found: list[ObjectModel] = []
+        if (size := sum(map(len, self.objects))) > MOST_BYTES:
+            raise ValueError(f"objects: expected at most {MOST_BYTES} characters in all, got {size}")
         for number, text in enumerate(self.objects):
             try:
-                found += models_of(text.encode())
+                found += _models(text)
             except ValueError as error:
                 raise ValueError(f"objects[{number}]: {error}") from error
         return found

@@ -43,6 +43,7 @@ def configure(**settings):
         ({"topics": [".."]}, "names of letters"),
         ({"topics": ["a" * 250]}, "names of letters"),
         ({"topics": [], "pattern": "("}, "regular expression"),
+        ({"topics": [], "pattern": "(a+)+b"}, "pattern: expected a regular expression with fewer ways"),
         ({"group": "a\x01"}, "control characters"),
         ({"from": "yesterday"}, "yesterday"),
         ({"sasl": {"mechanism": "GSSAPI"}}, "GSSAPI"),
