@@ -4,7 +4,6 @@ type."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 from iotgw.core.destination import to_keep
@@ -26,12 +25,8 @@ async def looked_at(
 ) -> Resource | None:
     """Have a configuration looked at in a thread, before it is judged in the reactor's: what takes long in that, such as the expressions of a
     preset, is remembered. Returns what is stored now in the place of ``stored``; raises NotFound."""
-
-    def look() -> None:
-        with suppress(Exception):  # what is wrong with it, the judge says
-            types.configure(spec.type, spec.configuration)
-
-    await in_thread(look)
+    template = spec.template if isinstance(spec, IntegrationSpec) else None
+    await in_thread(types.look_at, spec.type, spec.configuration, template)
     return None if stored is None else registry.get(stored.kind, stored.id, stored.tenant)
 
 

@@ -83,6 +83,7 @@ from iotgw.integrations.pubsub import PubsubType
 from iotgw.integrations.rabbitmq import RabbitType
 from iotgw.integrations.sftp import SftpType
 from iotgw.integrations.sqs import SqsType
+from iotgw.integrations.template import look_at
 from iotgw.integrations.thingsboard import ThingsBoardType
 from iotgw.integrations.thingsboard_http import ThingsBoardHttpType
 from iotgw.jobs.downlinks import DownlinkJobs
@@ -240,7 +241,9 @@ def build(
     shares = SharedResources(coap_ports, mounts, FrameGroups())
     connector = way_out(settings.integrations, reactor)
     datasource_types: Types[IDatasourceType] = Types("iotgw.datasources", reactor, DATASOURCES, connector)
-    integration_types: Types[IIntegrationType] = Types("iotgw.integrations", reactor, INTEGRATIONS, connector)
+    integration_types: Types[IIntegrationType] = Types(
+        "iotgw.integrations", reactor, INTEGRATIONS, connector, look_at
+    )
     debug_store = DebugStore(data_dir, reactor, settings.debug.max_bytes)
     latency = Latency(reactor, calendar)
     debug = DebugLog(debug_store, lambda: journal.epochs, recorder, reactor, calendar)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from msgspec import inspect
 from twisted.internet import reactor
 
@@ -25,9 +26,10 @@ from iotgw.core.types import Types
 from iotgw.core.validate import check_sizes, convert
 from iotgw.core.wildcards import check_patterns, matcher
 from iotgw.delivery.service import DeliveryService
+from tests.certificates import composite_rsa
 from tests.fuzz.decoders import Decoder
 from tests.unit.api.conftest import Bench
-from tests.unit.api.test_secrets_of_every_type import CASES
+from tests.unit.api.test_secrets_of_every_type import ACCOUNT, CASES
 
 NAME = "meter-" + "7" * 243
 OTHERS: dict[str, dict[str, Any]] = {
@@ -142,25 +144,42 @@ def _example(type_: inspect.Type, depth: int = 0) -> Any:
 
 
 def _configurations() -> Iterator[Decoder]:
-    """What a configuration is read into when it is saved, and the target that is made of it to see whether it can be."""
+    """What a configuration is read into when it is saved, and the datasource or target that is made of it."""
     bench, connector = Bench(), testing.FakeConnector()
     sources: Any = Types("none", testing.MemoryReactor(), DATASOURCES, connector)  # type: ignore[arg-type]
     targets: Any = Types("none", reactor, INTEGRATIONS, connector)  # type: ignore[arg-type]
     delivery = DeliveryService(bench.journal, targets, reactor, testing.MemoryEvents(), str, None, bench.registry.unseal, "")  # type: ignore[arg-type]  # fmt: skip
 
     def source(name: str) -> Callable[[Any], object]:
-        return lambda value: sources.configure(name, value)
+        def make(value: Any) -> None:
+            settings = sources.configure(name, value)
+            sources.get(name).build(
+                settings,
+                testing.datasource_context(
+                    testing.FakeIntake(), testing.MemoryReactor(), checkpoints=testing.MemoryCheckpoints()
+                ),
+            )
+
+        return make
 
     def target(name: str) -> Callable[[Any], object]:
         return lambda value: delivery.validate(IntegrationSpec(name="x", type=name, configuration=value))
 
+    small = json.dumps({**json.loads(ACCOUNT), "private_key": pem_of(1024)})
     for kind, types, make in (("datasource", sources, source), ("integration", targets, target)):
         for each in types:
             known = CASES.get(f"{kind}/{each.name}", (OTHERS.get(f"{kind}/{each.name}", {}), []))[0]
+            if "credentials" in known:  # with a key that signs in as little time as a real one twice as long
+                known = {**known, "credentials": small}
             name = f"configuration of {kind} {each.name}"
             yield Decoder(
                 name, _configured(make(each.name)), [json.dumps(known).encode()], (IotgwError,), weight=25
             )
+
+
+def pem_of(bits: int) -> str:
+    """A private key of so many bits."""
+    return composite_rsa(bits).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 def _configured(make: Callable[[Any], object]) -> Callable[[bytes], object]:

@@ -29,6 +29,7 @@ def configure(**settings):
     ("settings", "problem"),
     [
         ({"brokers": []}, "length"),
+        ({"brokers": ["h," * 60 + "h", "i," * 60 + "i"]}, "at most 100 to begin with, got 122"),
         ({"brokers": ["h:port"]}, "host:port"),
         ({"brokers": ["h:99999"]}, "host:port"),
         ({"brokers": ["h;g"]}, "host:port"),
