@@ -36,7 +36,7 @@ SWEEP = 2.0
 """Seconds between two looks for connections that take too long."""
 ONE_READ = 4 << 10
 """Bytes that are read of a connection before others have their turn: a chunk of a body may have one byte, and take six."""
-CHUNKS = 4000
+CHUNKS = 2000
 """Chunks of a body that may be as small as they like; some clients write each word in one of its own."""
 LEAST = 16
 """Bytes that chunks must have on average where they are more."""

@@ -15,14 +15,18 @@ from iotgw.dtls.settings import DtlsSettings
 from iotgw.wire.coap.timing import TimingName
 from iotgw.wire.lwm2m.model_xml import MOST_BYTES, models_of
 from iotgw.wire.lwm2m.models import ObjectModel
+from iotgw.wire.lwm2m.values import CodecError
 
 Xml = Annotated[str, Meta(max_length=MOST_BYTES)]
 
 
 @lru_cache(maxsize=256)
-def _models(text: str) -> tuple[ObjectModel, ...]:
-    """The models of a text, read once for the check when it is saved, and for what runs with it. Raises `CodecError`."""
-    return tuple(models_of(text.encode()))
+def _models(text: str) -> tuple[ObjectModel, ...] | CodecError:
+    """The models of a text, or what is wrong with it: read once for the check when it is saved, and for what runs with it."""
+    try:
+        return tuple(models_of(text.encode()))
+    except CodecError as error:
+        return error
 
 
 class FirmwareSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -167,10 +171,10 @@ class Lwm2mSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_un
         if (size := sum(map(len, self.objects))) > MOST_BYTES:
             raise ValueError(f"objects: expected at most {MOST_BYTES} characters in all, got {size}")
         for number, text in enumerate(self.objects):
-            try:
-                found += _models(text)
-            except ValueError as error:
-                raise ValueError(f"objects[{number}]: {error}") from error
+            models = _models(text)
+            if isinstance(models, CodecError):
+                raise ValueError(f"objects[{number}]: {models}")
+            found += models
         return found
 
     @property

@@ -17,6 +17,9 @@ XML = (Path(__file__).parents[3] / "data" / "lwm2m_3442.xml").read_text()
 def test_object_models_are_read_once_and_bounded_in_all() -> None:
     first, again = (convert({"objects": [XML]}, Lwm2mSettings) for _ in range(2))
     assert first.models()[0] is again.models()[0]
+    for _ in range(2):
+        with pytest.raises(SettingsError, match=r"objects\[1\]: expected XML"):
+            convert({"objects": [XML, "<LWM2M>"]}, Lwm2mSettings)
     with pytest.raises(SettingsError, match="objects: expected at most 1048576 characters in all"):
         convert({"objects": [XML] * 100}, Lwm2mSettings)
 
