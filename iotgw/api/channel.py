@@ -86,8 +86,8 @@ class ApiChannel(HTTPChannel):
         """Whether what comes is dropped."""
         return self._dropped >= 0
 
-    def refuse(self, problem: Problem) -> None:
-        """Answer, and drop what comes until the sender closes the connection."""
+    def refuse(self, problem: Problem, reads: bool = True) -> None:
+        """Answer, and drop what comes until the sender closes the connection; or read no more of it, and close the connection after a while."""
         if self._dropped >= 0:
             return
         transport: Any = self.transport
@@ -97,3 +97,5 @@ class ApiChannel(HTTPChannel):
         self._dropped = 0
         self.setTimeout(PATIENCE)  # type: ignore[no-untyped-call]
         self.setRawMode()  # type: ignore[no-untyped-call]
+        if not reads:
+            self._networkProducer.pauseProducing()

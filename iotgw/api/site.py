@@ -34,7 +34,7 @@ PATIENCE = 5.0
 """Seconds in which a connection with such a place must ask for something."""
 SWEEP = 2.0
 """Seconds between two looks for connections that take too long."""
-ONE_READ = 4 << 10
+ONE_READ = 2 << 10
 """Bytes that are read of a connection before others have their turn: a chunk of a body may have one byte, and take six."""
 CHUNKS = 2000
 """Chunks of a body that may be as small as they like; some clients write each word in one of its own."""
@@ -122,7 +122,7 @@ class ApiRequest(Request):
         if self._chunks >= 0:
             self._chunks += 1
             if self._chunks > CHUNKS and self._chunks * LEAST > self.content.tell() + self.content.excess:
-                self.channel.refuse(Problem(400, f"expected chunks of at least {LEAST} bytes"))
+                self.channel.refuse(Problem(400, f"expected chunks of at least {LEAST} bytes"), reads=False)
                 return
         super().handleContentChunk(data)
         if self.content.excess > DRAIN:

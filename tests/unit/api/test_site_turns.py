@@ -46,6 +46,7 @@ def test_a_body_in_tiny_chunks_without_end_is_refused_and_a_talkative_client_s_i
     assert status(channel) == b"200"
     channel = connect(site)
     channel.dataReceived(start + b"1\r\na\r\n" * 5000)
+    assert channel.sent_to.producerState == "paused"
     assert status(channel) == b"400" and b"expected chunks of at least 16 bytes" in channel.sent_to.value()
     channel.dataReceived(b"1\r\na\r\n" * 1000 + b"0\r\n\r\n" + head(0))
     assert channel.sent_to.value().count(b"HTTP/1.1 ") == 1
@@ -54,4 +55,4 @@ def test_a_body_in_tiny_chunks_without_end_is_refused_and_a_talkative_client_s_i
 
 
 def test_a_connection_is_read_a_little_at_a_time() -> None:
-    assert connect(ApiSite(Echo())).sent_to.bufferSize == 4096
+    assert connect(ApiSite(Echo())).sent_to.bufferSize == 2048
