@@ -71,6 +71,7 @@ def catalogues(parts: Parts, keep_failed: bool = False) -> list[Catalogue]:
             parts.departures,
             parts.journal,
             parts.quarantine,
+            parts.in_thread,
             keep_failed,
         ),
         IntegrationRoutes(
@@ -81,6 +82,7 @@ def catalogues(parts: Parts, keep_failed: bool = False) -> list[Catalogue]:
             parts.departures,
             parts.journal,
             parts.nodes,
+            parts.in_thread,
             parts.orders,
         ),
     ]

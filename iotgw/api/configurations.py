@@ -8,10 +8,26 @@ from typing import Any
 
 from iotgw.core.destination import to_keep
 from iotgw.core.errors import SettingsError
+from iotgw.core.ports.reactor import InThread
+from iotgw.core.ports.registry import IRegistry
 from iotgw.core.redaction import hidden
 from iotgw.core.secrets import Vault, all_masked, clear_secrets, masked, revealed, sealed
 from iotgw.core.specs import DatasourceSpec, IntegrationSpec, Resource
 from iotgw.core.types import T, Types
+
+
+async def looked_at(
+    in_thread: InThread,
+    types: Types[T],
+    spec: DatasourceSpec | IntegrationSpec,
+    stored: Resource | None,
+    registry: IRegistry,
+) -> Resource | None:
+    """Have a configuration looked at in a thread, before it is judged in the reactor's: what takes long in that, such as the expressions of a
+    preset, is remembered. Returns what is stored now in the place of ``stored``; raises NotFound."""
+    template = spec.template if isinstance(spec, IntegrationSpec) else None
+    await in_thread(types.look_at, spec.type, spec.configuration, template)
+    return None if stored is None else registry.get(stored.kind, stored.id, stored.tenant)
 
 
 def sealed_configuration(

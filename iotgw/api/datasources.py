@@ -11,7 +11,12 @@ from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import READ_ONLY, ResourceFields, WithBacklog, not_empty
-from iotgw.api.configurations import sealed_configuration, with_clear_configuration, with_masked_configuration
+from iotgw.api.configurations import (
+    looked_at,
+    sealed_configuration,
+    with_clear_configuration,
+    with_masked_configuration,
+)
 from iotgw.api.foreseen import NOTHING, Foreseen
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Route
@@ -25,6 +30,7 @@ from iotgw.core.ports.datasources import IDatasourceType, ISetsUp
 from iotgw.core.ports.devices import IQuarantine
 from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.pipeline import IPipeline
+from iotgw.core.ports.reactor import InThread
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
 from iotgw.core.specs import DatasourceSpec, Resource
@@ -74,13 +80,14 @@ class DatasourceRoutes(WithBacklog):
 
     def __init__(
         self, registry: IRegistry, recorder: Recorder, types: Types[IDatasourceType], versions: IConverterVersions,
-        pipeline: IPipeline, departures: Departures, journal: IMessages, quarantine: IQuarantine, keep_failed: bool = False,
+        pipeline: IPipeline, departures: Departures, journal: IMessages, quarantine: IQuarantine, in_thread: InThread, keep_failed: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(registry, recorder, departures, journal)
         self._types = types
         self._versions = versions
         self._pipeline = pipeline
         self._quarantine = quarantine
+        self._in_thread = in_thread
         self._keep_failed = keep_failed
         """Whether one that can't be opened is saved all the same, as when a gateway starts for the first time."""
 
@@ -101,6 +108,7 @@ class DatasourceRoutes(WithBacklog):
         """See `Catalogue.check`."""
         not_empty(spec.name)
         readable(spec.metadata)
+        stored = await looked_at(self._in_thread, self._types, spec, stored, self.registry)
         configuration = sealed_configuration(self._types, spec, stored, self.registry)
         for path, name in _named_converters(spec):
             self._check_converter(tenant, path, name, foreseen)

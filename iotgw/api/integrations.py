@@ -9,7 +9,12 @@ from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import Page, WithBacklog, leaving, not_empty
-from iotgw.api.configurations import sealed_configuration, with_clear_configuration, with_masked_configuration
+from iotgw.api.configurations import (
+    looked_at,
+    sealed_configuration,
+    with_clear_configuration,
+    with_masked_configuration,
+)
 from iotgw.api.foreseen import NOTHING, Foreseen
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Milliseconds, Route
@@ -24,6 +29,7 @@ from iotgw.core.ports.integrations import IIntegrationType
 from iotgw.core.ports.journal import IMessages
 from iotgw.core.ports.nodes import INodes
 from iotgw.core.ports.orders import IOrders, Order
+from iotgw.core.ports.reactor import InThread
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
 from iotgw.core.specs import IntegrationSpec, Resource
@@ -77,12 +83,13 @@ class IntegrationRoutes(WithBacklog):
 
     def __init__(
         self, registry: IRegistry, recorder: Recorder, types: Types[IIntegrationType], delivery: IDeliveries,
-        departures: Departures, journal: IMessages, nodes: INodes, orders: IOrders | None = None,
+        departures: Departures, journal: IMessages, nodes: INodes, in_thread: InThread, orders: IOrders | None = None,
     ) -> None:  # fmt: skip
         super().__init__(registry, recorder, departures, journal)
         self._types = types
         self._delivery = delivery
         self._nodes = nodes
+        self._in_thread = in_thread
         self._orders = orders
 
     def routes(self) -> list[Route]:
@@ -150,6 +157,7 @@ class IntegrationRoutes(WithBacklog):
     ) -> IntegrationSpec:
         """See `Catalogue.check`."""
         not_empty(spec.name)
+        stored = await looked_at(self._in_thread, self._types, spec, stored, self.registry)
         configuration = sealed_configuration(self._types, spec, stored, self.registry)
         if spec.format == "template" and not spec.template:
             raise SettingsError("template", "expected a template, because format is 'template'")

@@ -36,6 +36,7 @@ from iotgw.core.ports.orders import IOrders
 from iotgw.core.ports.pause import IPause
 from iotgw.core.ports.pipeline import IArrivals, IPipeline
 from iotgw.core.ports.rates import IRates
+from iotgw.core.ports.reactor import InThread
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.ports.speakers import IOwners
 from iotgw.core.ports.stored_files import IStoredFiles
@@ -46,7 +47,7 @@ from iotgw.core.types import Types
 
 
 class Parts(Struct, frozen=True, kw_only=True):
-    """The parts, by their ports. ``clock`` is gateway time. ``trials`` runs what people try out. ``history`` has the messages of all
+    """The parts, by their ports. ``clock`` is gateway time, ``in_thread`` runs what takes long beside the reactor. ``trials`` runs what people try out. ``history`` has the messages of all
     nodes, where there are several."""
 
     registry: IRegistry
@@ -67,6 +68,7 @@ class Parts(Struct, frozen=True, kw_only=True):
     datasource_types: Types[IDatasourceType]
     integration_types: Types[IIntegrationType]
     clock: IReactorTime
+    in_thread: InThread
     downlinks: IDownlinkQueue
     credentials: ICredentials
     departures: Departures

@@ -20,6 +20,7 @@ from iotgw.api.problems import Problem
 from iotgw.api.spare_places import SparePlaces
 from iotgw.api.visits import OF_ADDRESS, Tell, Visits, origin_of
 from iotgw.core.descriptors import are_few
+from iotgw.core.small_reads import read_at_most
 from iotgw.core.trusted_proxies import NO_PROXIES, TrustedProxies, tcp_address
 
 _ABSOLUTE = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
@@ -33,6 +34,12 @@ PATIENCE = 5.0
 """Seconds in which a connection with such a place must ask for something."""
 SWEEP = 2.0
 """Seconds between two looks for connections that take too long."""
+ONE_READ = 2 << 10
+"""Bytes that are read of a connection before others have their turn: a chunk of a body may have one byte, and take six."""
+CHUNKS = 2000
+"""Chunks of a body that may be as small as they like; some clients write each word in one of its own."""
+LEAST = 16
+"""Bytes that chunks must have on average where they are more."""
 SERVER = b"iotgw"
 """What every answer says of the server."""
 _FOR_ALL = frozenset(segment.encode() for segment in RESERVED)
@@ -94,6 +101,8 @@ class ApiRequest(Request):
     channel: Any
     path: bytes
     _end: Callable[[], None] = staticmethod(_nothing)
+    _chunks = -1
+    """How many came of a body that comes in chunks; -1 for another one."""
     _origin = ""
     """Whose this is, where a trusted proxy says so."""
 
@@ -105,10 +114,16 @@ class ApiRequest(Request):
     def gotLength(self, length: int | None) -> None:
         """The head is complete."""
         self.channel.site.visits.has_head(self.channel.transport)
+        self._chunks = 0 if length is None else -1
         super().gotLength(length)
 
     def handleContentChunk(self, data: bytes) -> None:
         """Take a chunk of the body; a peer that goes on and on is cut off."""
+        if self._chunks >= 0:
+            self._chunks += 1
+            if self._chunks > CHUNKS and self._chunks * LEAST > self.content.tell() + self.content.excess:
+                self.channel.refuse(Problem(400, f"expected chunks of at least {LEAST} bytes"), reads=False)
+                return
         super().handleContentChunk(data)
         if self.content.excess > DRAIN:
             self.channel.loseConnection()
@@ -119,6 +134,8 @@ class ApiRequest(Request):
 
         The target may be a whole URL, as through a proxy and from some modems (RFC 9112 §3.2.2).
         """
+        if self.channel.is_refused:
+            return
         self.content.seek(0)
         if absolute := _ABSOLUTE.match(path):
             path = path[absolute.end() :]
@@ -263,6 +280,7 @@ class ApiSite(Site):
                 if is_last:
                     channel.timeOut = PATIENCE
                 end_visit = self.visits.enter(transport, address, self.reactor.seconds(), is_last)
+                read_at_most(transport, ONE_READ)
                 made(transport)
                 if is_last:
                     leave = spare.take(transport)

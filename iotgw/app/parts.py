@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from iotgw.api.parts import Parts
 from iotgw.api.site import OWN_PATHS, ApiSite
-from iotgw.app.backup_plans import plans_of
+from iotgw.app.backup_plans import in_threads, plans_of
 from iotgw.app.integrations import RegisteredIntegrations
 from iotgw.app.pause import Pause
 from iotgw.app.storage import StoredParts, storage
@@ -83,6 +83,7 @@ from iotgw.integrations.pubsub import PubsubType
 from iotgw.integrations.rabbitmq import RabbitType
 from iotgw.integrations.sftp import SftpType
 from iotgw.integrations.sqs import SqsType
+from iotgw.integrations.template import look_at
 from iotgw.integrations.thingsboard import ThingsBoardType
 from iotgw.integrations.thingsboard_http import ThingsBoardHttpType
 from iotgw.jobs.downlinks import DownlinkJobs
@@ -240,7 +241,9 @@ def build(
     shares = SharedResources(coap_ports, mounts, FrameGroups())
     connector = way_out(settings.integrations, reactor)
     datasource_types: Types[IDatasourceType] = Types("iotgw.datasources", reactor, DATASOURCES, connector)
-    integration_types: Types[IIntegrationType] = Types("iotgw.integrations", reactor, INTEGRATIONS, connector)
+    integration_types: Types[IIntegrationType] = Types(
+        "iotgw.integrations", reactor, INTEGRATIONS, connector, look_at
+    )
     debug_store = DebugStore(data_dir, reactor, settings.debug.max_bytes)
     latency = Latency(reactor, calendar)
     debug = DebugLog(debug_store, lambda: journal.epochs, recorder, reactor, calendar)
@@ -300,7 +303,7 @@ def build(
         jobs=jobs, files=files, usage_store=stored.usage, usage=usage, live=live, rates=rates, debug_store=debug_store, debug=debug, api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, arrivals=PipelineArrivals(sources, journal, reactor), converters=converters, trials=converters.for_trials(), versions=versions,
             delivery=delivery, devices=devices, fleet=fleet, own_converters=fleet, quarantine=quarantine, releases=releases, owners=speakers, events=events, datasource_types=datasource_types,
-            integration_types=integration_types, target_presets=target_presets(), clock=reactor, downlinks=downlinks, credentials=credentials, departures=departures, backups=backups, backup_plans=backup_plans, pause=pause,
+            integration_types=integration_types, target_presets=target_presets(), clock=reactor, in_thread=in_threads(reactor), downlinks=downlinks, credentials=credentials, departures=departures, backups=backups, backup_plans=backup_plans, pause=pause,
             calendar=calendar, doors=doors, sites=sites, jobs=jobs, usage=usage, debugging=debug, updates=updates, files=files, live=live, rates=rates, latency=latency, meters=(sources, delivery), nodes=stored.nodes, orders=stored.orders, history=stored.history, certificate_ends=CertificateEnds(reactor, data_dir / settings.certificates),
         ),
     )  # fmt: skip

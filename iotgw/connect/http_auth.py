@@ -20,6 +20,7 @@ from zope.interface import implementer
 
 from iotgw.connect.aws_auth import AwsSigner, AwsSigV4
 from iotgw.connect.endpoint import in_words
+from iotgw.connect.http_pool import ONE_READ
 from iotgw.connect.tls import ClientTls
 from iotgw.core import plain_json
 from iotgw.core.destination import origin
@@ -28,6 +29,7 @@ from iotgw.core.numbers import real
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.redaction import hidden
 from iotgw.core.secrets import Secret, SecretUrl
+from iotgw.core.small_reads import read_at_most
 
 EARLY = 30.0
 """Seconds before its expiry at which a token is renewed."""
@@ -256,6 +258,23 @@ def authenticator(
     return AwsSigner(auth, date) if isinstance(auth, AwsSigV4) else Fixed(auth)
 
 
+@implementer(IStreamClientEndpoint)
+class _SmallReads:
+    """An endpoint of whose connections little is read at a time."""
+
+    def __init__(self, way: IStreamClientEndpoint) -> None:
+        self._way = way
+
+    def connect(self, factory: Any) -> Any:
+        """See `IStreamClientEndpoint.connect`."""
+
+        def connected(protocol: Any) -> Any:
+            read_at_most(protocol.transport, ONE_READ)
+            return protocol
+
+        return self._way.connect(factory).addCallback(connected)
+
+
 @implementer(IAgentEndpointFactory)
 class OneWay:
     """Uses one server's endpoint for every URI, so that forbidden addresses stay blocked."""
@@ -265,4 +284,4 @@ class OneWay:
 
     def endpointForURI(self, uri: Any) -> IStreamClientEndpoint:
         """See `IAgentEndpointFactory`."""
-        return self._way
+        return _SmallReads(self._way)

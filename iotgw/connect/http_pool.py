@@ -20,9 +20,12 @@ from twisted.python.failure import Failure
 
 from iotgw.connect.endpoint import in_words
 from iotgw.core.errors import ProtocolError
+from iotgw.core.small_reads import read_at_most
 from iotgw.core.write_now import write
 from iotgw.wire.http1 import KEPT, Reader, Response
 
+ONE_READ = 8 << 10
+"""Bytes that are read of a connection before others have their turn: a chunk of an answer may have one byte, and take six."""
 IDLE = 30.0
 """Seconds after which an idle connection is closed."""
 LEAVE = 5.0
@@ -60,6 +63,7 @@ class HttpConnection(Protocol):
     def connectionMade(self) -> None:
         """Requests are small and wait for their responses, so send them at once."""
         self.transport.setTcpNoDelay(True)
+        read_at_most(self.transport, ONE_READ)
 
     def request(self, data: bytes, answer: Answer, deadline: float) -> None:
         """Send a request."""

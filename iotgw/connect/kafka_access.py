@@ -29,6 +29,7 @@ from iotgw.core.secrets import Secret
 
 EXTRA = "kafka needs the package aiokafka: pip install 'iotgw[kafka]'"
 PORT = 9092
+MOST_BROKERS = 100
 TLS, PLAIN, ANY = ("ssl", "sasl_ssl"), ("plaintext", "sasl_plaintext"), "kafka"
 """What stands before ``://``: Kafka's names of security protocols, and what says nothing of them."""
 REQUEST = 20.0
@@ -105,6 +106,8 @@ class KafkaAccess(Struct, frozen=True, kw_only=True, rename="camel", forbid_unkn
 
     def _written(self) -> list[tuple[str, str]]:
         """Scheme, empty if there is none, and ``host:port`` of each broker; raises ValueError."""
+        if (count := len(self.brokers) + sum(text.count(",") for text in self.brokers)) > MOST_BROKERS:
+            raise ValueError(f"brokers: expected at most {MOST_BROKERS} to begin with, got {count}")
         return [_broker(each) for text in self.brokers for each in text.split(",")]
 
 
@@ -163,7 +166,12 @@ class KafkaClient:
         self._reactor = reactor
         self._trouble = trouble
         tls = access.way_of_tls
-        self._context = _tls_context(tls) if tls is not None else None
+        if tls is not None:
+            connection_creator(
+                tls, tls.server_name or "host", "configuration.tls"
+            )  # says what is wrong with it
+        self._tls = tls
+        self._context: ssl.SSLContext | None = None
         sasl = access.sasl
         self._secrets = [sasl.password] if sasl is not None and sasl.password else []
         self._token: AccessToken | None = None
@@ -180,6 +188,10 @@ class KafkaClient:
         """The arguments of a consumer or a producer; to be called in the loop. What the library logs from now on in this
         task, and in those that it starts, goes to ``told`` there, or else it is a trouble."""
         access, sasl = self._access, self._access.sasl
+        if self._tls is not None and self._context is None:
+            self._context = _tls_context(
+                self._tls
+            )  # reading all trusted certificates takes long, and here it holds up the loop only
         _trouble_of.set(self._told if told is None else lambda reason: told(self._plain(reason)))
         made: dict[str, Any] = {
             "bootstrap_servers": access.bootstrap,
@@ -279,8 +291,7 @@ class _NamedContext(ssl.SSLContext):
 
 
 def _tls_context(tls: ClientTls) -> ssl.SSLContext:
-    """The same in asyncio's terms; raises SettingsError."""
-    connection_creator(tls, tls.server_name or "host", "configuration.tls")  # says what is wrong with it
+    """TLS in asyncio's terms."""
     made = _NamedContext(ssl.PROTOCOL_TLS_CLIENT)
     made.name = tls.server_name
     made.minimum_version = ssl.TLSVersion.TLSv1_2

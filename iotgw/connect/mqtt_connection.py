@@ -17,8 +17,8 @@ from iotgw.connect import mqtt_reasons
 from iotgw.connect.endpoint import in_words
 from iotgw.connect.mqtt_engine import Engine, NotSent
 from iotgw.connect.mqtt_owner import HANDSHAKE, Greeting, Item, MqttOwner, Topics
-from iotgw.connect.small_reads import read_at_most
 from iotgw.core.errors import ProtocolError, Unavailable
+from iotgw.core.small_reads import read_at_most
 from iotgw.core.write_now import write
 from iotgw.wire import mqtt
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import hmac
 import math
 import re
+import struct
 import textwrap
 from collections.abc import Iterator
 from typing import Any
@@ -88,7 +90,7 @@ def load_key(text: str, passphrase: str) -> Key | None:
 
 
 def _opened(text: str, passphrase: str) -> Any:
-    # Whether the factors of an RSA key are prime isn't asked: for one of 8192 bits that takes seconds.
+    # Whether the factors of an RSA key are prime isn't asked: that takes seconds.
     if text.startswith(BEGIN):
         return load_ppk(text, passphrase)
     data, secret, is_encrypted = text.encode() + b"\n", passphrase.encode() or None, False
@@ -195,23 +197,23 @@ class HostKeys:
                 self._fingerprints.add(pin.removeprefix("SHA256:").rstrip("="))
                 continue
             try:
-                key = Key.fromString(" ".join(words[:2]).encode())
-            except (BadKeyError, ValueError, IndexError, TypeError):
+                key = Key.fromString(" ".join(words[:2]).encode(), type="public_openssh")
+            except (BadKeyError, ValueError, IndexError, TypeError, struct.error):
                 raise SettingsError(
-                    "configuration.hostKeys", f"expected 'ssh-ed25519 AAAA…' or 'SHA256:…', got {pin!r}"
-                )
+                    "configuration.hostKeys", f"expected 'ssh-ed25519 AAAA…' or 'SHA256:…', got {pin[:80]!r}"
+                ) from None
             self._add(key)
         name = host if port == 22 else f"[{host}]:{port}"
         for line in known_hosts.splitlines():
             stripped = line.strip()
             if stripped.startswith("@revoked"):
                 self._revoked |= set(_blobs_in(stripped))
-            if not stripped or stripped[0] in "#@":
+            if not stripped or stripped[0] in "#@" or not _may_be_of(stripped, name):
                 continue
             kind = HashedEntry if stripped.startswith("|1|") else PlainEntry
             try:
                 entry = kind.fromString(stripped.encode())
-            except (InvalidEntry, BadKeyError, ValueError, TypeError):
+            except (InvalidEntry, BadKeyError, ValueError, IndexError, TypeError, struct.error):
                 continue  # a key type that conch doesn't know
             if entry.matchesHost(name.encode()):
                 self._add(entry.publicKey)
@@ -228,6 +230,18 @@ class HostKeys:
         """Whether this key is accepted for a host."""
         digest = base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
         return blob not in self._revoked and (blob in self._blobs or digest in self._fingerprints)
+
+
+def _may_be_of(line: str, name: str) -> bool:
+    """Whether a line of known_hosts names a host, also by its hash: reading one takes much longer."""
+    hosts = line.split(maxsplit=1)[0]
+    if not hosts.startswith("|1|"):
+        return name in hosts.split(",")
+    salt, _, hashed = hosts[3:].partition("|")
+    try:
+        return hmac.digest(base64.b64decode(salt), name.encode(), "sha1") == base64.b64decode(hashed)
+    except ValueError:
+        return False
 
 
 def _blobs_in(line: str) -> Iterator[bytes]:

@@ -22,8 +22,8 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from iotgw.connect.small_reads import read_at_most
 from iotgw.core.errors import SettingsError, Unavailable
+from iotgw.core.small_reads import read_at_most
 
 if TYPE_CHECKING:
     from websockets.client import ClientProtocol

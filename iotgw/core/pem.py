@@ -12,11 +12,11 @@ from iotgw.core.secrets import Secret
 
 LONGEST = 64 << 10
 """Characters of PEM text in a setting. A chain of ten certificates has a third of it."""
-LARGEST_RSA = 8192
+LARGEST_RSA = 4096
 """Bits of an RSA key. A larger one takes too long for each signature.
 
-Whether a key's factors are prime isn't asked where one is loaded (``unsafe_skip_rsa_key_validation`` of `cryptography`): for 8192 bits
-that takes seconds, and a wrong key harms its owner alone."""
+Whether a key's factors are prime isn't asked where one is loaded (``unsafe_skip_rsa_key_validation`` of `cryptography`): that takes
+seconds, and a wrong key harms its owner alone."""
 
 Pem = Annotated[str, Meta(max_length=LONGEST)]
 SecretPem = Annotated[Secret, Meta(max_length=LONGEST)]

@@ -33,7 +33,7 @@ _LONG = re.compile(r"[A-Za-z0-9+/]{40,}={0,2}")
 
 def redacted(text: str) -> str:
     """The text without private keys, and without the user and the query's values of URLs."""
-    if "PRIVATE KEY" in text or "Private-Lines" in text:
+    if _may_have_key(text):
         text = _KEY.sub(rf"\1\3{MASK}\2\4", text)
     if "://" in text:
         text = _URL.sub(_without_secrets, text)
@@ -50,7 +50,7 @@ def problem_text(text: str) -> str:
 
 def is_private_key(text: str) -> bool:
     """Whether a private key is in the text."""
-    return _KEY.search(text) is not None
+    return _may_have_key(text) and _KEY.search(text) is not None
 
 
 def hidden(text: str, secrets: Iterable[str]) -> str:
@@ -59,6 +59,11 @@ def hidden(text: str, secrets: Iterable[str]) -> str:
         if len(secret) >= SHORTEST:
             text = text.replace(secret, MASK)
     return text
+
+
+def _may_have_key(text: str) -> bool:
+    """Whether it is worth the time of looking for a key."""
+    return "PRIVATE KEY" in text or "Private-Lines" in text
 
 
 def _without_secrets(found: re.Match[str]) -> str:

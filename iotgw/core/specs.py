@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from iotgw.core.networks import Networks
 from iotgw.core.parts import Split
 from iotgw.core.rate_limit import FORM
+from iotgw.core.wildcards import NamePattern, check_patterns
 
 LONGEST = 1e12
 """Seconds: more than anybody means, and few enough to be counted in milliseconds."""
@@ -211,12 +212,19 @@ class RouteSpec(Spec, frozen=True, kw_only=True):
     """Which messages an integration gets; an empty list means all. Patterns are shell-style."""
 
     datasources: Annotated[list[str], Meta(max_length=1000, description="By name or id.")] = []
-    device_types: Annotated[list[str], Meta(max_length=1000, description="Patterns, such as `meter-*`.")] = []
-    device_names: Annotated[list[str], Meta(max_length=1000, description="Patterns.")] = []
+    device_types: Annotated[
+        list[NamePattern], Meta(max_length=1000, description="Patterns, such as `meter-*`.")
+    ] = []
+    device_names: Annotated[list[NamePattern], Meta(max_length=1000, description="Patterns.")] = []
     wants: Annotated[
         list[Literal["telemetry", "attributes", "events"]],
         Meta(max_length=3, description="Events are, for example, a downlink's progress."),
     ] = field(default_factory=lambda: ["telemetry", "attributes"])
+
+    def __post_init__(self) -> None:
+        """Refuse patterns that cost too much."""
+        check_patterns("deviceTypes", self.device_types)
+        check_patterns("deviceNames", self.device_names)
 
 
 class RetrySpec(Spec, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from importlib.metadata import entry_points
 from inspect import signature
 from itertools import chain
@@ -54,7 +55,7 @@ def made(factory: Callable[..., T], reactor: IReactor, connector: IConnector | N
 class Types(Generic[T]):
     """The types of one direction, by name: the built-in ones and those of an entry point group.
 
-    Types that make outgoing connections get ``connector``.
+    Types that make outgoing connections get ``connector``. ``look`` is part of `look_at`.
     """
 
     def __init__(
@@ -63,7 +64,9 @@ class Types(Generic[T]):
         reactor: IReactor,
         builtin: Iterable[Callable[..., T]],
         connector: IConnector | None = None,
+        look: Callable[[Any], None] = lambda value: None,
     ) -> None:
+        self._look = look
         self._types: dict[str, T] = {}
         third_party = (point.load() for point in entry_points(group=group))
         for factory in chain(builtin, third_party):
@@ -84,6 +87,13 @@ class Types(Generic[T]):
         if found is None:
             raise SettingsError("type", f"expected one of {', '.join(sorted(self._types))}, got {name!r}")
         return found
+
+    def look_at(self, name: str, configuration: Metadata, more: Any = None) -> None:
+        """Look at what somebody wants to save, in any thread: what takes long in that, such as the expressions of a preset, is remembered when
+        it is configured and built. ``more`` is what else belongs to it. Never raises."""
+        with suppress(Exception):  # `configure` says what is wrong with it
+            self.configure(name, configuration)
+        self._look([configuration, more])
 
     def configure(
         self, name: str, configuration: Metadata, unseal: Callable[[str], str] | None = None

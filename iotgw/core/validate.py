@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import msgspec
@@ -30,6 +32,15 @@ def convert(value: Any, type_: type[T], path: str = "") -> T:
         raise SettingsError(
             where, in_words(problem[:1].lower() + problem[1:]), is_secret(type_, place)
         ) from error
+
+
+@contextmanager
+def settings_of(path: str) -> Iterator[None]:
+    """What is raised as a ValueError meanwhile is what is wrong with the settings at this path: it becomes a SettingsError."""
+    try:
+        yield
+    except ValueError as error:
+        raise SettingsError(path, str(error)) from error
 
 
 def check_sizes(value: Any) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from fnmatch import translate
 
 from msgspec import Struct
 from msgspec.json import Decoder
 
 from iotgw.core.model import Kind, TelemetryRecord
 from iotgw.core.specs import RouteSpec
+from iotgw.core.wildcards import matcher
 
 
 class _Wanted(Struct):
@@ -42,10 +41,8 @@ class RecordRoute(Struct, frozen=True):
         return RecordRoute(lambda record: record.seq <= end and match(record), self.tenant, self.is_source)
 
 
-def _pattern(patterns: list[str]) -> Callable[[str], object] | None:
-    if not patterns or "*" in patterns:
-        return None
-    return re.compile("|".join(translate(pattern) for pattern in patterns)).match
+def _pattern(patterns: list[str]) -> Callable[[str], bool] | None:
+    return None if not patterns or "*" in patterns else matcher(patterns)
 
 
 def route(spec: RouteSpec, tenant: str, datasource_name: Callable[[str], str]) -> RecordRoute:

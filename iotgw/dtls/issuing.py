@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import (
@@ -26,7 +27,10 @@ class Issuer:
 
     def __init__(self, certificate: bytes, key: bytes) -> None:
         self._certificate = x509.load_pem_x509_certificate(certificate)
-        found = load_pem_private_key(key, None)
+        try:  # whether the factors of another kind of key are prime isn't asked: that takes seconds
+            found = load_pem_private_key(key, None, unsafe_skip_rsa_key_validation=True)
+        except (TypeError, UnsupportedAlgorithm) as error:
+            raise ValueError("expected a private key that isn't encrypted") from error
         if not isinstance(found, ec.EllipticCurvePrivateKey):
             raise ValueError("expected the key of an elliptic curve")
         self._key = found

@@ -100,8 +100,8 @@ def zone(name: str) -> ZoneInfo:
     """A time zone by its name; raises ValueError."""
     try:
         return ZoneInfo(name)
-    except (KeyError, ValueError, OSError) as error:
-        raise ValueError(f"expected a time zone such as Europe/Berlin, got {name!r}") from error
+    except (KeyError, ValueError, OSError, RecursionError) as error:
+        raise ValueError(f"expected a time zone such as Europe/Berlin, got {name[:60]!r}") from error
 
 
 class TekelekDialogue:

@@ -9,6 +9,7 @@ from zope.interface import implementer
 
 from iotgw.connect.azure import EventHubPlace
 from iotgw.core.ports.integrations import IIntegrationType, IntegrationContext
+from iotgw.core.validate import settings_of
 from iotgw.integrations.kafka import KafkaSettings, KafkaTarget, KafkaType
 
 
@@ -40,7 +41,15 @@ class EventHubSettings(EventHubPlace, frozen=True, kw_only=True, rename="camel",
     def __post_init__(self) -> None:
         """Refuse what is no connection string."""
         if self.connection_string:
-            self.access()
+            self.kafka()
+
+    def kafka(self) -> KafkaSettings:
+        """The same as settings of a Kafka cluster. Raises ValueError."""
+        access = self.access()
+        return KafkaSettings(
+            brokers=[access.broker], topic=access.topic, key=self.key, sasl=access.sasl, tls=access.tls,
+            largest=self.largest, delivery_timeout=self.delivery_timeout, window=self.window,
+        )  # fmt: skip
 
 
 @implementer(IIntegrationType)
@@ -52,9 +61,6 @@ class EventHubType(KafkaType):
 
     def build(self, settings: EventHubSettings, context: IntegrationContext) -> KafkaTarget:  # type: ignore[override]
         """See `KafkaType.build`."""
-        access = settings.access()
-        plain = KafkaSettings(
-            brokers=[access.broker], topic=access.topic, key=settings.key, sasl=access.sasl, tls=access.tls,
-            largest=settings.largest, delivery_timeout=settings.delivery_timeout, window=settings.window,
-        )  # fmt: skip
+        with settings_of("configuration"):
+            plain = settings.kafka()
         return super().build(plain, context)

@@ -26,6 +26,7 @@ from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext, Settle
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.secrets import Secret
+from iotgw.core.validate import settings_of
 from iotgw.core.verdict import DELIVERED, Rejected
 from iotgw.integrations import payload, trial
 from iotgw.integrations.facts import RecordNames
@@ -258,4 +259,5 @@ class IotHubType:
 
     def build(self, settings: IotHubSettings, context: IntegrationContext) -> IotHubTarget:
         """A target; raises SettingsError."""
-        return IotHubTarget(settings, context, self._connector)
+        with settings_of("configuration"):
+            return IotHubTarget(settings, context, self._connector)

@@ -12,6 +12,7 @@ from iotgw.connect.tls import ClientTls, trust
 from iotgw.core.destination import origin
 from iotgw.core.secrets import Secret, SecretTemplate, SecretUrl
 from iotgw.integrations.http_judge import AnswerSettings
+from iotgw.integrations.template import MOST_TOGETHER
 
 
 class FilePart(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -109,7 +110,8 @@ class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     ] = "none"
     gzip: Annotated[bool, Meta(description="The same as `compress` = `gzip`.")] = False
     success_codes: Annotated[
-        list[int], Meta(description="Status codes that mean delivered; any 2xx when empty.")
+        list[int],
+        Meta(max_length=500, description="Status codes that mean delivered; any 2xx when empty."),
     ] = []
     answer: Annotated[
         AnswerSettings | None,
@@ -124,6 +126,14 @@ class HttpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
             description="A response that is a downlink (an object with `msg` or `data`) is queued for the device."
         ),
     ] = False
+
+    def __post_init__(self) -> None:
+        """Refuse more templates than can be used."""
+        texts = (*self.query.values(), *self.headers.values(), *self.fields.values())
+        if (size := sum(map(len, texts))) > MOST_TOGETHER:
+            raise ValueError(
+                f"expected at most {MOST_TOGETHER} characters in query, headers and fields, got {size}"
+            )
 
     def destination(self) -> object:
         """See `iotgw.core.destination.Destined`: both servers, as the token of the one goes to the other, and the proxy."""

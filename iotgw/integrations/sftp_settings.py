@@ -33,9 +33,10 @@ class SftpSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
         Meta(description="OpenSSH's certificate of the key, the text of a file like `id_ed25519-cert.pub`."),
     ] = ""
     host_keys: Annotated[
-        list[str], Meta(description="The server's keys: `ssh-ed25519 AAAA…` or `SHA256:…`.")
+        list[Annotated[str, Meta(max_length=16 << 10)]],
+        Meta(max_length=100, description="The server's keys: `ssh-ed25519 AAAA…` or `SHA256:…`."),
     ] = []
-    known_hosts: Annotated[str, Meta(description="The text of a known_hosts file.")] = ""
+    known_hosts: Annotated[str, Meta(max_length=64 << 10, description="The text of a known_hosts file.")] = ""
     files: Annotated[
         Literal["message", "batch", "schedule"],
         Meta(

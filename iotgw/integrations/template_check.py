@@ -7,6 +7,7 @@ nor compiling takes long, whatever somebody wrote.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -31,6 +32,7 @@ LONGEST_INTEGER = 20
 LONGEST_FLOAT = 40
 """Characters of a number."""
 
+_NEWLINE = re.compile(r"\r\n|\r|\n")
 _BEGIN = frozenset("([{")
 _END = frozenset(")]}")
 _LANGUAGE = (
@@ -44,6 +46,13 @@ _LANGUAGE = (
 
 def parsed(environment: Environment, text: str, place: str) -> nodes.Template:
     """The tree of a template that may be saved. Raises SettingsError, whose path is ``place``."""
+    if len(text) > LONGEST:
+        raise SettingsError(place, f"expected at most {LONGEST} characters, got {len(text)}")
+    if "{" not in text:  # Jinja takes long to find that out
+        data = nodes.TemplateData(_NEWLINE.sub("\n", text), lineno=1)
+        plain = nodes.Template([nodes.Output([data], lineno=1)] if text else [], lineno=1)
+        plain.set_environment(environment)
+        return plain
     try:
         _check_text(environment, text, place)
         tree = environment.parse(text)
@@ -68,8 +77,6 @@ def _too_deep(line: int) -> str:
 
 
 def _check_text(environment: Environment, text: str, place: str) -> None:
-    if len(text) > LONGEST:
-        raise SettingsError(place, f"expected at most {LONGEST} characters, got {len(text)}")
     count = depth = 0
     for line, kind, value in environment.lex(text):
         if kind in ("data", "whitespace"):

@@ -67,9 +67,10 @@ class ThingsBoardSettings(
         ),
     ] = ""
     shared_keys: Annotated[
-        list[str],
+        list[Annotated[str, Meta(max_length=255)]],
         Meta(
-            description="Shared attributes to ask for when a device is announced. Those that changed meanwhile are queued as a downlink. Needs `downlinks`."
+            max_length=1000,
+            description="Shared attributes to ask for when a device is announced. Those that changed meanwhile are queued as a downlink. Needs `downlinks`.",
         ),
     ] = []
     engine: Annotated[

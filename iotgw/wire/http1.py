@@ -17,6 +17,8 @@ MAX_HEAD = 32768
 MAX_BODY = 1 << 20
 """Bytes of a response body that are read at most. Beyond that the response still counts, but the connection is
 closed."""
+MAX_FRAMING = 64 << 10
+"""Bytes of a response that are neither its head nor its body, such as sizes of chunks, beyond as many as the body has."""
 LONGEST_BODY = 10**11
 """Largest Content-Length that is accepted, in bytes."""
 KEPT = 65536
@@ -71,7 +73,7 @@ class Reader:
         """Bytes of the body or of its current chunk that are still to come; -1 means until the connection
         ends."""
         self._chunked = False
-        self._seen = 0
+        self._seen = self._framing = 0
 
     @property
     def idle(self) -> bool:
@@ -122,6 +124,7 @@ class Reader:
         if status < 200:
             if status == 101:
                 raise ProtocolError("HTTP: the server switched protocols")
+            self._frame(end)
             return True  # an interim response (RFC 9110 §15.2): the real one follows
         reusable = first.startswith(b"HTTP/1.1") and headers.get(b"connection", b"").lower() != b"close"
         self._measure(status, headers)
@@ -131,7 +134,7 @@ class Reader:
     def _measure(self, status: int, headers: dict[bytes, bytes]) -> None:
         """How long the body is (RFC 9112 §6.3)."""
         self._chunked = False
-        self._seen = 0
+        self._seen = self._framing = 0
         length = headers.get(b"content-length")
         if status in (204, 304):
             self._left = 0
@@ -169,6 +172,7 @@ class Reader:
                 return False
             line = bytes(self._buffer[:end])
             del self._buffer[: end + 2]
+            self._frame(end + 2)
             if self._left == -2:
                 self._left = 0
                 if line:
@@ -184,6 +188,14 @@ class Reader:
                     raise ProtocolError(f"HTTP: malformed chunk size {text[:20]!r}")
                 self._left = size or -3
 
+    def _frame(self, size: int) -> None:
+        """So many bytes came that say nothing. Raises ProtocolError where they are too many."""
+        self._framing += size
+        if self._framing > MAX_FRAMING + self._seen:
+            raise ProtocolError(
+                f"HTTP: expected larger chunks, and less around them than {MAX_FRAMING} bytes"
+            )
+
     def _enough(self) -> Response | None:
         """The response without the rest of its body, which is too long."""
         return self._finish(whole=False) if self._seen > max(MAX_BODY, self._kept) else None
@@ -194,4 +206,5 @@ class Reader:
         response = Response(status, headers, bytes(self._body), reusable and whole and not self._buffer)
         self._head = None
         self._body = bytearray()
+        self._seen = self._framing = 0
         return response

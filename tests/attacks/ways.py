@@ -193,6 +193,25 @@ def large_bodies(at: Any) -> None:
     _requests(at.port, lambda number: _post("/i/web", b"x" * (1 << 20)), 8)
 
 
+def tiny_chunks(at: Any) -> None:
+    """Bodies without an end, in chunks of one byte, over thirty connections."""
+    head = f"POST /i/nobody HTTP/1.1\r\nHost: {HERE}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    _at_once(lambda: _streams(at.port, head + b"1\r\nx\r\n" * 10_000), 30)
+
+
+def unanswered_requests(at: Any) -> None:
+    """Requests that don't wait for the answers of those before them, over twenty connections."""
+    asked = f"GET /api/v1/status HTTP/1.1\r\nHost: {HERE}\r\n\r\n".encode() * 500
+    _at_once(lambda: _streams(at.port, asked), 20)
+
+
+def _at_once(run: Callable[[], None], threads: int) -> None:
+    workers = [Thread(target=run, daemon=True) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    workers[0].join()
+
+
 def values_without_end(at: Any) -> None:
     """JSON of four megabytes that becomes many values, as far as the API takes it; and of one to a datasource that splits it."""
     size = 4 << 20
@@ -216,7 +235,7 @@ def values_without_end(at: Any) -> None:
 
 WAYS = [
     shared_values, nested_json, costly_templates, trickling, log_flood, looping_trials, impersonation, made_up_names, key_guessing, coap_flood,
-    hello_flood, empty_lines, short_lines, dragino_frames, large_bodies, values_without_end,
+    hello_flood, empty_lines, short_lines, dragino_frames, large_bodies, values_without_end, tiny_chunks, unanswered_requests,
 ]  # fmt: skip
 
 if __name__ == "__main__":

@@ -68,6 +68,7 @@ from iotgw.wire.tekelek.report import metadata as tekelek_report
 from iotgw.wire.tekelek.report import registers
 from iotgw.wire.tunnel import HttpConnect, Socks5
 from tests.certificates import composite_rsa
+from tests.fuzz.api_decoders import api_decoders
 from tests.fuzz.broker_decoders import broker_decoders
 from tests.fuzz.decoders import Decoder
 from tests.fuzz.devices import PLAIN, seeds
@@ -200,13 +201,14 @@ def decoders() -> list[Decoder]:
         *lwm2m_decoders(),
         *broker_decoders(),
         *platform_decoders(),
+        *api_decoders(),
         Decoder("template", _template, TEMPLATES, (IotgwError,), weight=50),
         Decoder("tbel", lambda data: tbel.translated(data.decode("utf-8", "replace"), "UPLINK"), TBEL, (tbel.TbelError,), weight=50, longest=4096, is_elsewhere=True),
         Decoder("target's command", item_of, [b'{"deviceName":"d","data":"AA=="}', *JSON], (IotgwError, ValueError)),
         Decoder("saved datasource", _saved(DatasourceSpec), [b'{"name":"a","type":"http","downlinkWindow":3,"allow":["10.0.0.0/8"]}'], (IotgwError,)),
         Decoder("saved device", _saved(DeviceSpec), [b'{"name":"a","latitude":1.5,"longitude":2,"groups":["g"],"tags":{"k":"v"},"reportEvery":60}'], (IotgwError,)),
         Decoder("saved credential", _saved(CredentialSpec), [b'{"name":"a","identity":"a*","secrets":[{"value":"00ff","encoding":"hex"}]}'], (IotgwError,)),
-        Decoder("custom preset", lambda data: Preset(parse(data.decode("utf-8", "replace"))), [path.read_bytes() for path in FILES.values()], (ValueError,), weight=50, longest=LONGEST_PRESET),
+        Decoder("custom preset", lambda data: Preset(parse(data.decode("utf-8", "replace"))), [path.read_bytes() for path in FILES.values()], (ValueError,), weight=50, longest=LONGEST_PRESET, is_elsewhere=True),
         Decoder("list of devices", _table, TABLES, (NoTable,), longest=8192),
         Decoder("jwt", lambda data: jwt.parse(data.decode("latin-1")), JWT, (ProtocolError,)),
         Decoder("web keys", jwt.key_set, [WEB_KEYS], (ValueError,)),

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IReactorCore,
     IReactorFDSet,
@@ -15,6 +19,9 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IReactorUDP,
 )
+
+InThread = Callable[..., Deferred[Any]]
+"""``in_thread(function, *args)`` runs a function in one of the reactor's threads; fires with its result."""
 
 
 class IThreadedClock(IReactorTime, IReactorThreads):

@@ -9,6 +9,7 @@ from msgspec import Meta, field
 
 from iotgw.connect.kafka_access import KafkaAccess
 from iotgw.core.names import unfit
+from iotgw.core.regular_expressions import check_expression
 from iotgw.datasources.frames import GatherSeconds, GatherWith, check_gathering
 from iotgw.envelopes.envelope import Envelope
 from iotgw.envelopes.presets.choices import (
@@ -34,7 +35,7 @@ class KafkaSourceSettings(KafkaAccess, frozen=True, kw_only=True, rename="camel"
         str,
         Meta(
             max_length=1000,
-            description="A regular expression, in place of `topics`: all topics whose names it matches from their beginning.",
+            description="A regular expression, in place of `topics`: all topics whose names it matches from their beginning. At most two parts such as `.*`.",
         ),
     ] = ""
     group: Annotated[
@@ -83,9 +84,9 @@ class KafkaSourceSettings(KafkaAccess, frozen=True, kw_only=True, rename="camel"
                     f"topics: expected names of letters, digits, '.', '_' and '-', got {topic!r}"
                 )
         try:
-            re.compile(self.pattern)
-        except (re.error, RecursionError) as error:
-            raise ValueError(f"pattern: expected a regular expression: {error}") from None
+            check_expression(self.pattern, LONGEST_TOPIC)
+        except ValueError as error:
+            raise ValueError(f"pattern: {error}") from None
         if unfit(self.group):
             raise ValueError("group: expected no control characters")
 

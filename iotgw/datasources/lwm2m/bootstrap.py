@@ -24,6 +24,7 @@ from iotgw.core.ports.datasources import (
     INeeds,
 )
 from iotgw.core.ports.reactor import IReactor
+from iotgw.core.wildcards import matcher
 from iotgw.datasources.coap.datasource import describe_udp, ports_of
 from iotgw.datasources.coap.downlink import proved_by
 from iotgw.datasources.coap.port import CoapPort, address_of
@@ -212,6 +213,7 @@ class BootstrapDatasource:
         self.settings = settings
         self.context = context
         self._path: CoapSegments = parse_path(settings.path)
+        self._fits = [matcher(each.endpoints or ["*"]) for each in settings.profiles]
         self._shares: list[CoapShare] = []
         self._serving: dict[str, Serving] = {}
         self._files: Files = {}
@@ -288,7 +290,10 @@ class BootstrapDatasource:
             former.is_over = True  # it asks again: it didn't hear the rest
         if len(self._serving) >= MOST:
             return None
-        profile = next((each for each in self.settings.profiles if each.fits(endpoint)), None)
+        profile = next(
+            (each for each, fits in zip(self.settings.profiles, self._fits, strict=True) if fits(endpoint)),
+            None,
+        )
         if profile is None:
             raise NotAdmitted(f"no profile has servers for {endpoint!r}")
         accounts = [self._account(server, remote, endpoint, device) for server in profile.servers]

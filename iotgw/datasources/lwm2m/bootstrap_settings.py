@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 from iotgw.core.patterns import pattern
 from iotgw.core.pem import Pem, SecretPem, names
+from iotgw.core.wildcards import NamePattern, check_patterns
 from iotgw.datasources.coap.paths import parse_fixed
 from iotgw.datasources.coap.settings import CoapSettings
 from iotgw.dtls.settings import DtlsSettings
@@ -72,13 +72,13 @@ class BootstrapProfile(Struct, frozen=True, kw_only=True, rename="camel", forbid
     """The servers of a type of devices. The first profile that fits an endpoint name is its."""
 
     endpoints: Annotated[
-        list[str], Meta(description="Patterns of endpoint names, such as `urn:imei:86*`; none is all.")
+        list[NamePattern],
+        Meta(
+            max_length=1000,
+            description="Patterns of endpoint names, such as `urn:imei:86*`; none is all.",
+        ),
     ] = []
     servers: Annotated[list[ServerAccount], Meta(min_length=1, max_length=8, description="Its servers.")]
-
-    def fits(self, endpoint: str) -> bool:
-        """Whether it is the profile of an endpoint, unless one before it is."""
-        return not self.endpoints or any(fnmatchcase(endpoint, pattern) for pattern in self.endpoints)
 
 
 class BootstrapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -120,6 +120,7 @@ class BootstrapSettings(Struct, frozen=True, kw_only=True, rename="camel", forbi
         assert self.coap  # checks what both have in common
         if self.path:
             parse_fixed(self.path)
+        check_patterns("profiles", (each for profile in self.profiles for each in profile.endpoints))
         if self.issuer is None and any(server.mode == "x509" for server in self.servers):
             raise ValueError("issuer: expected one for servers of the mode x509")
         if self.security_mode == "NO_SECURE" and any(server.mode != "none" for server in self.servers):

@@ -258,7 +258,7 @@ class Lwm2mDatasource:
 
     def plan_of(self, endpoint: str) -> ProfilePlan:
         """See `RegistrationOwner.plan_of`."""
-        return next(plan for plan in self._plans if plan.profile.fits(endpoint))
+        return next(plan for plan in self._plans if plan.fits(endpoint))
 
     def happened(self, device: Lwm2mDevice, kind: str, answer: Callable[[Answer], None]) -> None:
         """See `RegistrationOwner.happened`."""

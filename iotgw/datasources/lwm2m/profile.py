@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
 from hashlib import blake2b
 from typing import Annotated, Literal
 
@@ -13,6 +12,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from iotgw.core.patterns import pattern
+from iotgw.core.wildcards import NamePattern, check_patterns, matcher
 from iotgw.wire.lwm2m import paths
 from iotgw.wire.lwm2m.commands import unversioned
 from iotgw.wire.lwm2m.links import Objects
@@ -119,7 +119,11 @@ class Lwm2mProfile(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     """A type of devices. The first profile that fits an endpoint name is its."""
 
     endpoints: Annotated[
-        list[str], Meta(description="Patterns of endpoint names, such as `urn:imei:86*`; none is all.")
+        list[NamePattern],
+        Meta(
+            max_length=1000,
+            description="Patterns of endpoint names, such as `urn:imei:86*`; none is all.",
+        ),
     ] = []
     device_type: Annotated[str, Meta(description="The type of the devices; `lwm2m`, if empty.")] = ""
     observe_attr: Annotated[ObserveAttr, Meta(description="What is observed, with its attributes.")] = (
@@ -128,10 +132,6 @@ class Lwm2mProfile(Struct, frozen=True, kw_only=True, rename="camel", forbid_unk
     client_settings: Annotated[ClientSettings, Meta(description="How clients are treated.")] = field(
         name="clientLwM2mSettings", default=ClientSettings()
     )
-
-    def fits(self, endpoint: str) -> bool:
-        """Whether it is the profile of an endpoint, unless one before it is."""
-        return not self.endpoints or any(fnmatchcase(endpoint, pattern) for pattern in self.endpoints)
 
     def awake(self, otherwise: float) -> float:
         """Seconds for which its devices listen after a message, ``otherwise`` where that isn't theirs to say."""
@@ -152,6 +152,8 @@ class ProfilePlan:
     def __init__(self, profile: Lwm2mProfile, models: Models) -> None:
         wanted = profile.observe_attr
         self.profile = profile
+        self.fits = matcher(profile.endpoints or [ALL])
+        """Whether it is the plan of an endpoint, unless one before it is."""
         self.models = models
         self.observes_all = ALL in wanted.observe
         self.observed = tuple(unversioned(text) for text in wanted.observe if text != ALL)
@@ -258,6 +260,7 @@ def camel(name: str) -> str:
 
 def checked(profiles: Sequence[Lwm2mProfile]) -> None:
     """Raise ValueError where the paths of a profile make no observation."""
+    check_patterns("profiles", (each for profile in profiles for each in profile.endpoints))
     for profile in profiles:
         try:
             ProfilePlan(profile, Models())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -14,8 +15,18 @@ from iotgw.dtls.settings import DtlsSettings
 from iotgw.wire.coap.timing import TimingName
 from iotgw.wire.lwm2m.model_xml import MOST_BYTES, models_of
 from iotgw.wire.lwm2m.models import ObjectModel
+from iotgw.wire.lwm2m.values import CodecError
 
 Xml = Annotated[str, Meta(max_length=MOST_BYTES)]
+
+
+@lru_cache(maxsize=256)
+def _models(text: str) -> tuple[ObjectModel, ...] | CodecError:
+    """The models of a text, or what is wrong with it: read once for the check when it is saved, and for what runs with it."""
+    try:
+        return tuple(models_of(text.encode()))
+    except CodecError as error:
+        return error
 
 
 class FirmwareSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -80,7 +91,7 @@ class Lwm2mSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_un
         list[Xml],
         Meta(
             max_length=200,
-            description="Object models beside the bundled ones: OMA's XML, as text. They stand in place of bundled ones of the same version.",
+            description="Object models beside the bundled ones: OMA's XML, as text, at most a megabyte in all. They stand in place of bundled ones of the same version.",
         ),
     ] = []
     min_lifetime: Annotated[
@@ -157,11 +168,13 @@ class Lwm2mSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_un
     def models(self) -> list[ObjectModel]:
         """The users' object models. Raises ValueError."""
         found: list[ObjectModel] = []
+        if (size := sum(map(len, self.objects))) > MOST_BYTES:
+            raise ValueError(f"objects: expected at most {MOST_BYTES} characters in all, got {size}")
         for number, text in enumerate(self.objects):
-            try:
-                found += models_of(text.encode())
-            except ValueError as error:
-                raise ValueError(f"objects[{number}]: {error}") from error
+            models = _models(text)
+            if isinstance(models, CodecError):
+                raise ValueError(f"objects[{number}]: {models}")
+            found += models
         return found
 
     @property

@@ -14,6 +14,7 @@ from iotgw.core.errors import ProtocolError
 from iotgw.core.model import Downlink, Metadata
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.datasources import DatasourceContext, IPushes
+from iotgw.core.validate import settings_of
 from iotgw.datasources.frames import GatherSeconds, GatherWith
 from iotgw.datasources.kafka.datasource import KafkaDatasource, KafkaSourceType, ReaderMaker, header_text
 from iotgw.datasources.kafka.settings import KafkaSourceSettings
@@ -135,7 +136,8 @@ class EventHubSourceType(KafkaSourceType):
 
     def plain(self, settings: Any) -> KafkaSourceSettings:
         """See `KafkaSourceType.plain`."""
-        made: KafkaSourceSettings = settings.kafka()
+        with settings_of("configuration"):
+            made: KafkaSourceSettings = settings.kafka()
         return made
 
     def header(self, value: bytes | None) -> Any:
@@ -158,4 +160,7 @@ class IotHubSourceType(EventHubSourceType):
     def build(self, settings: Any, context: DatasourceContext) -> IotHubDatasource:
         """See `KafkaSourceType.build`."""
         made: IotHubSourceSettings = settings
-        return IotHubDatasource(made, self.plain(made), context, self._reader, self.header, self._connector)
+        with settings_of("configuration"):
+            return IotHubDatasource(
+                made, self.plain(made), context, self._reader, self.header, self._connector
+            )

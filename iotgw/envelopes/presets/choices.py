@@ -6,10 +6,12 @@ Each file ``*.toml`` of this package is a preset. Adding one is all that a furth
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
+from weakref import WeakValueDictionary
 
+import msgspec
 from msgspec import Meta, Struct
 
 from iotgw.envelopes.envelope import PLAIN, Envelope
@@ -17,7 +19,7 @@ from iotgw.envelopes.lobaro import LobaroTopics, lobaro_filters
 from iotgw.envelopes.presets.aws_iot import SHADOWS, AwsIotTopics, alpn
 from iotgw.envelopes.presets.envelope import Gets, Names, PresetEnvelope
 from iotgw.envelopes.presets.form import PresetForm
-from iotgw.envelopes.presets.preset import Preset, parse
+from iotgw.envelopes.presets.preset import LONGEST, Preset, parse
 from iotgw.envelopes.presets.watson import APPLICATION, WatsonTopics
 from iotgw.envelopes.presets.watson import FILTERS as WATSON_FILTERS
 from iotgw.envelopes.sigfox import SigfoxEnvelope
@@ -133,13 +135,29 @@ def named(name: str) -> Preset:
     return Preset(parse(FILES[name].read_text("utf-8")))
 
 
+_in_use: WeakValueDictionary[str | bytes, Preset] = WeakValueDictionary()
+
+
+@lru_cache(maxsize=128)
+def _compiled(said: str | bytes) -> Preset:
+    """A preset of TOML text or JSON. It takes milliseconds, and settings are looked at each time when they are saved, opened or shown: so the
+    last ones are remembered, and all that a datasource runs with. Raises ValueError."""
+    found = _in_use.get(said)
+    if found is None:
+        if len(said) > LONGEST:
+            raise ValueError(f"expected at most {LONGEST} characters, got {len(said)}")
+        form = parse(said) if isinstance(said, str) else msgspec.json.decode(said, type=PresetForm)
+        found = _in_use[said] = Preset(form)
+    return found
+
+
 def chosen(name: str, custom: PresetForm | str | None) -> Preset | None:
     """The preset that settings choose; None for ``none``. Raises ValueError."""
     if (custom is not None) is not (name == CUSTOM):
         raise ValueError('custom: expected a preset, together with preset = "custom"')
     if custom is not None:
         try:
-            return Preset(parse(custom) if isinstance(custom, str) else custom)
+            return _compiled(custom if isinstance(custom, str) else msgspec.json.encode(custom))
         except ValueError as error:
             raise ValueError(f"custom: {error}") from error
     if name == NONE:

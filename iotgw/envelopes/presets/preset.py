@@ -26,7 +26,9 @@ DOWNLINK = frozenset(
 SPLITTING = 8 * STEPS
 """List items that splitting a body may look at: ``body[]`` looks at each twice, IoT Creators' six times."""
 LONGEST = 16 << 10
-"""Characters of a preset's text; the longest that comes with the gateway has a third."""
+"""Characters of a preset's text, or of the same as JSON; the longest that comes with the gateway has a third."""
+MOST_DOTS = 128
+"""In a line of it: no expression has more, and a key of thousands of parts takes a second."""
 MOST_RULES = 64
 """Expressions in one table or list of a preset."""
 
@@ -35,6 +37,9 @@ def parse(text: str) -> PresetForm:
     """A preset of TOML text; raises ValueError in one line."""
     if len(text) > LONGEST:
         raise ValueError(f"expected at most {LONGEST} characters, got {len(text)}")
+    for number, line in enumerate(text.split("\n"), 1):
+        if (dots := line.count(".")) > MOST_DOTS:
+            raise ValueError(f"expected at most {MOST_DOTS} dots in a line, got {dots} in line {number}")
     try:
         return msgspec.convert(tomllib.loads(text), PresetForm)
     except (tomllib.TOMLDecodeError, RecursionError) as error:

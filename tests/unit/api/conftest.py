@@ -15,6 +15,7 @@ from msgspec import Struct
 from twisted.internet import reactor
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
+from twisted.internet.threads import deferToThread
 from twisted.web.client import Agent, HTTPConnectionPool
 
 from iotgw import testing
@@ -243,6 +244,7 @@ class Bench:
             ),
             target_presets=target_presets(),
             clock=self.clock,
+            in_thread=deferToThread,
             downlinks=testing.MemoryDownlinks(self.clock),
             credentials=self.credentials,
             departures=Departures(self.registry, Recorder(self.events, self.clock), self.clock),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from iotgw.core.shared import SharedResources
 from iotgw.core.types import Types
 from iotgw.datasources.http.datasource import HttpSourceType
 from iotgw.datasources.http.mounts import HttpMounts
+from iotgw.envelopes.presets import choices
 from iotgw.observe.events import EventLog
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.sources import Sources
@@ -220,3 +222,23 @@ async def test_a_preset_that_can_t_be_used_is_refused_with_the_place(house: Hous
     custom = {"preset": "custom", "custom": {"metadata": {"x": "body..y"}}}
     answer = await client("POST", "/datasources", {"name": "own", "type": "http", "configuration": custom})
     assert answer.status == 422 and "custom: metadata.x: expected a JMESPath expression" in str(answer.json)
+
+
+@inline
+async def test_a_preset_of_one_s_own_is_compiled_in_a_thread_and_once(
+    house: House, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled = []
+
+    class Noted(choices.Preset):
+        def __init__(self, form: Any) -> None:
+            compiled.append(threading.current_thread() is threading.main_thread())
+            super().__init__(form)
+
+    monkeypatch.setattr(choices, "Preset", Noted)
+    client = connect()
+    configuration = {"preset": "custom", "custom": 'title = "mine"\n[device]\nidentity = "body.serial"'}
+    await client.ok("POST", "/datasources", {"name": "own", "type": "http", "configuration": configuration})
+    (shown,) = (await client.ok("GET", "/datasources"))["items"]
+    await client.ok("PUT", "/datasources/own", {**shown, "description": "mine"})
+    assert compiled == [False]

@@ -6,8 +6,9 @@ import json
 from io import BytesIO
 from typing import Any
 
+from msgspec.structs import replace
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
 
 from iotgw.api.app import routes
 from iotgw.api.auth import ALL_TENANTS, Guard, Tokens, mint
@@ -42,7 +43,9 @@ def start(bench: Any, value: Any) -> tuple[Deferred[bytes], Request, Deferred[No
     opened: Deferred[None] = Deferred()
     bench.pipeline.applied = lambda id: opened
     create = next(
-        each for each in routes(bench.parts) if (each.method, each.path) == ("POST", "/datasources")
+        each
+        for each in routes(replace(bench.parts, in_thread=maybeDeferred))
+        if (each.method, each.path) == ("POST", "/datasources")
     )
     request = Request(text, value)
     dispatch = Dispatcher(bench.clock, Guard(Tokens(bench.registry)), bench.parts.doors)

@@ -228,3 +228,32 @@ async def test_a_private_key_where_it_would_be_shown_is_refused_and_not_repeated
     answer = await connect()("POST", path, value)
     assert answer.status == 422, answer.text
     assert not [each for each in (*TOLD, "AAAAhush", "xVgE") if each in answer.text]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "datasource/azure-event-hub",
+        "datasource/azure-iot-hub",
+        "integration/azure-event-hub",
+        "integration/azure-iot-hub",
+    ],
+)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x",
+        EVENT_HUB.format("h/path"),
+        HUB.format("h/path"),
+        "Endpoint=sb://;SharedAccessKey=x;EntityPath=e",
+    ],
+)
+@inline
+async def test_a_connection_string_that_leads_nowhere_is_refused(
+    bench: Any, connect: Any, case: str, text: str
+) -> None:
+    path, value = body(case, {"connectionString": text})
+    answer = await connect()("POST", path, value)
+    assert answer.status == 422 or (case.startswith("datasource") and not text), answer.text
+    assert KEY not in answer.text

@@ -257,9 +257,12 @@ def test_a_site_for_devices_alone_has_no_place_for_anybody_else() -> None:
     assert connect(site) is None
 
 
-def test_several_requests_of_one_connection_each_have_their_own_body(site: ApiSite) -> None:
+def test_several_requests_of_one_connection_each_have_their_own_body() -> None:
+    clock = Clock()
+    site = ApiSite(Echo(), max_body=1000, reactor=clock)
     channel = connect(site)
     channel.dataReceived((head(3) + b"abc") * 2)
+    clock.advance(0)
     assert channel.sent_to.value().count(b"200 OK") == 2
     assert site.buffered == 0
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 from msgspec.structs import replace
+from twisted.internet.defer import Deferred, succeed
 
 from iotgw import testing
 from iotgw.app.parts import DATASOURCES, INTEGRATIONS
@@ -196,3 +197,28 @@ async def test_a_problem_never_shows_a_secret(
     assert answer.status in (422, 409, 201), answer.text
     said = answer.text if answer.status != 201 else ""
     assert not any(secret in said for secret in ("Hush", "hush", "MHcCAQ", "4711")), said
+
+
+@inline
+async def test_a_mask_stands_for_what_is_saved_when_the_save_is_judged(bench: Any, connect: Any) -> None:
+    looking: list[Deferred[None]] = [succeed(None), Deferred(), succeed(None)]
+    begun: Deferred[None] = Deferred()
+
+    def in_thread(look: Any) -> Deferred[None]:
+        if len(looking) == 2:
+            begun.callback(None)
+        return looking.pop(0)
+
+    bench.parts = replace(bench.parts, in_thread=in_thread)
+    client = connect()
+    made = await client.ok("POST", "/integrations", integration("http"))
+    slow = looking[0]
+    first = Deferred.fromCoroutine(client("PUT", "/integrations/out", made))  # with masks
+    await begun
+    body = integration("http")
+    body["configuration"]["headers"] = {"Authorization": "Bearer hush3"}
+    await client.ok("PUT", "/integrations/out", body)
+    slow.callback(None)
+    assert (await first).status == 200
+    stored = bench.registry.get("integration", "out").body["configuration"]["headers"]["Authorization"]
+    assert bench.registry.unseal(stored) == "Bearer hush3"

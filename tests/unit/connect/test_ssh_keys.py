@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import hmac
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -87,3 +88,36 @@ def test_a_host_key_that_known_hosts_revokes_is_not_trusted(of):
     blob = base64.b64decode(HOST_KEY.split()[1])
     assert HostKeys([], f"h {HOST_KEY}\n", "h", 22).has(blob)
     assert not HostKeys([], f"h {HOST_KEY}\n@revoked {of} {HOST_KEY} stolen\n", "h", 22).has(blob)
+
+
+@pytest.mark.parametrize(
+    "pin",
+    [
+        "",
+        "{{ a }}",
+        "ssh-ed25519",
+        "ssh-ed25519 AAAA",
+        "ssh-rsa AAAAB3NzaC1yc2E=",
+        "(3:dsa)",
+        "\0\0\0\x07ssh-rsa",
+        "-----BEGIN RSA PRIVATE KEY-----",
+        "a" * 70_000,
+    ],
+)
+def test_what_is_no_host_key_is_refused_in_one_short_line(pin):
+    with pytest.raises(SettingsError, match="expected 'ssh-ed25519 AAAA…' or 'SHA256:…'") as refused:
+        HostKeys([pin], "", "h", 22)
+    assert len(str(refused.value)) < 200
+
+
+def test_known_hosts_may_hash_the_names_of_its_hosts():
+    blob = base64.b64decode(HOST_KEY.split()[1])
+    salt = b"s" * 20
+    hashed, other = (
+        base64.b64encode(hmac.digest(salt, name, "sha1")).decode() for name in (b"[h]:2222", b"other")
+    )
+    line = f"|1|{base64.b64encode(salt).decode()}|{hashed} {HOST_KEY}\n"
+    wrong = f"|1|{base64.b64encode(salt).decode()}|{other} {HOST_KEY}\n|1|%|% x y\n|1|\n"
+    assert HostKeys([], f"{wrong}{line}", "h", 2222).has(blob)
+    with pytest.raises(SettingsError, match="expected a host key of"):
+        HostKeys([], wrong, "h", 2222)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iotgw.core.errors import ProtocolError
-from iotgw.wire.http1 import KEPT, MAX_BODY, Reader, request_head
+from iotgw.wire.http1 import KEPT, MAX_BODY, MAX_FRAMING, Reader, request_head
 
 RESPONSES = [
     (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 200, b"hello", True),
@@ -120,3 +120,26 @@ def test_of_a_body_without_end_enough_is_enough(head):
         assert reader.receive(b"x" * 65536) is None
     response = reader.receive(b"x" * 65536)
     assert (response.status, len(response.body), response.reusable) == (201, KEPT, False)
+
+
+@pytest.mark.parametrize(
+    ("head", "piece"),
+    [
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n", b"A: b\r\n"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    ],
+)
+def test_what_says_nothing_has_an_end(head, piece):
+    reader = Reader()
+    reader.receive(head)
+    with pytest.raises(ProtocolError, match="larger chunks"):
+        for _ in range(10):
+            assert reader.receive(piece * (MAX_FRAMING // len(piece) // 2)) is None
+
+
+def test_each_response_may_have_as_much_around_it():
+    reader = Reader()
+    interim = b"HTTP/1.1 100 Continue\r\n\r\n" * 2000
+    for _ in range(5):
+        assert reader.receive(interim + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").body == b"ok"

@@ -29,6 +29,7 @@ def configure(**settings):
     ("settings", "problem"),
     [
         ({"brokers": []}, "length"),
+        ({"brokers": ["h," * 60 + "h", "i," * 60 + "i"]}, "at most 100 to begin with, got 122"),
         ({"brokers": ["h:port"]}, "host:port"),
         ({"brokers": ["h:99999"]}, "host:port"),
         ({"brokers": ["h;g"]}, "host:port"),
@@ -43,6 +44,7 @@ def configure(**settings):
         ({"topics": [".."]}, "names of letters"),
         ({"topics": ["a" * 250]}, "names of letters"),
         ({"topics": [], "pattern": "("}, "regular expression"),
+        ({"topics": [], "pattern": "(a+)+b"}, "pattern: expected a regular expression with fewer ways"),
         ({"group": "a\x01"}, "control characters"),
         ({"from": "yesterday"}, "yesterday"),
         ({"sasl": {"mechanism": "GSSAPI"}}, "GSSAPI"),

@@ -6,7 +6,14 @@ import datetime
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, load_der_private_key
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
@@ -17,7 +24,7 @@ from iotgw.dtls.issuing import Issuer, der_of
 from iotgw.wire.coap import numbers as n
 from iotgw.wire.lwm2m import formats
 from iotgw.wire.lwm2m.models import bundled
-from tests.certificates import Authority
+from tests.certificates import Authority, composite_rsa
 
 PLAIN = {"uri": "coap://gateway.example:5683", "mode": "none", "shortServerId": 7, "lifetime": 600}
 SECURE = {"uri": "coaps://gateway.example:5684"}
@@ -188,3 +195,10 @@ def test_what_is_no_authority_is_refused():
         Issuer(b"nothing", authority.key_pem())
     with pytest.raises(ValueError, match=r"."):
         Issuer(authority.pem(), b"nothing")
+    forms = PrivateFormat.PKCS8, BestAvailableEncryption(b"x")
+    encrypted = ec.generate_private_key(ec.SECP256R1()).private_bytes(Encoding.PEM, *forms)
+    with pytest.raises(ValueError, match="isn't encrypted"):
+        Issuer(authority.pem(), encrypted)
+    large = composite_rsa(16384).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    with pytest.raises(ValueError, match="elliptic curve"):
+        Issuer(authority.pem(), large)

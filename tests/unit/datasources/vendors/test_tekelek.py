@@ -202,6 +202,13 @@ def test_a_frame_with_a_wrong_crc_is_taken_and_flagged():
     assert field.intake.received[0][1]["crcOk"] is False
 
 
+@pytest.mark.parametrize("name", ["../etc/passwd", "a/" * 4000, "x" * 70_000, "\0", ""])
+def test_what_is_no_name_of_a_time_zone_is_refused_in_one_short_line(name):
+    with pytest.raises(msgspec.ValidationError, match="expected a time zone") as refused:
+        msgspec.convert({"timeZone": name}, TekelekSettings)
+    assert len(str(refused.value)) < 200
+
+
 def test_a_wrong_time_zone_is_refused_when_it_is_saved():
     with pytest.raises(
         msgspec.ValidationError, match="expected a time zone such as Europe/Berlin, got 'Mars'"

@@ -372,3 +372,25 @@ def test_the_detail_of_an_event_that_would_be_large_is_left_out():
 )  # fmt: skip
 def test_a_size_is_told_without_looking_at_all_of_it(value, most, is_so):
     assert values.is_within(value, most) is is_so
+
+
+@pytest.mark.parametrize("keys", ["a." * 7000 + "a = 1", "[" + "a." * 7000 + "a]", "a . " * 4000 + "a = 1"])
+def test_a_key_of_thousands_of_parts_is_refused_before_it_is_read(keys):
+    with pytest.raises(ValueError, match=r"expected at most 128 dots in a line, got \d+ in line 2"):
+        chosen("custom", f"# mine\n{keys}")
+
+
+def test_a_preset_that_is_a_table_is_as_bounded_as_a_text():
+    table = PresetForm(metadata={f"k{n}": "body." + "a" * 900 for n in range(20)})
+    with pytest.raises(ValueError, match="custom: expected at most 16384 characters"):
+        chosen("custom", table)
+
+
+def test_a_preset_is_compiled_once_as_long_as_it_is_in_use():
+    assert chosen("custom", OWN) is chosen("custom", OWN)
+    table = parse(OWN)
+    assert chosen("custom", table) is chosen("custom", parse(OWN))
+    running = chosen("custom", OWN + "# another")
+    for n in range(200):
+        chosen("custom", f'title = "{n}"')
+    assert chosen("custom", OWN + "# another") is running

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import StringTransport
 
-from iotgw.connect import mqtt_connection, websocket
-from iotgw.connect.small_reads import read_at_most
+from iotgw.connect import http_pool, mqtt_connection, websocket
+from iotgw.connect.http_auth import OneWay
+from iotgw.core.small_reads import read_at_most
 from iotgw.testing import FakeConnector, MemoryReactor
 
 
@@ -32,3 +33,9 @@ def test_a_websocket_is_read_two_kilobytes_at_a_time_as_its_frames_may_have_two_
     made = websocket.over(way, MemoryReactor(), "h:443", "/mqtt", True, "configuration.path")
     made.connect(Factory.forProtocol(Protocol))
     assert way.accept().bufferSize == websocket.ONE_READ < mqtt_connection.ONE_READ
+
+
+def test_an_http_server_s_answers_are_read_a_little_at_a_time_also_those_with_tokens():
+    way = FakeConnector().endpoint("h", 80, 1.0)
+    OneWay(way).endpointForURI(None).connect(Factory.forProtocol(Protocol))
+    assert way.accept().bufferSize == http_pool.ONE_READ
