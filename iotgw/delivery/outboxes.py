@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import starmap
+from operator import attrgetter
 
 import msgspec
 from msgspec import Struct
@@ -31,6 +32,7 @@ from iotgw.delivery.targets import Targets
 from iotgw.delivery.tell import teller
 from iotgw.delivery.unbuilt import Unbuilt
 
+_origin = attrgetter("tenant", "datasource")
 DRAIN = 3.0
 """Seconds that records in flight get to finish when the service stops or an integration changes."""
 
@@ -172,7 +174,7 @@ class Outboxes:
 
     def feed(self, records: Sequence[TelemetryRecord]) -> None:
         """Take in records that have just become durable, in order, and make room for more where the journal is short."""
-        origins = {(record.tenant, record.datasource) for record in records}
+        origins = set(map(_origin, records))
         for each in self:
             each.outbox.feed(records, any(starmap(each.route.leads_from, origins)))
         short = self._store.short
