@@ -23,6 +23,8 @@ from iotgw.wire.http1 import KEPT, MAX_BODY, Response
 
 NOT_THE_MESSAGE = {401, 403, 407, 408, 425, 429}
 """Status codes below 500 that are about us or the target, not about the message."""
+WRONG = {400, 413, 414, 415, 422, 431}
+"""Status codes that say what is wrong with the request: the same one again is no use."""
 STEPS = 200_000
 """List items and object members that one look at an answer may take: it may speak of 10,000 messages."""
 PLACE = "configuration.answer"
@@ -72,7 +74,8 @@ class AnswerSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_u
     final: Annotated[
         str,
         Meta(
-            description="A condition on an answer that refuses, whatever its status: it holds where another try is no use."
+            description="A condition on an answer that refuses, whatever its status: it holds where another try is no use. "
+            "Empty: the status is 400, 413, 414, 415, 422 or 431, without `Retry-After`."
         ),
     ] = ""
     busy: Annotated[
@@ -129,6 +132,8 @@ class AnswerJudge:
         self._excerpt = excerpt
         self._date = date
         self._answer = _Conditions(settings) if settings is not None else None
+        self._wrong = frozenset() if settings is not None and settings.final else frozenset(WRONG)
+        """Status codes that are final by themselves."""
         self.enough: frozenset[int] = self._successes if settings is None else frozenset()
         """Status codes that say by themselves that all records of a request were accepted."""
         self.kept = KEPT if settings is None else MAX_BODY
@@ -173,7 +178,7 @@ class AnswerJudge:
             return Unavailable(why, after)
         if len(records) > 1:
             return Apart(why)
-        return Retry(why, after)
+        return Rejected(why) if status in self._wrong and after is None else Retry(why, after)
 
     def _by_item(
         self, found: list[_Item | None], status: int, records: Sequence[TelemetryRecord], after: float | None
