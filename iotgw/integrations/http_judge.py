@@ -19,6 +19,7 @@ from iotgw.core.model import TelemetryRecord
 from iotgw.core.numbers import whole
 from iotgw.core.verdict import DELIVERED, Apart, Rejected, Retry, Unavailable, Verdict
 from iotgw.integrations.http_answers import retry_after
+from iotgw.wire.charsets import BOM, charset_of, text_of
 from iotgw.wire.http1 import KEPT, MAX_BODY, Response
 
 NOT_THE_MESSAGE = {401, 403, 407, 408, 425, 429}
@@ -226,10 +227,7 @@ class _Said:
     def __init__(self, response: Response, kept: int) -> None:
         self.response = response
         self.is_cut = len(response.body) >= kept
-        try:
-            self.body = None if self.is_cut else plain_json.decode(response.body)
-        except plain_json.NotJson:
-            self.body = None
+        self.body = None if self.is_cut else _json(response)
         self._root: dict[str, Any] | None = None
 
     @property
@@ -243,9 +241,28 @@ class _Said:
                     for name, value in response.headers.items()
                 },
                 "body": self.body,
-                "text": response.body.decode("utf-8", "replace"),
+                "text": _as_text(response),
             }
         return self._root
+
+
+def _as_text(response: Response) -> str:
+    said = charset_of(response.headers.get(b"content-type", b""))
+    return text_of(response.body.removeprefix(BOM), said)
+
+
+def _json(response: Response) -> Any:
+    """The body as JSON, in UTF-8 or in what its server says; None where it is none."""
+    try:
+        return plain_json.decode(response.body)
+    except plain_json.NotJson:
+        pass
+    if response.body.isascii():
+        return None
+    try:
+        return plain_json.decode(_as_text(response).encode())
+    except ValueError:
+        return None
 
 
 class _Conditions:
