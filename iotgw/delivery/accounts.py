@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import attrgetter
 
 from iotgw.core.model import Counters, TelemetryRecord
 from iotgw.core.ports.usage import Amounts
@@ -18,9 +17,6 @@ LOST = "unreadable"
 """The reason given for records that the journal could no longer read."""
 TRIMMED = "trimmed"
 """The reason given for records that the journal deleted before this integration got to them."""
-
-
-_seq = attrgetter("seq")
 
 
 class Accounts:
@@ -169,7 +165,7 @@ class Accounts:
             size = len(record.body)
             ahead[record.seq] = DELIVERED, size
             total += size
-        self.losses.deliver(list(map(_seq, records)))
+        self.losses.deliver([record.seq for record in records])
         self.waiting_bytes -= total
         self.delivered_bytes += total
         self.delivered += len(records)

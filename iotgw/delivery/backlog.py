@@ -7,7 +7,6 @@ million records in memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from operator import attrgetter
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
@@ -28,12 +27,11 @@ PAGE = 1000
 SWEEP = 20_000
 """How many records one sweep settles at most, so that the reactor can do other work in between."""
 
-_body = attrgetter("body")
 UNREADABLE = Kind.UNREADABLE  # an enum's member is slow to look up
 
 
 def _weight(records: Iterable[TelemetryRecord]) -> int:
-    return sum(map(len, map(_body, records)))
+    return sum([len(record.body) for record in records])
 
 
 class Backlog:

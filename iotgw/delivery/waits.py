@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from operator import attrgetter
 
 from iotgw.core.histogram import Histogram
 from iotgw.core.model import TelemetryRecord
@@ -16,9 +15,6 @@ BOUNDS = (
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0, 3600.0, 21600.0, 86400.0,
 )  # fmt: skip
 """Buckets in seconds: from a target next door to one that was away for a day."""
-
-_uplink = attrgetter("uplink")
-_received_ms = attrgetter("received_ms")
 
 
 class Waits:
@@ -35,13 +31,15 @@ class Waits:
         if not records:
             return
         now_ms, durable_at, moment_ms = self._now_ms(), self._durable_at, self._calendar.moment_ms
-        positions = list(map(_uplink, records))
-        low, high = min(positions), max(positions)
-        if low and (first := durable_at(low)) is not None and (low == high or first == durable_at(high)):
-            self.histogram.add({now_ms - first: len(records)})  # all of one commit, as it mostly is
-            return
-        alike = Counter(zip(map(durable_at, positions), map(_received_ms, records), strict=True))
-        waits: Counter[int] = Counter()
-        for (since, received_ms), count in alike.items():
-            waits[now_ms - (moment_ms(received_ms) if since is None else since)] += count
+        positions = [record.uplink for record in records]
+        last = durable_at(max(positions))
+        if last is None:  # nor is what came before it remembered
+            waits: Counter[int] = Counter()
+            for received_ms, count in Counter([record.received_ms for record in records]).items():
+                waits[now_ms - moment_ms(received_ms)] += count
+        elif (low := min(positions)) and durable_at(low) == last:
+            waits = Counter({now_ms - last: len(records)})  # all of one commit, as it mostly is
+        else:
+            since = [(durable_at(record.uplink), record.received_ms) for record in records]
+            waits = Counter([now_ms - (moment_ms(came) if at is None else at) for at, came in since])
         self.histogram.add(waits)
