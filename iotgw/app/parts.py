@@ -18,6 +18,7 @@ from iotgw.app.storage import StoredParts, storage
 from iotgw.backups.plans import BackupPlans
 from iotgw.config.settings import IntegrationsSection, Settings
 from iotgw.connect.endpoint import Connector
+from iotgw.connect.no_proxy import readable
 from iotgw.connect.proxy import ENVIRONMENT, of_environment
 from iotgw.converters import library
 from iotgw.converters.samples import StoredSamples
@@ -334,7 +335,7 @@ def way_out(section: IntegrationsSection, reactor: IReactor) -> Connector:
     proxy, no_proxy = section.proxy, section.no_proxy
     if proxy == ENVIRONMENT:
         proxy, more = of_environment(os.environ)
-        no_proxy = [*no_proxy, *more]
+        no_proxy = [*no_proxy, *readable(more)]
     return Connector(reactor, section.forbid, section.allow, proxy, no_proxy, section.proxy_names)
 
 

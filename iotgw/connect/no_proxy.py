@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterable
 
 from msgspec import Struct
+from twisted.logger import Logger
 
 from iotgw.core.errors import SettingsError
 from iotgw.core.numbers import shown, whole
 
+_log = Logger()
 _WITH_PORT = re.compile(r"(\[[^\[\]]*\]|[^:\s]+)(?::([0-9]+))?")
 _NAME = re.compile(r"\*|(?:\*?\.)?[a-z0-9_.-]+")
 
@@ -55,6 +57,19 @@ class NoProxy:
         return any(rule.means(name, address, port) for rule in self._rules)
 
 
+def readable(rules: Iterable[str]) -> list[str]:
+    """Those of the environment's rules that can be read. Other programs read others, such as ``<local>``: they are logged, and passed over."""
+    found = []
+    for text in rules:
+        try:
+            _rule(text, "NO_PROXY")
+        except SettingsError as error:
+            _log.warn("{error}; it is passed over", error=error)
+        else:
+            found.append(text)
+    return found
+
+
 def _rule(text: str, place: str) -> _Rule:
     host, port = text.strip().lower(), None
     if (found := _WITH_PORT.fullmatch(host)) and found[2]:
@@ -73,6 +88,8 @@ def _rule(text: str, place: str) -> _Rule:
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        return ipaddress.ip_address(text.partition("%")[0])
+        address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
         return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address

@@ -16,6 +16,7 @@ LONGEST = 32
 """Characters of a number; leading zeros count."""
 
 _WHOLE = re.compile(r"[0-9]{1,32}")
+_WHOLE_BYTES = re.compile(rb"[0-9]{1,32}")
 _REAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _HEXADECIMAL = re.compile(r"[0-9A-Fa-f]{1,32}")
 
@@ -26,10 +27,10 @@ def _text(said: str | bytes | bytearray) -> str:
 
 def whole(said: str | bytes | bytearray, low: int = 0, high: int = MOST) -> int | None:
     """A whole number without sign, ``low`` to ``high``; None for anything else."""
-    text = _text(said)
-    if _WHOLE.fullmatch(text) is None:
+    digits = _WHOLE.fullmatch(said) if isinstance(said, str) else _WHOLE_BYTES.fullmatch(said)
+    if digits is None:
         return None
-    value = int(text)
+    value = int(said)
     return value if low <= value <= high else None
 
 

@@ -90,9 +90,9 @@ class Accounts:
         """The stream brought a record that was counted before."""
         self.counted = max(self.counted, seq)
 
-    def take(self, size: int) -> None:
-        """A record was taken from the stream."""
-        self.in_stream -= 1
+    def take(self, records: int, size: int) -> None:
+        """Records were taken from the stream."""
+        self.in_stream -= records
         self.stream_bytes -= size
 
     def put_back(self, size: int) -> None:
@@ -148,7 +148,7 @@ class Accounts:
         if outcome == DELIVERED:
             self.delivered += 1
             self.delivered_bytes += size
-            self.losses.deliver(seq)
+            self.losses.deliver([seq])
             return
         if outcome == EXPIRED:
             self.expired += 1
@@ -158,12 +158,14 @@ class Accounts:
 
     def deliver(self, records: Sequence[TelemetryRecord]) -> None:
         """Settle all of these as `DELIVERED`."""
-        ahead, deliver, total = self._ahead, self.losses.deliver, 0
+        if not records:
+            return
+        ahead, total = self._ahead, 0
         for record in records:
-            seq, size = record.seq, len(record.body)
-            ahead[seq] = (DELIVERED, size)
+            size = len(record.body)
+            ahead[record.seq] = DELIVERED, size
             total += size
-            deliver(seq)
+        self.losses.deliver([record.seq for record in records])
         self.waiting_bytes -= total
         self.delivered_bytes += total
         self.delivered += len(records)

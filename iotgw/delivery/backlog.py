@@ -122,6 +122,7 @@ class Backlog:
             records = self._reader.take(limit)
             if not records:
                 break
+            mine = size = 0
             for record in records:
                 seq = record.seq
                 if not match(record):
@@ -133,11 +134,13 @@ class Backlog:
                     continue
                 if seq > accounts.counted:  # read from the journal before it was fed
                     accounts.count(1, len(record.body), seq)
-                accounts.take(len(record.body))
+                mine += 1
+                size += len(record.body)
                 if record.received_ms < oldest_ms and self._is_before(record.received_ms, oldest_ms):
                     accounts.settle(seq, EXPIRED, len(record.body))
                 else:
                     taken.append(record)
+            accounts.take(mine, size)
             self.taken = records[-1].seq
         if knows and self.taken >= known.until:
             self._knows = False
@@ -195,7 +198,7 @@ class Backlog:
                         return swept
                     if seq > self._accounts.counted:
                         self._accounts.count(1, len(record.body), seq)
-                    self._accounts.take(len(record.body))
+                    self._accounts.take(1, len(record.body))
                     self._accounts.settle(seq, reason, len(record.body))
                     swept += 1
                 self.taken = seq

@@ -99,7 +99,7 @@ class Flight:
 
     def land(self, seqs: Sequence[int]) -> tuple[list[TelemetryRecord], list[int]]:
         """The target settled these positions. Returns the records, and the positions that are not held here."""
-        flying, held, lines, key_of = self._flying, self._held, self._lines, self.key_of
+        flying, held, lines, ordered = self._flying, self._held, self._lines, self._ordered
         landed: list[TelemetryRecord] = []
         others: list[int] = []
         for seq in seqs:
@@ -108,7 +108,7 @@ class Flight:
                 others.append(seq)
                 continue
             del held[seq]
-            lines.done(key_of(record))
+            lines.done(record.device_name if ordered else seq)
             landed.append(record)
         lines.unmark(seqs)
         return landed, others

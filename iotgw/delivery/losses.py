@@ -7,6 +7,7 @@ become `UNSURE`. So a position is never reported as delivered when it wasn't.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 
 UNSURE = ""
 """Stands for an outcome that is no longer known: delivered or lost."""
@@ -51,11 +52,12 @@ class Losses:
         if len(ranges) > RANGES:
             self._thin()
 
-    def deliver(self, seq: int) -> None:
-        """A record was delivered."""
-        self._highest = max(self._highest, seq)
-        if seq <= self.until:
-            self._carve(seq)
+    def deliver(self, seqs: Sequence[int]) -> None:
+        """Records were delivered, one at least."""
+        self._highest = max(self._highest, *seqs)
+        if min(seqs) <= self.until:
+            for seq in seqs:
+                self._carve(seq)
 
     def doubt(self, until: int) -> None:
         """Up to this position, make everything `UNSURE` that isn't known to be lost."""

@@ -32,12 +32,14 @@ class Waits:
             return
         now_ms, durable_at, moment_ms = self._now_ms(), self._durable_at, self._calendar.moment_ms
         positions = [record.uplink for record in records]
-        low, high = min(positions), max(positions)
-        if low and (first := durable_at(low)) is not None and (low == high or first == durable_at(high)):
-            self.histogram.add({now_ms - first: len(records)})  # all of one commit, as it mostly is
-            return
-        waits: list[int] = []
-        for record in records:
-            since = durable_at(record.uplink) if record.uplink else None
-            waits.append(now_ms - (moment_ms(record.received_ms) if since is None else since))
-        self.histogram.add(Counter(waits))
+        last = durable_at(max(positions))
+        if last is None:  # nor is what came before it remembered
+            waits: Counter[int] = Counter()
+            for received_ms, count in Counter([record.received_ms for record in records]).items():
+                waits[now_ms - moment_ms(received_ms)] += count
+        elif (low := min(positions)) and durable_at(low) == last:
+            waits = Counter({now_ms - last: len(records)})  # all of one commit, as it mostly is
+        else:
+            since = [(durable_at(record.uplink), record.received_ms) for record in records]
+            waits = Counter([now_ms - (moment_ms(came) if at is None else at) for at, came in since])
+        self.histogram.add(waits)

@@ -43,12 +43,12 @@ class RecordNames:
     def datasource_json(self, record: TelemetryRecord) -> bytes:
         """The same as JSON text."""
         name = self._datasource_name(record.datasource)
-        found = self._encoded.get(name)
-        if found is None:
+        try:
+            return self._encoded[name]
+        except KeyError:
             if len(self._encoded) > 1000:
                 self._encoded.clear()
-            found = self._encoded[name] = _encode(name)
-        return found
+            return self._encoded.setdefault(name, _encode(name))
 
 
 def facts(names: RecordNames, record: TelemetryRecord) -> dict[str, Any]:

@@ -19,10 +19,13 @@ from iotgw.core.model import TelemetryRecord
 from iotgw.core.numbers import whole
 from iotgw.core.verdict import DELIVERED, Apart, Rejected, Retry, Unavailable, Verdict
 from iotgw.integrations.http_answers import retry_after
+from iotgw.wire.charsets import BOM, charset_of, text_of
 from iotgw.wire.http1 import KEPT, MAX_BODY, Response
 
 NOT_THE_MESSAGE = {401, 403, 407, 408, 425, 429}
 """Status codes below 500 that are about us or the target, not about the message."""
+WRONG = {400, 413, 414, 415, 422, 431}
+"""Status codes that say what is wrong with the request: the same one again is no use."""
 STEPS = 200_000
 """List items and object members that one look at an answer may take: it may speak of 10,000 messages."""
 PLACE = "configuration.answer"
@@ -72,7 +75,8 @@ class AnswerSettings(Struct, frozen=True, kw_only=True, rename="camel", forbid_u
     final: Annotated[
         str,
         Meta(
-            description="A condition on an answer that refuses, whatever its status: it holds where another try is no use."
+            description="A condition on an answer that refuses, whatever its status: it holds where another try is no use. "
+            "Empty: the status is 400, 413, 414, 415, 422 or 431, without `Retry-After`."
         ),
     ] = ""
     busy: Annotated[
@@ -129,6 +133,8 @@ class AnswerJudge:
         self._excerpt = excerpt
         self._date = date
         self._answer = _Conditions(settings) if settings is not None else None
+        self._wrong = frozenset() if settings is not None and settings.final else frozenset(WRONG)
+        """Status codes that are final by themselves."""
         self.enough: frozenset[int] = self._successes if settings is None else frozenset()
         """Status codes that say by themselves that all records of a request were accepted."""
         self.kept = KEPT if settings is None else MAX_BODY
@@ -173,7 +179,7 @@ class AnswerJudge:
             return Unavailable(why, after)
         if len(records) > 1:
             return Apart(why)
-        return Retry(why, after)
+        return Rejected(why) if status in self._wrong and after is None else Retry(why, after)
 
     def _by_item(
         self, found: list[_Item | None], status: int, records: Sequence[TelemetryRecord], after: float | None
@@ -221,10 +227,7 @@ class _Said:
     def __init__(self, response: Response, kept: int) -> None:
         self.response = response
         self.is_cut = len(response.body) >= kept
-        try:
-            self.body = None if self.is_cut else plain_json.decode(response.body)
-        except plain_json.NotJson:
-            self.body = None
+        self.body = None if self.is_cut else _json(response)
         self._root: dict[str, Any] | None = None
 
     @property
@@ -238,9 +241,28 @@ class _Said:
                     for name, value in response.headers.items()
                 },
                 "body": self.body,
-                "text": response.body.decode("utf-8", "replace"),
+                "text": _as_text(response),
             }
         return self._root
+
+
+def _as_text(response: Response) -> str:
+    said = charset_of(response.headers.get(b"content-type", b""))
+    return text_of(response.body.removeprefix(BOM), said)
+
+
+def _json(response: Response) -> Any:
+    """The body as JSON, in UTF-8 or in what its server says; None where it is none."""
+    try:
+        return plain_json.decode(response.body)
+    except plain_json.NotJson:
+        pass
+    if response.body.isascii():
+        return None
+    try:
+        return plain_json.decode(_as_text(response).encode())
+    except ValueError:
+        return None
 
 
 class _Conditions:

@@ -87,11 +87,14 @@ class RequestMaker:
         self._auth = auth
         self._key = names.key
         self._is_batch = settings.batch != "none"
-        self._document = payload.formatter(spec, names, warn, is_alone=not self._is_batch)
+        made = payload.formatter(spec, names, warn, is_alone=not self._is_batch)
         self._bodies = bodies_of(spec.format)
         self._netloc = server(settings.url).netloc
         self._body = settings.body or ("none" if settings.method == "GET" else "document")
         self._is_document = self._body == "document"
+        has_document = self._is_document or settings.file is not None
+        self.document: payload.Format = made if has_document else lambda record: b""
+        """What a message adds to a request's body; raises TemplateFailed, and NothingToSay."""
         self._boundary = secrets.token_hex(16)
         self._path = Template(server(settings.url).target, "configuration.url", names, for_url)
         self._query = _templates(settings.query, "configuration.query", names)
@@ -164,13 +167,10 @@ class RequestMaker:
 
     # --- what a request says
 
-    def document(self, record: TelemetryRecord) -> bytes:
-        """What a message adds to a request's body; raises TemplateFailed, and NothingToSay."""
-        return self._document(record) if self._is_document or self._filename is not None else b""
-
     def single(self, record: TelemetryRecord) -> tuple[bytes, bytes]:
         """The header lines of one message's request, and its body before compression; raises as `document`."""
-        body = self._document(record) if self._is_document else self._content(record, self.document(record))
+        document = self.document(record)
+        body = document if self._is_document else self._content(record, document)
         head = self._fixed or self._head(record)
         return head + b"Idempotency-Key: %b\r\n" % self._key(record).encode(), body
 

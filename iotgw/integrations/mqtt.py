@@ -35,6 +35,8 @@ Settle = Callable[[Sequence[int], Verdict], None]
 
 BUSY_CODES = {0x88, 0x89, 0x93, 0x96, 0x97}
 """Reason codes that are about the broker, not about the message (MQTT 5.0 §3.4.2.1)."""
+WRONG_CODES = {0x90, 0x99}
+"""Those that say what is wrong with the message, its topic or its payload: the same one again is no use."""
 
 LONGEST_TOPIC = 65535
 """Bytes (MQTT 5.0 §1.5.4)."""
@@ -262,7 +264,11 @@ class MqttTarget(MqttOwner):
     def on_refused(self, number: int, code: int, reason: str) -> None:
         """The broker refused this message."""
         settle = self._settle.pop(number)
-        settle([number], Unavailable(reason) if code in BUSY_CODES else Retry(reason))
+        if code in BUSY_CODES:
+            verdict: Verdict = Unavailable(reason)
+        else:
+            verdict = Rejected(reason) if code in WRONG_CODES else Retry(reason)
+        settle([number], verdict)
 
     def on_lost(self, numbers: list[int], reason: str) -> None:
         """The connection ended; what wasn't acknowledged is sent again."""

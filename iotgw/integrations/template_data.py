@@ -139,6 +139,8 @@ def influx(environment: Any, value: Any, kind: str = "field") -> str:
     https://docs.influxdata.com/influxdb/v1/write_protocols/line_protocol_reference/"""
     check_influx(kind)
     environment.budget.weigh_text(present(value))
+    if value is None:
+        raise ValueError("influx: expected a value, got null, which line protocol doesn't have")
     return influx_field(value) if kind == "field" else influx_name(value, kind)
 
 

@@ -29,9 +29,9 @@ from iotgw.core.own_file import OwnFile, path_of
 from iotgw.core.ports.connect import IConnector
 from iotgw.core.ports.integrations import IIntegration, IIntegrationType, IntegrationContext
 from iotgw.core.ports.reactor import IReactor
-from iotgw.core.verdict import DELIVERED, Apart, Retry, Unavailable, Verdict
+from iotgw.core.verdict import DELIVERED, Apart, Rejected, Retry, Unavailable, Verdict
 from iotgw.integrations import thingsboard_provision, trial
-from iotgw.integrations.mqtt import BUSY_CODES
+from iotgw.integrations.mqtt import BUSY_CODES, WRONG_CODES
 from iotgw.integrations.thingsboard_documents import (
     ATTRIBUTES,
     ATTRIBUTES_RESPONSE,
@@ -67,7 +67,7 @@ class _Kept(Struct):
 class _Batch:
     """The packets that one send waits for."""
 
-    __slots__ = ("is_busy", "left", "refused", "seqs", "settle")
+    __slots__ = ("is_busy", "is_wrong", "left", "refused", "seqs", "settle")
 
     def __init__(self, seqs: list[int], settle: Settle) -> None:
         self.seqs = seqs
@@ -75,6 +75,7 @@ class _Batch:
         self.left = 0
         self.refused = ""
         self.is_busy = False
+        self.is_wrong = False
 
 
 @implementer(IIntegration)
@@ -286,6 +287,7 @@ class ThingsBoardTarget(MqttOwner):
         if batch is not None:
             batch.refused = reason
             batch.is_busy = batch.is_busy or code in BUSY_CODES
+            batch.is_wrong = batch.is_wrong or code in WRONG_CODES
         self.on_acknowledged([number])
 
     def _end(self, batch: _Batch) -> None:
@@ -298,7 +300,7 @@ class ThingsBoardTarget(MqttOwner):
         elif len(batch.seqs) > 1:
             batch.settle(batch.seqs, Apart(batch.refused))
         else:
-            batch.settle(batch.seqs, Retry(batch.refused))
+            batch.settle(batch.seqs, Rejected(batch.refused) if batch.is_wrong else Retry(batch.refused))
 
     def on_lost(self, numbers: list[int], reason: str) -> None:
         """The connection ended; a batch that wasn't completely acknowledged is sent again as a whole."""

@@ -28,6 +28,7 @@ from iotgw.core.verdict import DELIVERED, Rejected, Retry, Unavailable, Verdict,
 from iotgw.integrations import thingsboard_provision, trial
 from iotgw.integrations.facts import RecordNames
 from iotgw.integrations.http_answers import excerpt
+from iotgw.integrations.http_judge import WRONG
 from iotgw.integrations.incoming import PATIENCE, Incoming, verdict_of
 from iotgw.integrations.template import Template, TemplateFailed
 from iotgw.integrations.thingsboard_device_api import DeviceApi
@@ -279,7 +280,7 @@ class ThingsBoardHttpTarget:
             # If a single message is the reason, the others get through, and the outbox finds it.
             after = retry_after(response.headers.get(b"retry-after"), self._context.date())
             return Unavailable(why, after)
-        return Retry(why)
+        return Rejected(why) if status in WRONG else Retry(why)
 
     def _settle(self, record: TelemetryRecord, settle: Settle, verdict: Verdict) -> None:
         self._inflight -= 1

@@ -23,6 +23,9 @@ LONGEST_BODY = 10**11
 """Largest Content-Length that is accepted, in bytes."""
 KEPT = 65536
 """Bytes of a body that are kept, unless a reader is asked for more."""
+REPEATED = 1024
+"""Bytes of a response that a reader knows again."""
+_STATUS = {b"%d" % status: status for status in range(100, 1000)}
 
 
 class Response(Struct, frozen=True):
@@ -62,10 +65,16 @@ def _unfit(line: str) -> ValueError:
 
 class Reader:
     """Reads the responses of one connection. Call `receive` with bytes, and `ended` when the peer closed. ``kept`` are the bytes of
-    a body that it keeps; a body is read up to there, or up to `MAX_BODY` if that is more."""
+    a body that it keeps; a body is read up to there, or up to `MAX_BODY` if that is more.
+
+    A server mostly answers the same as before, in one piece. What is the same, byte by byte, isn't read again.
+    """
 
     def __init__(self, kept: int = KEPT) -> None:
         self._kept = kept
+        self._last = b""
+        """The last response's bytes, if it was short and came in one piece."""
+        self._last_response: Response | None = None
         self._buffer = bytearray()
         self._head: tuple[int, dict[bytes, bytes], bool] | None = None
         self._body = bytearray()
@@ -82,6 +91,16 @@ class Reader:
 
     def receive(self, data: bytes) -> Response | None:
         """Read bytes from the server; returns a response once it is complete. Raises ProtocolError."""
+        if self._head is not None or self._buffer:
+            return self._read(data)
+        if data == self._last:
+            return self._last_response
+        response = self._read(data)
+        if response is not None and len(data) <= REPEATED and not self._buffer:
+            self._last, self._last_response = data, response
+        return response
+
+    def _read(self, data: bytes) -> Response | None:
         self._buffer += data
         while True:
             if self._head is None:
@@ -92,10 +111,9 @@ class Reader:
                     return self._enough()
                 return self._finish()
             else:
-                self._keep(self._left)
-                if self._left == 0:
-                    return self._finish()
-                return self._enough()
+                if self._left:
+                    self._keep(self._left)
+                return self._enough() if self._left else self._finish()
 
     def ended(self) -> Response | None:
         """The connection was closed; returns the response that this completes, if any."""
@@ -112,7 +130,7 @@ class Reader:
         lines = bytes(self._buffer[:end]).split(b"\r\n")
         del self._buffer[: end + 4]
         first = lines[0]
-        status = whole(first[9:12], 100, 999) if first.startswith(b"HTTP/1.") else None
+        status = _STATUS.get(first[9:12]) if first.startswith(b"HTTP/1.") else None
         if status is None:
             raise ProtocolError(f"HTTP: expected a status line, got {first[:60]!r}")
         headers = {}

@@ -56,7 +56,7 @@ async def test_faults_between_parts_lose_none_and_repeat_only_what_was_not_answe
     with HttpSink(tmp_path / "sink") as sink:
         await deferToThread(
             sink.script,
-            {}, {"status": 500}, {"reset": True}, {}, {"status": 400}, {"drop": True}, {}, {"status": 503}, {"reset": True},
+            {}, {"status": 500}, {"reset": True}, {}, {"status": 409}, {"drop": True}, {}, {"status": 503}, {"reset": True},
         )  # fmt: skip
         configuration = {"url": sink.url, "batch": batch, "batchSize": 7, "concurrency": 2}
         async with Delivering("http", configuration=configuration, split="value") as world:

@@ -20,8 +20,12 @@ ABOUT_THE_TARGET = [
     *((RefusingSftp, code) for code in (1, 2, 3, 4, 5, 6, 7, 8)),
 ]
 ABOUT_A_MESSAGE = [
-    *((RefusingHttp, code) for code in (400, 404, 405, 406, 409, 410, 411, 413, 414, 415, 422, 431, 451)),
-    *((RefusingMqtt, code) for code in (0x80, 0x83, 0x87, 0x90, 0x91, 0x99)),
+    *((RefusingHttp, code) for code in (404, 405, 406, 409, 410, 411, 451)),
+    *((RefusingMqtt, code) for code in (0x80, 0x83, 0x87, 0x91)),
+]
+WRONG = [
+    *((RefusingHttp, code) for code in (400, 413, 414, 415, 422, 431)),
+    *((RefusingMqtt, code) for code in (0x90, 0x99)),
 ]
 REFUSED = [(RefusingHttp, 400), (RefusingMqtt, 0x99), (RefusingSftp, 3)]
 """One device's messages are refused: with SFTP its folder can't be written."""
@@ -77,6 +81,16 @@ async def test_what_is_about_a_message_is_tried_again_and_then_a_dead_letter_tha
         await world.service.retry("i1")
         await until(lambda: world.stats()["delivered"] == 2)
         assert (world.stats()["dead"], sorted(server.arrived)) == (0, [("a", 1), ("b", 2)])
+
+
+@pytest.mark.parametrize(("kind", "code"), WRONG, ids=named)
+@ensureDeferred
+async def test_a_message_that_will_never_be_taken_is_a_dead_letter_at_once(kind, code):
+    async with kind() as server, Delivering(kind.type, configuration=server.configuration()) as world:
+        server.answer = lambda device: code
+        world.store(*"aab")
+        await until(lambda: world.stats()["dead"] == 3, what="dead letters")
+        assert server.asked == 3
 
 
 @pytest.mark.parametrize(("kind", "code"), REFUSED, ids=named)

@@ -4,8 +4,10 @@ import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet.threads import deferToThread
 
+from iotgw.core.specs import RetrySpec
 from tests.peers.mosquitto import Mosquitto
 
+from .brokers import StrictBroker
 from .delivering import Delivering, until
 
 
@@ -87,3 +89,22 @@ async def test_what_is_no_rpc_request_keeps_the_connection_and_the_deliveries(br
         stats = await world.settled()
         assert (stats["delivered"], stats["dead"]) == (1, 0)
         assert stats["target"]["lastError"] is None
+
+
+@pytest.mark.parametrize(("code", "tries"), [(0x99, 1), (0x83, 3)])
+@ensureDeferred
+async def test_what_thingsboard_refuses_for_good_is_a_dead_letter_at_once_and_alone(code, tries):
+    async with StrictBroker() as broker:
+        broker.judge = lambda topic, payload: code if b'"bad"' in payload and "telemetry" in topic else 0
+        configuration = {"host": "127.0.0.1", "port": broker.port, "token": "T", "version": "5"}
+        retry = RetrySpec(initial=0.01, max_attempts=3)
+        async with Delivering("thingsboard", configuration=configuration, retry=retry) as world:
+            await until(lambda: world.stats()["target"]["state"] == "connected")
+            world.service.pause("i1")
+            for name in ("a", "bad", "b"):
+                world.store(name, body=body(name, x=1))
+            world.service.resume("i1")
+            stats = await world.settled()
+            assert (stats["delivered"], stats["dead"]) == (2, 1)
+            (letter,) = await world.service.dead_letters("i1")
+            assert (letter.record.device_name, letter.attempts) == ("bad", tries)

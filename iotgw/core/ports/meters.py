@@ -11,7 +11,7 @@ from iotgw.core.histogram import Histogram
 from iotgw.core.times import SteadyMs
 
 DurableAt = Callable[[int], SteadyMs | None]
-"""Gateway time when the uplink at a position was durable; None if that is no longer remembered."""
+"""Gateway time when the uplink at a position was durable; None if that is no longer remembered, and for 0."""
 
 
 class Meter(Struct, frozen=True):

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import codecs
 import zlib
 from collections.abc import Iterable
-from encodings.aliases import aliases
 from itertools import chain
 from typing import Any
 from urllib.parse import parse_qsl
@@ -15,6 +13,7 @@ import msgspec
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from iotgw.core import plain_json
+from iotgw.wire.charsets import BOM, WESTERN, decoded_text, text_of
 from iotgw.wire.http_bodies import FORM, MULTIPART
 
 FIELDS = 1000
@@ -29,25 +28,6 @@ ESCAPES = 8_000
 """Of a form: each takes Python 0.3 µs."""
 NO_FORM = frozenset('{["<')
 """How a body begins that is JSON or XML, though its sender calls it a form, as curl does unless it is told otherwise."""
-BOM = codecs.BOM_UTF8
-"""What some programs write before a text in UTF-8."""
-WESTERN = "cp1252"
-"""What a text is in that is no UTF-8, and doesn't say what else."""
-_CHARSETS = frozenset(
-    {"utf_8", "gbk", "gb2312", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr", "koi8_r", "koi8_u"}
-    | {f"cp{number}" for number in (874, *range(1250, 1259))}
-    | {f"iso8859_{number}" for number in range(2, 17)}
-)
-"""Python's names of those of the web's character sets that have ASCII in them (WHATWG Encoding §4.2)."""
-_LATIN_1 = frozenset({"latin_1", "ascii"})
-"""Those that are read as Windows-1252, as browsers do."""
-_PYTHONS = {
-    name: WESTERN if python in _LATIN_1 else python
-    for name, python in [*aliases.items(), *((name, name) for name in _CHARSETS | _LATIN_1)]
-    if python in _CHARSETS | _LATIN_1
-}
-"""Python's names of character sets by theirs. Python isn't asked for others: it remembers each that it doesn't know."""
-
 Fields = dict[str, Any]
 """A form: a text for each name, a list of them where a name comes several times; of a file an object."""
 
@@ -99,7 +79,7 @@ def form(body: bytes, content_type: str) -> Fields | None:
     kind, options = parse_options_header(content_type) if content_type else ("", {})
     try:
         if kind == FORM:
-            found = _decoded(body.removeprefix(BOM).strip(), options.get("charset", ""))
+            found = decoded_text(body.removeprefix(BOM).strip(), options.get("charset", ""))
             return _gathered(_pairs(*found)) if found is not None and _looks_like_one(found[0]) else None
         if kind == MULTIPART:
             return _gathered(_parts(body, options.get("boundary", "")))
@@ -119,23 +99,6 @@ def query(text: bytes) -> Fields:
 def as_json(fields: Fields) -> bytes:
     """Fields as a message."""
     return msgspec.json.encode(fields)
-
-
-def text_of(data: bytes, charset: str = "") -> str:
-    """A text: in the character set that it is said to be in, in UTF-8, or else in `WESTERN`."""
-    found = _decoded(data, charset)
-    return found[0] if found is not None else data.decode(WESTERN, "replace")
-
-
-def _decoded(data: bytes, charset: str) -> tuple[str, str] | None:
-    """A text, and what it is in, of ``charset`` and UTF-8; None if it is in neither."""
-    said = _PYTHONS.get(charset.strip().lower().replace("-", "_"), "utf_8")
-    for name in dict.fromkeys((said, "utf_8")):
-        try:
-            return data.decode(name), name
-        except ValueError:
-            continue
-    return None
 
 
 def _pairs(text: str, charset: str = "utf_8") -> list[tuple[str, str]]:

@@ -12,9 +12,9 @@ from twisted.web.server import Request
 from iotgw.core import plain_json
 from iotgw.core.model import Metadata
 from iotgw.datasources import ttd
-from iotgw.datasources.http.bodies import BOM, text_of
 from iotgw.datasources.secret_names import is_secret_header, is_secret_parameter
 from iotgw.envelopes.envelope import Asked, Envelope, Happened, Ignored, Malformed, Reading, Receipt
+from iotgw.wire.charsets import BOM, text_of
 
 MESSAGES = 10_000
 """The most messages of one request: each gets the whole request's metadata."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from iotgw.connect.no_proxy import NoProxy
+from iotgw.connect.no_proxy import NoProxy, readable
 from iotgw.core.errors import SettingsError
 
 
@@ -21,6 +21,7 @@ from iotgw.core.errors import SettingsError
         ("*", "2001:db8::1", True),
         ("10.0.0.0/8", "10.1.2.3", True),
         ("10.0.0.0/8", "11.1.2.3", False),
+        ("10.0.0.0/8", "::ffff:10.1.2.3", True),
         ("10.0.0.0/8", "ten.example", False),
         ("192.0.2.1", "192.0.2.1", True),
         ("2001:db8::/32", "2001:db8::5", True),
@@ -35,7 +36,9 @@ def test_a_rule_means_what_no_proxy_means(rule, host, is_direct):
     assert NoProxy([rule]).has(host, 8883) is is_direct
 
 
-@pytest.mark.parametrize("host", ["localhost", "LOCALHOST.", "a.localhost", "127.0.0.1", "127.9.9.9", "::1"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST.", "a.localhost", "127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"]
+)
 def test_loopback_is_always_direct(host):
     assert NoProxy().has(host, 80)
 
@@ -45,3 +48,10 @@ def test_what_is_no_rule_is_refused_with_its_place(rule):
     with pytest.raises(SettingsError) as caught:
         NoProxy(["fine.example", rule])
     assert caught.value.path == "no-proxy[1]"
+
+
+def test_of_the_environment_s_rules_those_are_passed_over_that_can_not_be_read():
+    assert readable(["<local>", "fine.example", "192.168.0.*", "10.0.0.0/8", "a:99999"]) == [
+        "fine.example",
+        "10.0.0.0/8",
+    ]

@@ -295,7 +295,7 @@ def test_the_environment_may_say_it(environment, expected):
 
 def test_the_environment_is_asked_only_where_the_operator_says_so(net, monkeypatch):
     monkeypatch.setenv("ALL_PROXY", "http://proxy.example:8080")
-    monkeypatch.setenv("NO_PROXY", "direct.example")
+    monkeypatch.setenv("NO_PROXY", "<local>, 192.168.0.*, direct.example, [fd00::]/8")
     assert Way(net, way_out(IntegrationsSection(), net)).tried == [("192.0.2.7", 8883)]
     connector = way_out(IntegrationsSection(proxy="environment", no_proxy=["other.example"]), net)
     assert Way(net, connector).tried[1:] == [("192.0.2.7", 8080)]

@@ -6,7 +6,7 @@ from iotgw.delivery.losses import EXACT, RANGES, UNSURE, Losses
 
 def test_neighbours_of_one_fate_are_one_range():
     losses = Losses([], 0)
-    losses.deliver(1)
+    losses.deliver([1])
     for seq in (2, 3, 7):
         losses.lose(seq, "expired")
     losses.lose(8, "purged")
@@ -16,7 +16,7 @@ def test_neighbours_of_one_fate_are_one_range():
 
 def test_what_is_delivered_late_leaves_its_range():
     losses = Losses([(2, 7, "expired")], 1)
-    losses.deliver(4)
+    losses.deliver([4])
     assert losses.ranges() == [(2, 3, "expired"), (5, 7, "expired")]
 
 
@@ -47,7 +47,7 @@ def test_of_many_ranges_the_newest_stay_exact_and_the_older_become_unsure():
     losses = Losses([], 0)
     for seq in range(1, 20_001):
         if seq % 2:
-            losses.deliver(seq)
+            losses.deliver([seq])
         else:
             losses.lose(seq, "expired")
     assert len(losses.ranges()) <= RANGES
@@ -81,7 +81,7 @@ def test_nothing_that_was_lost_is_called_delivered_and_nothing_delivered_lost(st
                 continue  # stays open for a while
             truth[seq] = "delivered" if what == "deliver" else ("expired" if n % 7 else other)
             if what == "deliver":
-                losses.deliver(seq)
+                losses.deliver([seq])
             else:
                 losses.lose(seq, truth[seq])
         assert len(losses.ranges()) <= RANGES

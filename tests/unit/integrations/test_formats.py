@@ -304,6 +304,16 @@ def test_no_two_keys_have_one_name_and_those_that_need_no_other_keep_theirs(form
     assert (names["a_b"], names["a_b_2"]) == (4, 3)
 
 
+def test_no_two_keys_are_one_field_of_line_protocol():
+    keys = {"a\nb": 1, "a b": 2, "a\\ b": 3, "time": 4, "time_": 5, "t\\": 6, "t": 7}
+    body = made("line-protocol", [record(1, (1700000000123, keys))], "none").decode()
+    fields = dict(
+        field.split("=") for field in re.findall(r"(?:[^ ,\\]|\\.)+=[0-9]", body.partition("hall\\=A ")[2])
+    )
+    assert sorted(fields.values()) == list("1234567")
+    assert (fields["a\\ b"], fields["time_"], fields["t"]) == ("2", "5", "7")
+
+
 def test_as_many_keys_of_one_name_as_a_message_can_have_are_told_apart():
     names = names_of((f"{chr(0x4E00 + n)}" for n in range(20_000)), lambda key: "_")
     assert len(set(names.values())) == 20_000

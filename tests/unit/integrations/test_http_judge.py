@@ -160,8 +160,33 @@ def test_an_answer_to_the_largest_batch_is_read():
 
 def test_no_conditions_mean_what_the_status_means():
     assert verdict(None, 200, b'{"errors":true}') is DELIVERED
-    assert verdict(None, 400, b"no") == Retry("HTTP 400: no")
+    assert verdict(None, 409, b"no") == Retry("HTTP 409: no")
     assert verdict(None, 400, b"no", count=2) == Apart("HTTP 400: no")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (b'\xef\xbb\xbf{"said": "f\xc3\xbcr"}', b"application/json"),
+        (b'{"said": "f\xfcr"}', b"application/json;charset=ISO-8859-1"),
+        (b'{"said": "f\xfcr"}', b""),
+        ('{"said": "für", "也": "中"}'.encode("gbk"), b'text/json; charset="GBK"'),
+        (b'{"said": "f\xc3\xbcr"}', b"application/json; charset=no-such-one"),
+    ],
+)
+def test_an_answer_is_read_in_the_letters_that_its_server_writes(body, kind):
+    headers = {b"content-type": kind}
+    assert verdict({"success": "body.said == 'für'"}, 200, body, headers=headers) is DELIVERED
+    assert verdict({"success": "contains(text, 'für')"}, 200, body, headers=headers) is DELIVERED
+
+
+@pytest.mark.parametrize("status", [400, 413, 414, 415, 422, 431])
+def test_a_request_that_is_wrong_is_refused_for_good_unless_the_server_says_otherwise(status):
+    assert verdict(None, status, b"no") == Rejected(f"HTTP {status}: no")
+    assert verdict({"success": "body.ok"}, status, b"no") == Rejected(f"HTTP {status}: no")
+    assert verdict(None, status, b"no", headers={b"retry-after": b"7"}) == Retry(f"HTTP {status}: no", 7.0)
+    assert verdict({"final": "text == 'never'"}, status, b"no") == Retry(f"HTTP {status}: no")
+    assert verdict({"final": "text == 'never'"}, 409, b"never") == Rejected("HTTP 409: never")
 
 
 @pytest.mark.parametrize(

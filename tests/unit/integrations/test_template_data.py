@@ -78,6 +78,8 @@ def test_wrong_arguments_are_refused_when_they_are_saved(text, reason):
         ("{{ values.t | isoformat }}", {"t": True}, "got true"),
         ("{{ values.t | isoformat }}", {"t": 1e300}, "years 1 and 9999"),
         ("{{ values.t | unix }}", {"t": None}, "got null"),
+        ("t={{ values.t | influx }}", {"t": None}, "influx: expected a value, got null"),
+        ("{{ values.t | influx('tag') }}", {"t": None}, "influx: expected a value, got null"),
         ("{{ ts | isoformat(values.p) }}", {"p": "days"}, "expected one of minutes"),
     ],
 )

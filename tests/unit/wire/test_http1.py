@@ -40,6 +40,30 @@ def test_one_response_after_the_other():
         assert reader.receive(data).status == status
 
 
+@given(st.lists(st.tuples(st.sampled_from(RESPONSES), st.lists(st.integers(0, 200), max_size=3)), max_size=9))
+def test_what_repeats_is_read_like_what_does_not(answers):
+    one = Reader()
+    for (data, status, body, reusable), cuts in answers:
+        places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
+        said = [one.receive(data[a:b]) for a, b in pairwise(places)][-1]
+        assert (said.status, said.body, said.reusable) == (status, body, reusable)
+        assert one.idle
+        assert said == Reader().receive(data)
+
+
+def test_what_repeats_with_more_behind_it_is_no_repetition():
+    data = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+    reader = Reader()
+    first, second = reader.receive(data), reader.receive(data)
+    assert (first.body, first.reusable) == (second.body, second.reusable) == (b"ok", True)
+    assert not reader.receive(data + b"H").reusable
+    begun = Reader()
+    assert begun.receive(data).status == 200
+    assert begun.receive(b"HTTP/1.1 201 Created\r\nContent-Length: 46\r\n\r\n") is None
+    assert begun.receive(data) is None  # the beginning of a longer body
+    assert begun.receive(b"abcdef").body == data + b"abcdef"
+
+
 def test_a_body_without_a_length_ends_with_the_connection():
     reader = Reader()
     assert reader.receive(b"HTTP/1.1 200 OK\r\n\r\npart") is None
