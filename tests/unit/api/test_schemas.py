@@ -1,4 +1,4 @@
-"""Whatever users save is described, so that a form can be made of the schema."""
+"""Whatever is sent and answered is described, so that a form can be made of the schema, and a client can say what it shows."""
 
 from __future__ import annotations
 
@@ -36,9 +36,12 @@ def whole() -> Any:
     ("part", "some"),
     [
         ("requestBody", {"DeviceSpec", "CredentialSpec", "NewBatch", "TenantSpec"}),
+        ("responses", {"MessageView", "DeviceView", "ReplayResult", "Problem", "StoredFile"}),
     ],
 )
-def test_all_that_can_be_sent_has_a_title_and_a_description(whole: Any, part: str, some: set[str]) -> None:
+def test_all_that_is_sent_and_answered_has_a_title_and_a_description(
+    whole: Any, part: str, some: set[str]
+) -> None:
     there = [operation.get(part) for path in whole["paths"].values() for operation in path.values()]
     found = schemas.reached(whole["components"]["schemas"], there)
     assert some <= {*found}
