@@ -91,9 +91,9 @@ function sizes(made, out) {
   };
   const first = needed("src/main.tsx", "src/style/index.css");
   const total = (files) => [...files].reduce((sum, file) => sum + length(file), 0);
-  const editor = needed("src/ui/editor.ts"), chart = needed("src/ui/uplot.ts"), world = needed("src/ui/world.ts");
+  const editor = needed("src/ui/editor.ts"), chart = needed("src/ui/uplot.ts"), world = needed("src/ui/world.ts"), settings = needed("src/texts/settings.de.json");
   const beyond = (files) => [...files].filter((file) => !first.has(file));
-  return { shell: total(first), editor: total(beyond(editor)), chart: total(beyond(chart)), world: total(beyond(world)) };
+  return { shell: total(first), editor: total(beyond(editor)), chart: total(beyond(chart)), world: total(beyond(world)), settings: total(beyond(settings)) };
 }
 
 if (process.argv[1] === import.meta.filename) await main(resolve(process.argv[2]));

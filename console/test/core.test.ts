@@ -8,6 +8,7 @@ import { kindOf, ordered, Schemas, spoken } from "../src/core/schema";
 import { EventReader } from "../src/core/sse";
 import de from "../src/texts/de";
 import en from "../src/texts/en";
+import { translated } from "../src/texts/settings";
 
 test("an address keeps names with slashes and percent signs, and its filters", () => {
   const link = href(["devices", "a/b%41 ü"], { tab: "values", key: "", limit: 5 });
@@ -88,4 +89,15 @@ test("an axis says hours and minutes, seconds where they matter, and where a day
   assert.equal(tick(at, 1000), "09:05:07");
   assert.match(tick(midnight, 3_600_000), /30/);
   assert.match(tick(at, 86_400_000), /Nov/);
+});
+
+test("settings are told in another language, and what has no translation stays", () => {
+  const host = { title: "Host", description: "The broker.", type: "string" };
+  const schemas = { Settings: { title: "Host", properties: { host, port: { title: "Port", $ref: "#/components/schemas/Port" } } }, Port: { type: "integer" } };
+  const texts = { titles: { Host: "Rechner" }, descriptions: { "The broker.": "Der Broker." } };
+  assert.deepEqual(translated(schemas, texts), {
+    Settings: { title: "Host", properties: { host: { ...host, title: "Rechner", description: "Der Broker." }, port: { title: "Port", $ref: "#/components/schemas/Port" } } },
+    Port: { type: "integer" },
+  });
+  assert.equal(host.title, "Host");
 });

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from twisted.logger import Logger
 
 from iotgw.api.auth import Permission
@@ -45,12 +46,16 @@ QUERY = (
 
 
 class Result(Struct, frozen=True):
-    """What became of all entries. ``state`` names what the document was compared with: with it as ``If-Match``, a document is applied to
-    nothing else."""
+    """What became of all entries."""
 
-    items: list[Applied]
-    refused: int
-    state: str = ""
+    items: Annotated[list[Applied], Meta(description="What became of each entry.")]
+    refused: Annotated[int, Meta(description="How many entries were refused.")]
+    state: Annotated[
+        str,
+        Meta(
+            description="Names what the document was compared with: with it as `If-Match`, a document is applied to nothing else."
+        ),
+    ] = ""
 
 
 def catalogues(parts: Parts, keep_failed: bool = False) -> list[Catalogue]:

@@ -7,13 +7,14 @@ sent back: read-only fields are ignored, and a masked secret keeps the stored on
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
+from iotgw.api.described import NextPage
 from iotgw.api.foreseen import NOTHING, Foreseen
 from iotgw.api.paging import LARGEST_OF_RESOURCES, fitting
 from iotgw.api.problems import Problem
@@ -32,12 +33,16 @@ from iotgw.core.validate import check_sizes, convert
 class ResourceFields(Struct, frozen=True, rename="camel"):
     """What the gateway adds to a spec when it shows a resource; ignored when it is sent."""
 
-    id: str
-    tenant: str
-    revision: int
-    created_at: int
-    updated_at: int
-    status: dict[str, Any] = {}
+    id: Annotated[str, Meta(description="Made by the gateway; it stays when the name is changed.")]
+    tenant: Annotated[str, Meta(description="The tenant whose it is.")]
+    revision: Annotated[
+        int, Meta(description="How often it was saved; the entity tag (`ETag`) is made of it.")
+    ]
+    created_at: Annotated[int, Meta(description="When it was made: milliseconds since 1970.")]
+    updated_at: Annotated[int, Meta(description="When it was saved last: milliseconds since 1970.")]
+    status: Annotated[
+        dict[str, Any], Meta(description="What it does now, and its figures; by kind and type.")
+    ] = {}
 
 
 READ_ONLY = frozenset(ResourceFields.__struct_encode_fields__)
@@ -49,10 +54,10 @@ PAGE = (
 
 
 class Page(Struct, frozen=True):
-    """A page of a list, which may have less than was asked for; ``next`` is what asks for the following one, null at the end."""
+    """A page of a list."""
 
-    items: list[Any]
-    next: str | None = None
+    items: Annotated[list[Any], Meta(description="What is on the page; it may be less than was asked for.")]
+    next: NextPage = None
 
 
 class Catalogue:
@@ -260,13 +265,18 @@ class Catalogue:
 
 
 class Deleted(Struct, frozen=True, rename="camel"):
-    """What became of a resource: ``deleted``, with what became of its backlog; or still ``deleting``."""
+    """What became of a resource that is deleted, and of its backlog."""
 
-    state: Literal["deleted", "deleting"]
-    backlog: Literal["drain", "drop"]
-    drained: int = 0
-    dropped: int = 0
-    dead_letters: int = 0
+    state: Annotated[
+        Literal["deleted", "deleting"], Meta(description="`deleting` while what waits is being worked off.")
+    ]
+    backlog: Annotated[
+        Literal["drain", "drop"],
+        Meta(description="What was asked for: to work off what waits, or to drop it."),
+    ]
+    drained: Annotated[int, Meta(description="How many that waited were worked off.")] = 0
+    dropped: Annotated[int, Meta(description="How many that waited were dropped.")] = 0
+    dead_letters: Annotated[int, Meta(description="How many dead letters were dismissed with it.")] = 0
 
 
 PATIENCE = 3.0

@@ -56,17 +56,24 @@ class Injection(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Injected(Struct, frozen=True):
-    """What became of it: a word of `model.Status`, and the message's id."""
+    """What became of a message that came over the API."""
 
-    status: str
-    id: str
+    status: Annotated[
+        str, Meta(description="What became of it: `stored`, or why it was not taken, such as `busy`.")
+    ]
+    id: Annotated[str, Meta(description="The message's id.")]
 
 
 class DatasourceFields(ResourceFields, frozen=True, rename="camel"):
     """What the gateway adds to a datasource; ``setup`` is what a user types in on the other side, with ``{gateway}`` for the
     gateway's public address (`iotgw.core.ports.datasources.SetUp`)."""
 
-    setup: dict[str, Any] = {}
+    setup: Annotated[
+        dict[str, Any],
+        Meta(
+            description="What is to be typed in on the other side, `fields` with their texts and a `note`; `{gateway}` stands for the gateway's public address."
+        ),
+    ] = {}
 
 
 class DatasourceRoutes(WithBacklog):

@@ -41,15 +41,17 @@ class NewDebug(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DebugList(Struct, frozen=True):
-    """What is debugged, in the order in which it ends."""
+    """What is debugged."""
 
-    items: list[DebugSwitch]
+    items: Annotated[
+        list[DebugSwitch], Meta(description="Each thing that is debugged, in the order in which that ends.")
+    ]
 
 
 class DebugEntries(Struct, frozen=True):
-    """What was kept of a message, the oldest first."""
+    """What was kept of a message."""
 
-    items: list[DebugEntry]
+    items: Annotated[list[DebugEntry], Meta(description="What happened to the message, the oldest first.")]
 
 
 class DebugRoutes:

@@ -1,4 +1,4 @@
-"""Fields that several requests have, with what the API's description says of them."""
+"""Fields that several requests or answers have, with what the API's description says of them."""
 
 from __future__ import annotations
 
@@ -26,4 +26,17 @@ DraftEngine = Annotated[
 ]
 SavedVersion = Annotated[
     Annotated[int, Meta(ge=1)] | None, Meta(description="The number of a saved version to run.")
+]
+
+NextPage = Annotated[
+    str | None, Meta(description="Goes into `after` for the following page; null at the end.")
+]
+Before = Annotated[
+    str | None, Meta(description="Goes into `before` for older ones; null where there are none.")
+]
+LookedBackTo = Annotated[
+    int,
+    Meta(
+        description="What was received since then has been looked at: milliseconds since 1970; 0 is all of it."
+    ),
 ]

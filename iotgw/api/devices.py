@@ -63,23 +63,34 @@ class NewOwner(Spec, frozen=True, kw_only=True):
 
 
 class DeviceFields(Struct, frozen=True, rename="camel"):
-    """What the gateway adds to a device; ignored when it is sent. ``datasource`` (an id) is where it was heard last, and ``owner`` the one that may
-    speak for it. Times are milliseconds since 1970; a device that was never heard has no ``lastSeen``. ``credentials`` and
-    ``downlinks`` are there where one device is read."""
+    """What the gateway adds to a device; ignored when it is sent."""
 
-    tenant: str
-    revision: int
-    created_at: int
-    updated_at: int
-    datasource: str
-    owner: str
-    first_seen: int | None
-    last_seen: int | None
-    attributes: dict[str, Any]
-    telemetry: dict[str, Any]
-    health: HealthView
-    credentials: list[Any] = []
-    downlinks: dict[str, Any] = {}
+    tenant: Annotated[str, Meta(description="The tenant whose it is.")]
+    revision: Annotated[
+        int, Meta(description="How often it was saved; the entity tag (`ETag`) is made of it.")
+    ]
+    created_at: Annotated[int, Meta(description="When it became known: milliseconds since 1970.")]
+    updated_at: Annotated[int, Meta(description="When it was saved last: milliseconds since 1970.")]
+    datasource: Annotated[str, Meta(description="The id of the datasource by which it was heard last.")]
+    owner: Annotated[str, Meta(description="The id of the datasource that may speak for it.")]
+    first_seen: Annotated[
+        int | None, Meta(description="When it was first heard: milliseconds since 1970; null for never.")
+    ]
+    last_seen: Annotated[
+        int | None, Meta(description="When it was heard last: milliseconds since 1970; null for never.")
+    ]
+    attributes: Annotated[
+        dict[str, Any], Meta(description="Its attributes, by key, as its messages said them last.")
+    ]
+    telemetry: Annotated[dict[str, Any], Meta(description="The latest value of each key, with its time.")]
+    health: Annotated[HealthView, Meta(description="How it does.")]
+    credentials: Annotated[
+        list[Any], Meta(description="Its credentials, without their secrets; only where one device is read.")
+    ] = []
+    downlinks: Annotated[
+        dict[str, Any],
+        Meta(description="Its downlinks: how many are in which state; only where one device is read."),
+    ] = {}
 
 
 READ_ONLY = frozenset(DeviceFields.__struct_encode_fields__)

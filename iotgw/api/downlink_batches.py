@@ -83,11 +83,13 @@ class NewBatch(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
 
 
 class BatchItems(Struct, frozen=True):
-    """What a job queued: how many items are in which state, and a page of them, in the order in which they were queued."""
+    """What a job queued."""
 
-    states: dict[str, int]
-    items: list[dict[str, Any]]
-    next: int | None
+    states: Annotated[dict[str, int], Meta(description="How many items are in which state.")]
+    items: Annotated[list[dict[str, Any]], Meta(description="Items, in the order in which they were queued.")]
+    next: Annotated[
+        int | None, Meta(description="Goes into `after` for the following ones; null at the end.")
+    ]
 
 
 class DownlinkBatchRoutes:

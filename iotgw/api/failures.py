@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
+from iotgw.api.described import Before, LookedBackTo
 from iotgw.api.message_search import EVENTS, WINDOW, Searches, Window
 from iotgw.api.message_views import EVENT
 from iotgw.api.queries import Query
@@ -40,34 +43,39 @@ FAILURES = (
 
 
 class Failures(Struct, frozen=True, rename="camel"):
-    """Failures that have one reason.
+    """Failures that have one reason."""
 
-    ``kind`` is ``conversion``, ``delivery`` (dead letters) or ``refusal``. ``where`` is the name of the converter, the integration, or of the datasource
-    or listener that refused, ``version`` the converter's. ``error`` is the newest one, ``pattern`` its message without what varies. ``first`` and
-    ``last`` are when messages were received, in milliseconds since 1970. ``sample`` is the newest one's id.
-    """
-
-    id: str
-    kind: str
-    where: str
-    version: int | None
-    error: ConversionError
-    pattern: str
-    datasources: list[str]
-    count: int
-    first: int
-    last: int
-    sample: str
+    id: Annotated[str, Meta(description="Names the group, in `group` of other requests.")]
+    kind: Annotated[str, Meta(description="`conversion`, `delivery` (dead letters) or `refusal`.")]
+    where: Annotated[
+        str,
+        Meta(
+            description="The name of the converter, of the integration, or of the datasource or listener that refused."
+        ),
+    ]
+    version: Annotated[int | None, Meta(description="The converter's version; null for other kinds.")]
+    error: Annotated[ConversionError, Meta(description="The newest error of the group.")]
+    pattern: Annotated[
+        str, Meta(description="The error's message without what varies: numbers and what is quoted.")
+    ]
+    datasources: Annotated[list[str], Meta(description="Names of the datasources whose messages these are.")]
+    count: Annotated[int, Meta(description="How many there are.")]
+    first: Annotated[int, Meta(description="When the first of them was received: milliseconds since 1970.")]
+    last: Annotated[int, Meta(description="When the last of them was received: milliseconds since 1970.")]
+    sample: Annotated[str, Meta(description="The id of the newest message.")]
 
 
 class FailurePage(Struct, frozen=True, rename="camel"):
-    """Groups, the latest first. A page is of the failed messages since ``looked_back_to``, in milliseconds since 1970; ``next`` goes
-    into ``before`` for those before, null when there are none. Dead letters and refusals are on the first page alone. Groups of
-    several pages with one ``id`` belong together."""
+    """Groups of what failed on a page of messages. Dead letters and refusals are on the first page alone."""
 
-    items: list[Failures]
-    next: str | None
-    looked_back_to: int = 0
+    items: Annotated[
+        list[Failures],
+        Meta(
+            description="Groups, the latest first. Those of several pages that have one id belong together."
+        ),
+    ]
+    next: Before
+    looked_back_to: LookedBackTo = 0
 
 
 class FailureRoutes:

@@ -25,7 +25,7 @@ OFFSET = Query("offset", int, 0, "how many bytes are there already", range=(0, 1
 class FileList(Struct, frozen=True):
     """Files by name."""
 
-    items: Annotated[list[StoredFile], Meta(max_length=1000)]
+    items: Annotated[list[StoredFile], Meta(max_length=1000, description="Files by name.")]
 
 
 class FileRoutes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
 from iotgw.api.queries import Query
@@ -22,18 +24,20 @@ FIND = (
 
 
 class FoundThing(Struct, frozen=True):
-    """Something that was found. ``detail`` is its type, where it has one, and the state of a message."""
+    """Something that was found."""
 
-    kind: str
-    name: str
-    id: str
-    detail: str
+    kind: Annotated[str, Meta(description="What it is, such as `device` or `message`.")]
+    name: Annotated[str, Meta(description="Its name; a message's is its device's.")]
+    id: Annotated[str, Meta(description="Its id.")]
+    detail: Annotated[str, Meta(description="Its type, where it has one; of a message, its state.")]
 
 
 class FoundThings(Struct, frozen=True):
-    """What was found, by kind; of each, those first whose name begins with the text."""
+    """What was found."""
 
-    items: list[FoundThing]
+    items: Annotated[
+        list[FoundThing], Meta(description="By kind; of each, those first whose name begins with the text.")
+    ]
 
 
 class FindingRoutes:

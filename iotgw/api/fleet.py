@@ -74,20 +74,20 @@ class DeviceList(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RefusedRow(Struct, frozen=True):
-    """A row that wasn't taken: its line (of a CSV file; else its place, from 1), its device, and why."""
+    """A row that wasn't taken."""
 
-    line: int
-    name: str
-    error: str
+    line: Annotated[int, Meta(description="Its line in a CSV file; else its place, from 1.")]
+    name: Annotated[str, Meta(description="Its device.")]
+    error: Annotated[str, Meta(description="Why it was refused.")]
 
 
 class Imported(Struct, frozen=True):
     """What became of the rows."""
 
-    created: int
-    changed: int
-    unchanged: int
-    refused: list[RefusedRow]
+    created: Annotated[int, Meta(description="How many devices were new.")]
+    changed: Annotated[int, Meta(description="How many devices were changed.")]
+    unchanged: Annotated[int, Meta(description="How many devices were so already.")]
+    refused: Annotated[list[RefusedRow], Meta(description="The rows that weren't taken.")]
 
 
 class _Ready(Struct):

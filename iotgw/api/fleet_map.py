@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncIterator
+from typing import Annotated
 
-from msgspec import Struct, structs
+from msgspec import Meta, Struct, structs
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
@@ -36,23 +37,22 @@ _GRAIN = 1e7
 
 
 class MapPlace(Struct, frozen=True):
-    """Devices that are near to one another: their middle in degrees, how many there are, how many of them are in trouble, and the ``box``
-    in which they are. Where it is one device, its name and its label; else both are empty."""
+    """Devices that are near to one another."""
 
-    latitude: float
-    longitude: float
-    count: int
-    troubled: int
-    name: str
-    label: str
-    box: str
+    latitude: Annotated[float, Meta(description="Degrees of their middle, WGS 84.")]
+    longitude: Annotated[float, Meta(description="Degrees of their middle.")]
+    count: Annotated[int, Meta(description="How many devices there are.")]
+    troubled: Annotated[int, Meta(description="How many of them are in trouble.")]
+    name: Annotated[str, Meta(description="The device's name, where it is one; else empty.")]
+    label: Annotated[str, Meta(description="What people call that one device.")]
+    box: Annotated[str, Meta(description="The rectangle in which they are, as the filter `box` takes it.")]
 
 
 class FleetMap(Struct, frozen=True):
-    """Where devices stand that the filters leave: ``count`` of them, gathered into ``items``."""
+    """Where devices stand that the filters leave."""
 
-    count: int
-    items: list[MapPlace]
+    count: Annotated[int, Meta(description="How many devices have a place.")]
+    items: Annotated[list[MapPlace], Meta(description="Where they are, gathered.")]
 
 
 class _Cell:

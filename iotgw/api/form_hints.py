@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
+_WORD = re.compile(r"(?i:lwm2m|x509|oauth2|s26)|[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _SHORT = {
     "tls": "TLS", "dtls": "DTLS", "url": "URL", "id": "ID", "qos": "QoS", "ca": "CA", "mqtt": "MQTT", "http": "HTTP", "udp": "UDP", "tcp": "TCP",
     "mtu": "MTU", "ttd": "TTD", "pem": "PEM", "csv": "CSV", "ip": "IP", "aws": "AWS", "sasl": "SASL", "rpc": "RPC", "api": "API", "pgp": "PGP",
     "edrx": "eDRX", "psm": "PSM", "lwm2m": "LwM2M", "fport": "FPort", "cid": "CID", "json": "JSON", "x509": "X.509", "oauth2": "OAuth 2",
+    "s26": "S26", "rssi": "RSSI", "snr": "SNR", "psk": "PSK", "uri": "URI", "bom": "BOM", "alpn": "ALPN", "crc": "CRC", "crlf": "CRLF", "ack": "ACK",
 }  # fmt: skip
 _SAID_UNIT = (
     (re.compile(r"^milliseconds", re.IGNORECASE), "ms"),

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
-from iotgw.api.described import OfDatasource, OfDevice, OfGroup, Text, WithText
+from iotgw.api.described import NextPage, OfDatasource, OfDevice, OfGroup, Text, WithText
 from iotgw.api.known_devices import KnownDevices
 from iotgw.api.message_search import Searches, Window
 from iotgw.api.queries import Query
@@ -109,14 +109,16 @@ class NewJob(Struct, frozen=True, forbid_unknown_fields=True):
 class JobList(Struct, frozen=True):
     """Jobs, the newest first."""
 
-    items: Annotated[list[JobView], Meta(max_length=10_000)]
+    items: Annotated[list[JobView], Meta(max_length=10_000, description="Jobs, the newest first.")]
 
 
 class DeviceUpdates(Struct, frozen=True):
     """How far the devices of a job are, by name; more come after the name ``next``."""
 
-    items: Annotated[list[dict[str, Any]], Meta(max_length=1000)]
-    next: str | None = None
+    items: Annotated[
+        list[dict[str, Any]], Meta(max_length=1000, description="How far each device is, by name.")
+    ]
+    next: NextPage = None
 
 
 class JobRoutes:

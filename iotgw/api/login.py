@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
 from iotgw.api.browser_sessions import BrowserSession, BrowserSessions
@@ -13,16 +15,26 @@ from iotgw.core.ports.registry import IRegistry
 
 
 class SessionView(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """Who asks, and until when. ``session`` is the text to send as a Bearer token, in the answer that made it only. Times are milliseconds
-    since 1970: the session's begin, when its text is good no longer, and when it can't be renewed any more; 0 where a token asks."""
+    """Who asks, and until when."""
 
-    name: str
-    role: str
-    tenant: str
-    session: str = ""
-    started_at: int = 0
-    expires_at: int = 0
-    ends_at: int = 0
+    name: Annotated[
+        str, Meta(description="The name of the token, or of the one that the session was made of.")
+    ]
+    role: Annotated[str, Meta(description="What it may do.")]
+    tenant: Annotated[str, Meta(description="The tenant to which it belongs; `*` is all.")]
+    session: Annotated[
+        str, Meta(description="The text to send as a Bearer token; only in the answer that made it.")
+    ] = ""
+    started_at: Annotated[
+        int, Meta(description="When the session began: milliseconds since 1970; 0 for a token.")
+    ] = 0
+    expires_at: Annotated[
+        int, Meta(description="Until when its text is good: milliseconds since 1970; 0 for a token.")
+    ] = 0
+    ends_at: Annotated[
+        int,
+        Meta(description="From when it can't be renewed any more: milliseconds since 1970; 0 for a token."),
+    ] = 0
 
 
 class LoginRoutes:

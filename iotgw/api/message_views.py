@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from iotgw.api.described import Before, LookedBackTo
 from iotgw.core.epochs import Epochs
 from iotgw.core.errors import IotgwError
 from iotgw.core.model import ConversionError, Delivery, Event, Kind, Message
@@ -22,21 +23,30 @@ EVENT = "event-"
 
 
 class MessageView(Struct, frozen=True, rename="camel"):
-    """A message. ``received_at`` is milliseconds since 1970, ``payload`` base64; each of ``output`` is one
-    device's ``{deviceName, deviceType, attributes, telemetry: [{ts, values}]}``; ``converter`` names the
-    version that ran. ``state`` is received, converted, filtered or failed, or refused for a sender who was turned away: nothing of
-    what he sent is stored, and ``id`` names the event."""
+    """A message."""
 
-    id: str
-    received_at: int
-    datasource: str
-    state: str
-    payload: str
-    metadata: msgspec.Raw
-    output: list[msgspec.Raw]
-    error: ConversionError | None
-    deliveries: list[Delivery]
-    converter: str = ""
+    id: Annotated[str, Meta(description="The message's id; of a sender who was turned away, the event's.")]
+    received_at: Annotated[int, Meta(description="When it was received: milliseconds since 1970.")]
+    datasource: Annotated[str, Meta(description="The name of the datasource by which it came.")]
+    state: Annotated[
+        str,
+        Meta(
+            description="`received`, `converted`, `filtered` or `failed`; or `refused` for a sender who was turned away, of whom nothing is stored."
+        ),
+    ]
+    payload: Annotated[str, Meta(description="The bytes that came, in base64.")]
+    metadata: Annotated[
+        msgspec.Raw, Meta(description="What its transport and its datasource say of it, by name.")
+    ]
+    output: Annotated[
+        list[msgspec.Raw],
+        Meta(
+            description="What it became: for each device an object with `deviceName`, `deviceType`, `attributes`, and `telemetry` as `{ts, values}`."
+        ),
+    ]
+    error: Annotated[ConversionError | None, Meta(description="Why its conversion failed; else null.")]
+    deliveries: Annotated[list[Delivery], Meta(description="What became of it at each integration.")]
+    converter: Annotated[str, Meta(description="The converter and its version that ran.")] = ""
 
 
 class MessageRow(Struct, frozen=True, rename="camel"):
@@ -53,15 +63,14 @@ class MessageRow(Struct, frozen=True, rename="camel"):
 
 
 class MessagePage(Struct, frozen=True, rename="camel"):
-    """Messages, newest first.
+    """A page of messages. It may hold nothing, and yet not be the last."""
 
-    ``next`` goes into ``before`` for older ones; null when there are none. ``looked_back_to``: what was received since then (in
-    milliseconds since 1970) has been looked at. So a page may hold less than was asked for, or nothing, and yet not be the last.
-    """
-
-    items: list[MessageView]
-    next: str | None
-    looked_back_to: int = 0
+    items: Annotated[
+        list[MessageView],
+        Meta(description="Messages, the newest first; there may be fewer than were asked for."),
+    ]
+    next: Before
+    looked_back_to: LookedBackTo = 0
 
 
 class MessageRows(Struct, frozen=True, rename="camel"):

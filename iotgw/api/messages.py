@@ -89,14 +89,15 @@ class Selection(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Reprocessed(Struct, frozen=True):
-    """How many were converted again, by their new state; ``missing`` are gone, or their datasource is. ``waiting`` still
-    wait for their first conversion. ``elsewhere`` are those of other nodes, which convert them again when they are asked."""
+    """What became of messages that were to be converted again."""
 
-    count: int
-    states: dict[str, int]
-    missing: int = 0
-    waiting: int = 0
-    elsewhere: int = 0
+    count: Annotated[int, Meta(description="How many were converted again.")]
+    states: Annotated[dict[str, int], Meta(description="How many of these are in which state now.")]
+    missing: Annotated[int, Meta(description="How many are gone, or their datasource is.")] = 0
+    waiting: Annotated[int, Meta(description="How many still wait for their first conversion.")] = 0
+    elsewhere: Annotated[
+        int, Meta(description="How many belong to other nodes, which convert them again when they are asked.")
+    ] = 0
 
 
 class MessageRoutes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from iotgw.api.auth import ALL_TENANTS, Permission
 from iotgw.api.problems import Problem
@@ -12,10 +14,10 @@ from iotgw.core.ports.nodes import INodes, NodeView
 
 
 class NodeList(Struct, frozen=True):
-    """The nodes by name; ``node`` is the one that answers."""
+    """The nodes that share the work."""
 
-    node: str
-    items: list[NodeView]
+    node: Annotated[str, Meta(description="The name of the node that answers.")]
+    items: Annotated[list[NodeView], Meta(description="The nodes, by name.")]
 
 
 class NodeRoutes:

@@ -201,11 +201,12 @@ _PROBLEM = {
     "type": "object",
     "required": ["title", "status"],
     "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
+        "type": {"type": "string", "description": "A URI that names the kind of problem."},
+        "title": {"type": "string", "description": "The kind of problem in words."},
+        "status": {"type": "integer", "description": "The status of the answer."},
+        "detail": {"type": "string", "description": "What was expected, and what came."},
         "errors": {
+            "description": "What is wrong with single fields: the path of each, and its problem.",
             "type": "array",
             "items": {
                 "type": "object",

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 
@@ -30,23 +30,26 @@ Outcome = Literal["created", "changed", "unchanged", "deleted", "deleting", "ref
 
 
 class FieldChange(Struct, frozen=True, omit_defaults=True):
-    """A field that changes; what it was and will be, secrets masked. Null is one that isn't there."""
+    """A field that changes."""
 
-    path: str
-    old: Any = None
-    new: Any = None
+    path: Annotated[str, Meta(description="Where in the document the field is.")]
+    old: Annotated[Any, Meta(description="What it was, secrets masked; null where it wasn't there.")] = None
+    new: Annotated[
+        Any, Meta(description="What it will be, secrets masked; null where it won't be there.")
+    ] = None
 
 
 class Applied(Struct, frozen=True, omit_defaults=True):
-    """What became of an entry: ``created``, ``changed``, ``unchanged``, ``deleted``, ``deleting`` (its backlog is being drained) or
-    ``refused`` (with ``error``). ``warnings`` say what may not go as expected."""
+    """What became of an entry."""
 
-    kind: str
-    name: str
-    outcome: Outcome
-    error: str = ""
-    warnings: list[str] = []
-    changes: list[FieldChange] = []
+    kind: Annotated[str, Meta(description="What the entry is, such as `datasource`.")]
+    name: Annotated[str, Meta(description="Its name.")]
+    outcome: Annotated[
+        Outcome, Meta(description="What became of it; `deleting` while its backlog is being worked off.")
+    ]
+    error: Annotated[str, Meta(description="Why it was refused; else empty.")] = ""
+    warnings: Annotated[list[str], Meta(description="What may not go as expected.")] = []
+    changes: Annotated[list[FieldChange], Meta(description="Its fields that change.")] = []
 
 
 class Change(Struct, frozen=True):

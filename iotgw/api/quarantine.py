@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
 from iotgw.api.catalogue import PAGE, Page
@@ -16,10 +16,12 @@ from iotgw.core.recorder import Recorder
 
 
 class Released(Struct, frozen=True):
-    """How many messages waited, and count from now on, or were dropped."""
+    """What became of a device in quarantine."""
 
-    name: str
-    messages: int
+    name: Annotated[str, Meta(description="The device's name.")]
+    messages: Annotated[
+        int, Meta(description="How many messages waited, and count from now on or were dropped.")
+    ]
 
 
 class QuarantineRoutes:

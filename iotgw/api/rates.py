@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast
+from typing import Annotated, Literal, cast
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
 from iotgw.api.problems import Problem
@@ -36,20 +36,23 @@ RATES = (
 
 
 class RateItem(Struct, frozen=True):
-    """The figures of one thing: for each, one number a step, or null where it isn't known."""
+    """The figures of one thing."""
 
-    kind: Literal["gateway", "datasource", "integration"]
-    id: str
-    name: str
-    points: dict[str, list[int | None]]
+    kind: Annotated[Literal["gateway", "datasource", "integration"], Meta(description="What it is.")]
+    id: Annotated[str, Meta(description="Its id.")]
+    name: Annotated[str, Meta(description="Its name.")]
+    points: Annotated[
+        dict[str, list[int | None]],
+        Meta(description="By figure, one number for each step; null where it isn't known."),
+    ]
 
 
 class RatePage(Struct, frozen=True):
-    """Figures by steps of ``step`` seconds. The first one begins at ``since``, in milliseconds since 1970."""
+    """Figures by steps of time."""
 
-    step: int
-    since: int
-    items: list[RateItem]
+    step: Annotated[int, Meta(description="Seconds from one figure to the next.")]
+    since: Annotated[int, Meta(description="When the first step begins: milliseconds since 1970.")]
+    items: Annotated[list[RateItem], Meta(description="The things and their figures.")]
 
 
 class RateRoutes:

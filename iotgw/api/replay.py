@@ -75,15 +75,17 @@ class Replay(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
 
 
 class ReplayResult(Struct, frozen=True, rename="camel"):
-    """How the candidate compares with the active version, with samples of the differences."""
+    """How the candidate compares with the active version."""
 
-    count: int = 0
-    same: int = 0
-    changed: int = 0
-    fixed: int = 0
-    newly_failing: int = 0
-    still_failing: int = 0
-    samples: list[dict[str, Any]] = []
+    count: Annotated[int, Meta(description="How many messages were run through both.")] = 0
+    same: Annotated[int, Meta(description="Of how many the result is the same.")] = 0
+    changed: Annotated[int, Meta(description="Of how many it is another one.")] = 0
+    fixed: Annotated[int, Meta(description="How many fail with the active version alone.")] = 0
+    newly_failing: Annotated[int, Meta(description="How many fail with the candidate alone.")] = 0
+    still_failing: Annotated[int, Meta(description="How many fail with both.")] = 0
+    samples: Annotated[
+        list[dict[str, Any]], Meta(description="Some of those that differ, with the differences.")
+    ] = []
 
 
 class ReplayRoutes:

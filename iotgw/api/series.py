@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct
 
 from iotgw.api.auth import Permission
+from iotgw.api.described import Before, LookedBackTo
 from iotgw.api.message_search import Window
 from iotgw.api.queries import Query
 from iotgw.api.routes import Call, Route
@@ -29,19 +32,21 @@ POINTS = 1000
 
 
 class SeriesPage(Struct, frozen=True, rename="camel"):
-    """A device's readings by key, by time.
+    """A device's readings by key, by time."""
 
-    With ``every``, a key has ``buckets``: how many readings from ``ts`` on (milliseconds since 1970) for so many seconds, and the least, the largest and
-    the mean of those that are numbers. Without, it has ``readings``. ``next`` goes into ``before`` for those of older messages, null when there are none;
-    ``looked_back_to``: what was received since then is in it. A bucket at the border of two pages has a part on each.
-    """
-
-    device: str
-    every: int
-    buckets: dict[str, list[Bucket]]
-    readings: dict[str, list[SeriesValue]]
-    next: str | None
-    looked_back_to: int = 0
+    device: Annotated[str, Meta(description="The device's name.")]
+    every: Annotated[int, Meta(description="Seconds that a bucket is wide; 0 where each reading is listed.")]
+    buckets: Annotated[
+        dict[str, list[Bucket]],
+        Meta(
+            description="By key, what was read in each bucket of time; a bucket at the border of two pages has a part on each."
+        ),
+    ]
+    readings: Annotated[
+        dict[str, list[SeriesValue]], Meta(description="By key, each value, where no bucket was asked for.")
+    ]
+    next: Before
+    looked_back_to: LookedBackTo = 0
 
 
 class SeriesRoutes:

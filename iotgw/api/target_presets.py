@@ -17,12 +17,14 @@ from iotgw.core.target_presets import Question, TargetPreset
 class PresetView(Struct, frozen=True):
     """A preset, and what it asks."""
 
-    name: str
-    title: str
-    about: str
-    type: str
-    ask: list[Question]
-    unverified: str
+    name: Annotated[str, Meta(description="Its name, as `iotgwctl integration add` takes it.")]
+    title: Annotated[str, Meta(description="What people read in a list.")]
+    about: Annotated[str, Meta(description="What it does, in a sentence.")]
+    type: Annotated[str, Meta(description="The type of integration that it makes.")]
+    ask: Annotated[list[Question], Meta(description="What is to be said about the target.")]
+    unverified: Annotated[
+        str, Meta(description="What was not tried with the real system; empty where all was.")
+    ]
 
 
 class PresetAnswers(Struct, frozen=True, forbid_unknown_fields=True):

@@ -38,22 +38,25 @@ SINCE = (
 
 
 class Tenant(Struct, frozen=True, rename="camel"):
-    """A tenant: what it may use, how many resources of a kind it ``has``, and what it used."""
+    """A tenant: what it may use, what it has, and what it used."""
 
-    name: str
-    limit: str
-    device_limit: str
-    beyond_limit: str
-    quota: dict[str, int | None]
-    description: str
-    has: dict[str, int]
-    usage: dict[str, float]
+    name: Annotated[str, Meta(description="Its name.")]
+    limit: Annotated[str, Meta(description="Messages that it may send, as COUNT:SECONDS; empty is no limit.")]
+    device_limit: Annotated[str, Meta(description="The same for each of its devices.")]
+    beyond_limit: Annotated[str, Meta(description="What becomes of further messages.")]
+    quota: Annotated[
+        dict[str, int | None],
+        Meta(description="How much of each kind it may have; null is as much as it likes."),
+    ]
+    description: Annotated[str, Meta(description="What people should know about it.")]
+    has: Annotated[dict[str, int], Meta(description="How many resources of each kind it has.")]
+    usage: Annotated[dict[str, float], Meta(description="What it used in the last 30 days, by figure.")]
 
 
 class TenantList(Struct, frozen=True):
     """Tenants by name."""
 
-    items: list[Tenant]
+    items: Annotated[list[Tenant], Meta(description="Tenants by name.")]
 
 
 class TenantToErase(Struct, frozen=True, forbid_unknown_fields=True):

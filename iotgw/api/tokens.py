@@ -42,15 +42,17 @@ class NewToken(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
 
 
 class TokenView(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """A token as it is shown; ``token`` only in the answer that made it."""
+    """A token as it is shown."""
 
-    id: str
-    name: str
-    role: str
-    tenant: str
-    created_at: int
-    expires_at: int = 0
-    token: str = ""
+    id: Annotated[str, Meta(description="Its id.")]
+    name: Annotated[str, Meta(description="What it is for.")]
+    role: Annotated[str, Meta(description="What it may do.")]
+    tenant: Annotated[str, Meta(description="The tenant to which it belongs; `*` is all.")]
+    created_at: Annotated[int, Meta(description="When it was made: milliseconds since 1970.")]
+    expires_at: Annotated[
+        int, Meta(description="Until when it is good: milliseconds since 1970; 0 is for ever.")
+    ] = 0
+    token: Annotated[str, Meta(description="The text of the token; only in the answer that made it.")] = ""
 
 
 class TokenRoutes:

@@ -75,14 +75,16 @@ class Trial(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
 
 
 class TrialResult(Struct, frozen=True, rename="camel"):
-    """The result of a trial: the script's own ``result``, and the ``telemetry`` that it becomes."""
+    """The result of a trial."""
 
-    result: Any = None
-    telemetry: list[Any] = []
-    warnings: list[str] = []
-    logs: list[str] = []
-    duration_ms: float = 0.0
-    error: dict[str, Any] | None = None
+    result: Annotated[Any, Meta(description="What the script returned.")] = None
+    telemetry: Annotated[list[Any], Meta(description="What that becomes: messages of devices.")] = []
+    warnings: Annotated[list[str], Meta(description="What the gateway left out of it, and why.")] = []
+    logs: Annotated[list[str], Meta(description="What the script logged.")] = []
+    duration_ms: Annotated[float, Meta(description="Milliseconds that it took.")] = 0.0
+    error: Annotated[
+        dict[str, Any] | None, Meta(description="Why it failed, with line and column; else null.")
+    ] = None
 
 
 class Vector(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
@@ -103,11 +105,14 @@ class Vector(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
 
 
 class SuiteResult(Struct, frozen=True):
-    """The stored vectors' outcomes: each of ``cases`` is ``{name, passed, expected, got, error}``."""
+    """The stored vectors' outcomes."""
 
-    passed: int
-    failed: int
-    cases: list[dict[str, Any]]
+    passed: Annotated[int, Meta(description="How many vectors passed.")]
+    failed: Annotated[int, Meta(description="How many didn't.")]
+    cases: Annotated[
+        list[dict[str, Any]],
+        Meta(description="Each vector's outcome: `{name, passed, expected, got, error}`."),
+    ]
 
 
 class TrialRoutes:

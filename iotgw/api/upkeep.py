@@ -30,7 +30,7 @@ class NewBackup(Struct, frozen=True, rename="camel", forbid_unknown_fields=True)
 class PlanList(Struct, frozen=True):
     """The backup plans by name."""
 
-    items: list[PlanStatus]
+    items: Annotated[list[PlanStatus], Meta(description="Plans by name.")]
 
 
 class UpkeepRoutes:

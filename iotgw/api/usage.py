@@ -36,26 +36,32 @@ QUERY = (
 
 
 class UsageItem(Struct, frozen=True):
-    """What one thing used in the period that begins at ``at`` (milliseconds since 1970; 0: all of the time that was asked for). ``cpu`` is in
-    seconds. What doesn't count for a kind of thing is 0."""
+    """What one thing used in a period. What doesn't count for a kind of thing is 0."""
 
-    at: int
-    tenant: str
-    id: str
-    name: str
-    messages: int
-    bytes: int
-    errors: int
-    refused: int
-    deliveries: int
-    cpu: float
+    at: Annotated[
+        int,
+        Meta(
+            description="When the period begins: milliseconds since 1970; 0 is all of the time that was asked for."
+        ),
+    ]
+    tenant: Annotated[str, Meta(description="The tenant whose use it is.")]
+    id: Annotated[str, Meta(description="The thing's id; empty for all of the tenant.")]
+    name: Annotated[str, Meta(description="The thing's name.")]
+    messages: Annotated[int, Meta(description="Messages that were received.")]
+    bytes: Annotated[int, Meta(description="Bytes of these messages.")]
+    errors: Annotated[int, Meta(description="Conversions that failed.")]
+    refused: Annotated[int, Meta(description="Messages that were refused.")]
+    deliveries: Annotated[int, Meta(description="Messages that were delivered.")]
+    cpu: Annotated[float, Meta(description="Seconds of processor time of conversions.")]
 
 
 class UsagePage(Struct, frozen=True):
     """A page of them."""
 
-    items: Annotated[list[UsageItem], Meta(max_length=MOST)]
-    next: int | None
+    items: Annotated[list[UsageItem], Meta(max_length=MOST, description="What each thing used.")]
+    next: Annotated[
+        int | None, Meta(description="Goes into `after` for the following page; null at the end.")
+    ]
 
 
 class UsageRoutes:

@@ -7,9 +7,9 @@ Values that users see are camelCase in JSON. This module imports no other room.
 from __future__ import annotations
 
 import enum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from iotgw.core.times import DateMs
 
@@ -55,17 +55,18 @@ class Output(Struct, frozen=True, gc=False):
 
 
 class ConversionError(Struct, frozen=True, rename="camel", omit_defaults=True):
-    """Why a conversion failed. ``line`` and ``column`` count from 1 in the user's script, or in that ``file`` of it."""
+    """Why a conversion failed."""
 
-    message: str
-    stage: str = "converter"
-    name: str = "Error"
-    line: int | None = None
-    column: int | None = None
-    stack: str = ""
-    file: str = ""
-    devices: tuple[str, ...] = ()
-    """The devices that nobody knows, where these are the reason."""
+    message: Annotated[str, Meta(description="What went wrong.")]
+    stage: Annotated[str, Meta(description="Where it went wrong, such as `converter`.")] = "converter"
+    name: Annotated[str, Meta(description="The kind of the error, as JavaScript names it.")] = "Error"
+    line: Annotated[int | None, Meta(description="The line in the script, from 1.")] = None
+    column: Annotated[int | None, Meta(description="The column in that line, from 1.")] = None
+    stack: Annotated[str, Meta(description="How the script got there.")] = ""
+    file: Annotated[str, Meta(description="Which file of the script it is; empty is the first.")] = ""
+    devices: Annotated[
+        tuple[str, ...], Meta(description="The devices that nobody knows, where these are the reason.")
+    ] = ()
 
 
 class State(enum.IntEnum):
@@ -342,22 +343,29 @@ class Message(Struct, frozen=True):
 
 
 class FailedAttempt(Struct, frozen=True):
-    """A failed attempt of a delivery, as the API shows it: ``at`` is a date in milliseconds since 1970, ``answer`` the beginning of what the target said."""
+    """A failed attempt of a delivery."""
 
-    at: int
-    answer: str
+    at: Annotated[int, Meta(description="When it was: milliseconds since 1970.")]
+    answer: Annotated[str, Meta(description="The beginning of what the target said.")]
 
 
 class Delivery(Struct, frozen=True, rename="camel"):
-    """One message for one integration, as the API shows it. ``next_try_at`` is a date in milliseconds since 1970, None where no attempt is due.
-    ``tries`` are the latest of those that failed, oldest first, while it waits for the next one or is given up."""
+    """One message for one integration, as the API shows it."""
 
-    integration: str
-    state: str
-    attempts: int
-    error: str | None
-    next_try_at: int | None = None
-    tries: tuple[FailedAttempt, ...] = ()
+    integration: Annotated[str, Meta(description="The integration's name.")]
+    state: Annotated[str, Meta(description="How far it is, such as `waiting` or `delivered`.")]
+    attempts: Annotated[int, Meta(description="How often it was tried.")]
+    error: Annotated[str | None, Meta(description="Why the last attempt failed; else null.")]
+    next_try_at: Annotated[
+        int | None,
+        Meta(description="When it is tried next: milliseconds since 1970; null where no attempt is due."),
+    ] = None
+    tries: Annotated[
+        tuple[FailedAttempt, ...],
+        Meta(
+            description="The latest attempts that failed, the oldest first, while it waits for the next one or is given up."
+        ),
+    ] = ()
 
 
 class Event(Struct, frozen=True, rename="camel", omit_defaults=True):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from iotgw.core import plain_json
 from iotgw.core.message_query import Instant
@@ -28,20 +28,20 @@ class SeriesQuery(Struct, frozen=True, kw_only=True):
 
 
 class Bucket(Struct, frozen=True, omit_defaults=True):
-    """The readings of one key from ``ts`` on, in milliseconds since 1970, for the width of a bucket. What is no number only counts."""
+    """The readings of one key in a span of time."""
 
-    ts: int
-    count: int
-    min: float | None = None
-    max: float | None = None
-    mean: float | None = None
+    ts: Annotated[int, Meta(description="When it begins: milliseconds since 1970.")]
+    count: Annotated[int, Meta(description="How many readings are in it.")]
+    min: Annotated[float | None, Meta(description="The least one that is a number.")] = None
+    max: Annotated[float | None, Meta(description="The largest one that is a number.")] = None
+    mean: Annotated[float | None, Meta(description="The mean of those that are numbers.")] = None
 
 
 class SeriesValue(Struct, frozen=True):
-    """One value of one key; ``ts`` is milliseconds since 1970."""
+    """One value of one key."""
 
-    ts: int
-    value: Any
+    ts: Annotated[int, Meta(description="When it was read: milliseconds since 1970.")]
+    value: Annotated[Any, Meta(description="What was read.")]
 
 
 class FoundSeries(Struct, frozen=True):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from iotgw.core.errors import SettingsError
 
@@ -21,16 +21,22 @@ LONGEST_ANSWER = 4096
 
 
 class Question(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is to be said about a target. Without a ``default`` it has to be answered; an empty one leaves out what ``without`` names: members of
-    the configuration. An answer of ``place`` url is percent-encoded, a ``number`` becomes one."""
+    """What is to be said about a target."""
 
-    name: str
-    says: str
-    default: str | UnsetType = UNSET
-    secret: bool = False
-    place: Literal["text", "url"] = "text"
-    number: bool = False
-    without: list[str] = []
+    name: Annotated[str, Meta(description="What the answer is called.")]
+    says: Annotated[str, Meta(description="What is asked for.")]
+    default: Annotated[
+        str | UnsetType,
+        Meta(description="The answer where none is given; without one, it has to be answered."),
+    ] = UNSET
+    secret: Annotated[bool, Meta(description="Whether nobody may see the answer.")] = False
+    place: Annotated[
+        Literal["text", "url"], Meta(description="An answer for a `url` is percent-encoded.")
+    ] = "text"
+    number: Annotated[bool, Meta(description="Whether the answer becomes a number.")] = False
+    without: Annotated[
+        list[str], Meta(description="Members of the configuration that an empty answer leaves out.")
+    ] = []
 
 
 class TargetPreset(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

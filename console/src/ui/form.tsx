@@ -242,7 +242,7 @@ function Variant({ schemas, schema, at, value, set, problems, label }: { schemas
     <>
       <div class="field choice">
         <label class="label" for={`field-${at}-${propertyName}`}>
-          {label}: {spoken(propertyName)}
+          {label}: {inner.properties?.[propertyName]?.title ?? spoken(propertyName)}
         </label>
         <select id={`field-${at}-${propertyName}`} value={now} onChange={(event) => set({ [propertyName]: event.currentTarget.value })}>
           {Object.keys(mapping).map((each) => (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
@@ -14,50 +14,60 @@ PlanState = Literal["idle", "copying", "sending", "removing"]
 
 
 class MadeBackup(Struct, frozen=True, rename="camel"):
-    """A backup that is whole. ``directory`` is where it is, on the gateway's host or as a URL; ``with_key`` says whether the secrets' key is in
-    it; ``left_out`` are the dispensable files that could not be copied, with the reason."""
+    """A backup that is whole."""
 
-    directory: str
-    made_at: int
-    seconds: float
-    bytes: int
-    files: list[str]
-    with_key: bool
-    left_out: dict[str, str] = {}
+    directory: Annotated[str, Meta(description="Where it is: on the gateway's host, or a URL.")]
+    made_at: Annotated[int, Meta(description="When it was made: milliseconds since 1970.")]
+    seconds: Annotated[float, Meta(description="Seconds that it took.")]
+    bytes: Annotated[int, Meta(description="Bytes of all its files.")]
+    files: Annotated[list[str], Meta(description="Names of its files.")]
+    with_key: Annotated[bool, Meta(description="Whether the key of the secrets is in it.")]
+    left_out: Annotated[
+        dict[str, str], Meta(description="Dispensable files that could not be copied, with the reason.")
+    ] = {}
 
 
 class KnownBackup(Struct, frozen=True, rename="camel"):
-    """The last backup of a plan: its name, when it was made (a date in ms), how long it took and how large it is."""
+    """The last backup of a plan."""
 
-    name: str
-    made_at: int
-    seconds: float
-    bytes: int
+    name: Annotated[str, Meta(description="Its name.")]
+    made_at: Annotated[int, Meta(description="When it was made: milliseconds since 1970.")]
+    seconds: Annotated[float, Meta(description="Seconds that it took.")]
+    bytes: Annotated[int, Meta(description="Bytes of all its files.")]
 
 
 class BackupFailure(Struct, frozen=True):
-    """Why a plan's last try failed, and when (a date in ms)."""
+    """A plan's last try, which failed."""
 
-    at: int
-    error: str
+    at: Annotated[int, Meta(description="When it was: milliseconds since 1970.")]
+    error: Annotated[str, Meta(description="Why it failed.")]
 
 
 class PlanStatus(Struct, frozen=True, rename="camel"):
-    """A plan: where its backups go (``to``), when (``schedule``, ``next`` as a date in ms; None: when asked), what is kept, and how it went.
-    ``last`` is the last backup that is whole, ``failed`` the failure since; ``made`` and ``failures`` count since the start. ``due`` is the first time of
-    the schedule since the last backup, or since the start where there is none: once that is past, one is missing."""
+    """A backup plan, and how it went."""
 
-    name: str
-    to: str
-    schedule: str
-    keep: dict[str, int]
-    state: PlanState
-    next: int | None
-    last: KnownBackup | None
-    failed: BackupFailure | None
-    made: int
-    failures: int
-    due: int | None = None
+    name: Annotated[str, Meta(description="Its name.")]
+    to: Annotated[str, Meta(description="Where its backups go.")]
+    schedule: Annotated[str, Meta(description="When they are made; empty: when asked.")]
+    keep: Annotated[dict[str, int], Meta(description="How many are kept, by period.")]
+    state: Annotated[PlanState, Meta(description="What it does now.")]
+    next: Annotated[
+        int | None, Meta(description="When the next one is made: milliseconds since 1970; null: when asked.")
+    ]
+    last: Annotated[
+        KnownBackup | None, Meta(description="The last backup that is whole; null where there is none.")
+    ]
+    failed: Annotated[
+        BackupFailure | None, Meta(description="The failure since then; null where there was none.")
+    ]
+    made: Annotated[int, Meta(description="How many were made since the start.")]
+    failures: Annotated[int, Meta(description="How many failed since the start.")]
+    due: Annotated[
+        int | None,
+        Meta(
+            description="The first time of the schedule since the last backup, or since the start where there is none: milliseconds since 1970. Once that is past, one is missing."
+        ),
+    ] = None
 
 
 class IBackups(Interface):

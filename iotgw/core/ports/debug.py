@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
@@ -18,24 +18,25 @@ Picked = tuple[Job, Conversion]
 
 
 class DebugSwitch(Struct, frozen=True, rename="camel"):
-    """Everything of one thing is kept: until a date (ms), or ``left`` more messages have passed, where that is no None. ``target`` is a thing's id, or a
-    device's name."""
+    """One thing of which everything is kept for a while."""
 
-    id: str
-    kind: DebugKind
-    name: str
-    target: str
-    until: int
-    left: int | None
-    by: str
+    id: Annotated[str, Meta(description="Its id.")]
+    kind: Annotated[DebugKind, Meta(description="What is debugged.")]
+    name: Annotated[str, Meta(description="The thing's name.")]
+    target: Annotated[str, Meta(description="The thing's id; a device's name.")]
+    until: Annotated[int, Meta(description="Until when: milliseconds since 1970.")]
+    left: Annotated[
+        int | None, Meta(description="After how many more messages it ends; null where they aren't counted.")
+    ]
+    by: Annotated[str, Meta(description="Who began it.")]
 
 
 class DebugEntry(Struct, frozen=True):
-    """What happened to a message, at a date (ms): in a ``conversion`` or a ``delivery``."""
+    """What happened to a message."""
 
-    at: int
-    stage: Literal["conversion", "delivery"]
-    said: dict[str, Any]
+    at: Annotated[int, Meta(description="When it happened: milliseconds since 1970.")]
+    stage: Annotated[Literal["conversion", "delivery"], Meta(description="At which stage.")]
+    said: Annotated[dict[str, Any], Meta(description="What was said there, by name.")]
 
 
 class IDebug(Interface):

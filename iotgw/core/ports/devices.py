@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
@@ -80,16 +80,20 @@ class IDeviceEntries(Interface):
 
 
 class HeldDevice(Struct, frozen=True, rename="camel"):
-    """A device in quarantine: the datasource (by id) that it came by, when its first and its last message that wait were received (ms),
-    how many wait, whether somebody is releasing or dropping it, and what a converter made of the last one, if that is still known."""
+    """A device in quarantine."""
 
-    name: str
-    datasource: str
-    first_seen: int
-    last_seen: int
-    messages: int
-    is_leaving: bool
-    output: Raw | None
+    name: Annotated[str, Meta(description="The device's name.")]
+    datasource: Annotated[str, Meta(description="The id of the datasource by which it came.")]
+    first_seen: Annotated[
+        int, Meta(description="When the first message that waits was received: milliseconds since 1970.")
+    ]
+    last_seen: Annotated[int, Meta(description="When the last one was received: milliseconds since 1970.")]
+    messages: Annotated[int, Meta(description="How many messages wait.")]
+    is_leaving: Annotated[bool, Meta(description="Whether somebody is releasing or dropping it.")]
+    output: Annotated[
+        Raw | None,
+        Meta(description="What a converter made of the last one, if that is still known; else null."),
+    ]
 
 
 class IQuarantine(Interface):
@@ -159,16 +163,32 @@ class Saved(Struct, frozen=True):
 
 
 class HealthView(Struct, frozen=True, rename="camel"):
-    """How a device does. ``since`` are milliseconds since 1970, 0 where all is well; ``report_every`` is in seconds, 0 where nobody
-    waits for it."""
+    """How a device does."""
 
-    state: Literal["well", "troubled", "unwatched"]
-    report_every: float = 0.0
-    silent_since: int = 0
-    battery_below: float | None = None
-    battery_low_since: int = 0
-    signal_below: float | None = None
-    signal_weak_since: int = 0
+    state: Annotated[
+        Literal["well", "troubled", "unwatched"],
+        Meta(description="`unwatched` is a device for which nothing is watched."),
+    ]
+    report_every: Annotated[
+        float, Meta(description="Seconds within which it has to be heard again; 0 where nobody waits for it.")
+    ] = 0.0
+    silent_since: Annotated[
+        int, Meta(description="Since when it is silent: milliseconds since 1970; 0 where it isn't.")
+    ] = 0
+    battery_below: Annotated[
+        float | None,
+        Meta(description="Below which reading its battery is low; null where nobody watches it."),
+    ] = None
+    battery_low_since: Annotated[
+        int, Meta(description="Since when its battery is low: milliseconds since 1970; 0 where it isn't.")
+    ] = 0
+    signal_below: Annotated[
+        float | None,
+        Meta(description="Below which reading its signal is weak; null where nobody watches it."),
+    ] = None
+    signal_weak_since: Annotated[
+        int, Meta(description="Since when its signal is weak: milliseconds since 1970; 0 where it isn't.")
+    ] = 0
 
 
 class IOwnConverters(Interface):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
@@ -14,27 +14,31 @@ JobState = Literal["waiting", "running", "done", "cancelled", "failed"]
 
 
 class JobView(Struct, frozen=True, rename="camel"):
-    """A job as people see it.
+    """A job as people see it."""
 
-    ``what`` says what it is about. ``total`` is how many things it has to do, None until they are counted, ``done`` how many are done; ``counts`` how
-    these ended. ``before`` and ``after`` are figures of what it changes. ``problem`` is why it failed. One that is ``waiting`` begins
-    at ``starts_at``, or as soon as its tenant has less under way. Times are milliseconds since 1970.
-    """
-
-    id: str
-    kind: str
-    state: JobState
-    what: dict[str, Any]
-    total: int | None
-    done: int
-    counts: dict[str, int]
-    before: dict[str, int]
-    after: dict[str, int]
-    created_at: int
-    ended_at: int
-    problem: str
-    by: str
-    starts_at: int = 0
+    id: Annotated[str, Meta(description="Its id.")]
+    kind: Annotated[str, Meta(description="What it does, such as `reprocess`.")]
+    state: Annotated[
+        JobState,
+        Meta(
+            description="How far it is. One that is `waiting` begins at `startsAt`, or as soon as its tenant has less under way."
+        ),
+    ]
+    what: Annotated[dict[str, Any], Meta(description="What it is about: what was asked for.")]
+    total: Annotated[
+        int | None, Meta(description="How many things it has to do; null until they are counted.")
+    ]
+    done: Annotated[int, Meta(description="How many are done.")]
+    counts: Annotated[dict[str, int], Meta(description="How those that are done ended.")]
+    before: Annotated[dict[str, int], Meta(description="Figures of what it changes, from before it began.")]
+    after: Annotated[dict[str, int], Meta(description="The same figures from when it ended.")]
+    created_at: Annotated[int, Meta(description="When it was asked for: milliseconds since 1970.")]
+    ended_at: Annotated[int, Meta(description="When it ended: milliseconds since 1970; 0 while it hasn't.")]
+    problem: Annotated[str, Meta(description="Why it failed; else empty.")]
+    by: Annotated[str, Meta(description="Who asked for it.")]
+    starts_at: Annotated[
+        int, Meta(description="When it begins: milliseconds since 1970; 0 is as soon as may be.")
+    ] = 0
 
 
 class IJobRun(Interface):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred
 from zope.interface import Attribute, Interface
 
@@ -16,20 +16,24 @@ the lease."""
 
 
 class NodeView(Struct, frozen=True, rename="camel"):
-    """A node. ``heard`` is how many seconds ago it was heard of; ``held_by`` is the node that works on its partition now, empty for nobody.
-    ``waiting`` are the messages that wait for a conversion, ``undelivered`` those that wait for integrations, as it says itself; ``adopted`` are
-    the nodes whose partitions it works on besides its own."""
+    """A node."""
 
-    name: str
-    partition: int
-    state: NodeState
-    heard: float
-    version: str
-    held_by: str
-    waiting: int = 0
-    undelivered: int = 0
-    adopted: list[str] = []
-    leases: list[str] = []
+    name: Annotated[str, Meta(description="Its name.")]
+    partition: Annotated[int, Meta(description="The number of its partition.")]
+    state: Annotated[NodeState, Meta(description="Whether it works.")]
+    heard: Annotated[float, Meta(description="Seconds since it was heard of.")]
+    version: Annotated[str, Meta(description="Which version of the gateway runs there.")]
+    held_by: Annotated[str, Meta(description="The node that works on its partition now; empty for nobody.")]
+    waiting: Annotated[int, Meta(description="Messages that wait for a conversion, as it says itself.")] = 0
+    undelivered: Annotated[
+        int, Meta(description="Messages that wait for integrations, as it says itself.")
+    ] = 0
+    adopted: Annotated[
+        list[str], Meta(description="The nodes on whose partitions it works besides its own.")
+    ] = []
+    leases: Annotated[
+        list[str], Meta(description="What only one node may do at a time, and this one does.")
+    ] = []
 
 
 class Sums(Struct, frozen=True, rename="camel"):

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import builtins
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
 
 class StoredFile(Struct, frozen=True, rename="camel"):
-    """A file as people see it. ``size`` is its bytes, ``received`` how many of them are there. ``sha256`` is its digest in hexadecimal, empty
-    until it is whole. ``created_at`` are milliseconds since 1970."""
+    """A file as people see it."""
 
-    id: str
-    name: str
-    size: int
-    received: int
-    sha256: str
-    created_at: int
+    id: Annotated[str, Meta(description="Its id.")]
+    name: Annotated[str, Meta(description="Its name.")]
+    size: Annotated[int, Meta(description="Bytes of the whole file.")]
+    received: Annotated[int, Meta(description="Bytes that are there.")]
+    sha256: Annotated[str, Meta(description="Its SHA-256 in hexadecimal; empty until it is whole.")]
+    created_at: Annotated[int, Meta(description="When it was made: milliseconds since 1970.")]
 
     @property
     def is_whole(self) -> bool:

@@ -3,8 +3,8 @@
 import lighthouse from "lighthouse";
 import puppeteer from "puppeteer-core";
 
-// How it says that it waited in vain, half a minute for each of the browser's answers: too short on a machine that has much else to do.
-const SLOW = ["PROTOCOL_TIMEOUT", "PAGE_HUNG"];
+// How it says that it waited in vain, half a minute for each of the browser's answers or for its first paint: too short on a machine that has much else to do.
+const SLOW = ["PROTOCOL_TIMEOUT", "PAGE_HUNG", "NO_FCP"];
 const [url, token, categories, ...pages] = process.argv.slice(2);
 const browser = await puppeteer.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox", "--disable-gpu"], protocolTimeout: 0 });
 // an audit that was given up may still wait for its tab, which is closed

@@ -1,138 +1,98 @@
-"""Whatever users save is described, so that a form can be made of the schema."""
+"""Whatever is sent and answered is described, so that a form can be made of the schema, and a client can say what it shows."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-import msgspec
 import pytest
-from twisted.internet.task import Clock
 
 from iotgw.api.app import routes
-from iotgw.api.auth import Permission
 from iotgw.api.form_hints import describe, title
 from iotgw.api.openapi import OpenApiRoutes
-from iotgw.api.routes import Route
-from iotgw.app import parts
-from iotgw.connect.endpoint import Connector
 from iotgw.core import specs
-from iotgw.core.types import Types
+from tests.unit.api import schemas
 from tests.unit.api.conftest import Bench
 
-SPECS = ("DatasourceSpec", "IntegrationSpec", "ConverterSpec")
+SPECS = (specs.DatasourceSpec, specs.IntegrationSpec, specs.ConverterSpec)
 
 
 @pytest.fixture(scope="module")
-def document() -> Any:
-    """The description of the API, with the gateway's own types."""
-    clock: Any = Clock()
-    connector = Connector(clock)
-    datasources: Any = Types("none", clock, parts.DATASOURCES, connector)
-    integrations: Any = Types("none", clock, parts.INTEGRATIONS, connector)
-    saving = [
-        Route("POST", f"/{name}", Permission.WRITE, nothing, "", body=getattr(specs, name)) for name in SPECS
-    ]
-    found = OpenApiRoutes(datasources, integrations, saving).document()
-    return msgspec.json.decode(msgspec.json.encode(found))
-
-
-async def nothing(call: Any) -> None: ...
+def saved() -> dict[str, Any]:
+    """The schemas of what users save, with the gateway's own types."""
+    found = schemas.of_types(SPECS)
+    return schemas.reached(found, [schemas.reference(each.__name__) for each in SPECS])
 
 
 @pytest.fixture(scope="module")
 def whole() -> Any:
     """The description of all operations; their types are small ones of the tests'."""
     bench = Bench().parts
-    found = OpenApiRoutes(bench.datasource_types, bench.integration_types, routes(bench)).document()
-    return msgspec.json.decode(msgspec.json.encode(found))
-
-
-def test_all_that_can_be_sent_has_a_title_and_a_description(whole: Any) -> None:
-    sent: set[str] = set()
-    waiting = [
-        operation["requestBody"]
-        for path in whole["paths"].values()
-        for operation in path.values()
-        if isinstance(operation, dict) and "requestBody" in operation
-    ]
-    schemas = whole["components"]["schemas"]
-    while waiting:
-        names = re.findall(r'"#/components/schemas/(\w+)"', msgspec.json.encode(waiting.pop()).decode())
-        waiting += [schemas[name] for name in names if name not in sent]
-        sent |= {*names}
-    assert {"DeviceSpec", "CredentialSpec", "NewBatch", "TenantSpec"} <= sent
-    of_tests = {"CoapSettings", "HttpSettings"}
-    assert [
-        f"{name}.{key}"
-        for name in sorted(sent - of_tests)
-        for key, value in schemas[name].get("properties", {}).items()
-        if not value.get("title") or len(value.get("description", "")) < 3
-    ] == []
-
-
-def reached(document: Any) -> dict[str, Any]:
-    """The schemas that what users save leads to, by name."""
-    schemas = document["components"]["schemas"]
-    found: dict[str, Any] = {}
-    waiting = list(SPECS)
-    while waiting:
-        name = waiting.pop()
-        if name in found:
-            continue
-        found[name] = schemas[name]
-        text = msgspec.json.encode(schemas[name]).decode()
-        waiting += re.findall(r'"#/components/schemas/(\w+)"', text)
-    return found
-
-
-def offenders(document: Any, is_wrong: Any) -> list[str]:
-    return sorted(
-        f"{name}.{key}"
-        for name, schema in reached(document).items()
-        for key, value in schema.get("properties", {}).items()
-        if is_wrong(value)
+    return schemas.plain(
+        OpenApiRoutes(bench.datasource_types, bench.integration_types, routes(bench)).document()
     )
 
 
-def test_every_setting_has_a_title_and_a_description(document: Any) -> None:
-    assert len(reached(document)) > 80
-    assert offenders(document, lambda each: not each.get("title")) == []
-    assert offenders(document, lambda each: len(each.get("description", "")) < 3) == []
+@pytest.mark.parametrize(
+    ("part", "some"),
+    [
+        ("requestBody", {"DeviceSpec", "CredentialSpec", "NewBatch", "TenantSpec"}),
+        ("responses", {"MessageView", "DeviceView", "ReplayResult", "Problem", "StoredFile"}),
+    ],
+)
+def test_all_that_is_sent_and_answered_has_a_title_and_a_description(
+    whole: Any, part: str, some: set[str]
+) -> None:
+    there = [operation.get(part) for path in whole["paths"].values() for operation in path.values()]
+    found = schemas.reached(whole["components"]["schemas"], there)
+    assert some <= {*found}
+    of_tests = {"CoapSettings", "HttpSettings"}
+    assert [
+        name
+        for name, said in schemas.properties({name: found[name] for name in {*found} - of_tests})
+        if not said.get("title") or len(said.get("description", "")) < 3
+    ] == []
 
 
-def test_every_setting_is_in_a_group(document: Any) -> None:
+def offenders(saved: dict[str, Any], is_wrong: Any) -> list[str]:
+    return [name for name, said in schemas.properties(saved) if is_wrong(said)]
+
+
+def test_every_setting_has_a_title_and_a_description(saved: dict[str, Any]) -> None:
+    assert len(saved) > 80
+    assert offenders(saved, lambda each: not each.get("title")) == []
+    assert offenders(saved, lambda each: len(each.get("description", "")) < 3) == []
+
+
+def test_every_setting_is_in_a_group(saved: dict[str, Any]) -> None:
     groups = {"general", "access", "times", "limits", "settings"}
-    assert offenders(document, lambda each: each.get("x-group") not in groups) == []
-    assert offenders(document, lambda each: not isinstance(each.get("x-advanced"), bool)) == []
+    assert offenders(saved, lambda each: each.get("x-group") not in groups) == []
+    assert offenders(saved, lambda each: not isinstance(each.get("x-advanced"), bool)) == []
 
 
-def test_every_number_with_a_fraction_has_a_unit(document: Any) -> None:
+def test_every_number_with_a_fraction_has_a_unit(saved: dict[str, Any]) -> None:
     def is_wrong(schema: Any) -> bool:
         types = {schema.get("type"), *(each.get("type") for each in schema.get("anyOf", ()))}
         return "number" in types and "x-unit" not in schema
 
-    assert offenders(document, is_wrong) == []
+    assert offenders(saved, is_wrong) == []
 
 
-def test_what_must_be_given_is_not_for_the_advanced(document: Any) -> None:
-    schemas = reached(document)
+def test_what_must_be_given_is_not_for_the_advanced(saved: dict[str, Any]) -> None:
     wrong = [
         f"{name}.{key}"
-        for name, schema in schemas.items()
+        for name, schema in saved.items()
         for key in schema.get("required", ())
         if schema["properties"][key]["x-advanced"]
     ]
     assert wrong == []
 
 
-def test_a_type_leads_to_its_settings(document: Any) -> None:
-    schemas = document["components"]["schemas"]
+def test_a_type_leads_to_its_settings(saved: dict[str, Any]) -> None:
     for spec in ("DatasourceSpec", "IntegrationSpec"):
-        properties = schemas[spec]["properties"]
+        properties = saved[spec]["properties"]
         by_type = properties["configuration"]["x-by-type"]
         assert sorted(by_type) == properties["type"]["enum"]
-        assert all(reference.rpartition("/")[2] in schemas for reference in by_type.values())
+        assert all(reference.rpartition("/")[2] in saved for reference in by_type.values())
 
 
 @pytest.mark.parametrize(
@@ -143,6 +103,10 @@ def test_a_type_leads_to_its_settings(document: Any) -> None:
         ("tls", "TLS"),
         ("downlinkQos", "Downlink QoS"),
         ("edrxCycle", "eDRX cycle"),
+        ("attributeLwm2m", "Attribute LwM2M"),
+        ("clientLwM2mSettings", "Client LwM2M settings"),
+        ("x509", "X.509"),
+        ("commandCrc", "Command CRC"),
     ],
 )
 def test_a_name_is_words(name: str, words: str) -> None:

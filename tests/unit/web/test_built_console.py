@@ -9,7 +9,13 @@ from iotgw.web.assets import STATIC
 from tests.peers.process import missing
 
 KILO = 1000
-LIMITS = {"shell": 40 * KILO, "editor": 170 * KILO, "chart": 30 * KILO, "world": 170 * KILO}
+LIMITS = {
+    "shell": 40 * KILO,
+    "editor": 170 * KILO,
+    "chart": 30 * KILO,
+    "world": 170 * KILO,
+    "settings": 40 * KILO,
+}
 """Bytes of gzip: what shows the first page with its styles, and what is loaded later."""
 
 
