@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import socket
+
 from twisted.internet.interfaces import (
     IReactorCore,
     IReactorFDSet,
@@ -15,6 +17,7 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IReactorUDP,
 )
+from zope.interface import Interface
 
 
 class IThreadedClock(IReactorTime, IReactorThreads):
@@ -33,3 +36,13 @@ class IReactor(
     IReactorPluggableNameResolver,
 ):
     """What Twisted's reactors on Linux can do."""
+
+
+class IBoundPorts(Interface):
+    """A reactor whose process has its ports together with others: what they share is bound elsewhere."""
+
+    def bound_udp(interface: str, port: int) -> socket.socket:
+        """A bound UDP socket, which is this process's. Raises OSError."""
+
+    def unbound_udp(interface: str, port: int) -> None:
+        """It is closed here."""
