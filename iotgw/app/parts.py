@@ -290,8 +290,9 @@ def build(
         ),
     ]  # fmt: skip
     jobs = JobService(
-        registry, kinds, reactor, calendar, lambda: stored.nodes.name if stored.partitions else ""
-    )
+        registry, kinds, reactor, calendar, lambda: stored.nodes.name if stored.partitions else "",
+        lambda: [node.name for node in stored.nodes.list() if node.name != stored.nodes.name] if stored.partitions else [],
+    )  # fmt: skip
     return Gateway(
         storage=stored, registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, fleet=fleet, releases=releases, journal=journal,
         downlinks=downlinks, kept=kept, converters=converters, delivery=delivery,

@@ -259,6 +259,14 @@ def test_whichever_node_is_asked_shows_the_messages_of_all(server, tmp_path):
         assert sum(again) == len(both)
         (group,) = a.api("GET", "/failures?kind=conversion").json["items"]
         assert (group["count"], group["where"]) == (len(both), "fails")
+        mended = "function Decoder(request) { return []; }"
+        assert a.api("PUT", "/converters/fails", {"name": "fails", "type": "UPLINK", "script": mended}).status == 200
+        wait_until(lambda: b.api("GET", "/converters/fails").json["script"] == mended)
+        job = a.api("POST", "/jobs", {"reprocess": {"datasource": "failing"}}).json["id"]
+        for node in (b, a):
+            wait_until(lambda n=node: n.api("GET", f"/jobs/{job}").json["state"] == "done", what="both parts")
+            assert sum(node.api("GET", f"/jobs/{job}").json["counts"].values()) == len(both)
+        assert [each["state"] for each in listed(b, "&datasource=failing")] == ["filtered"] * len(both)
         seen = a.api("GET", "/devices/two/telemetry").json["readings"]["n"]
         assert sorted(each["value"] for each in seen)[-5:] == [0, 1, 2, 3, 4]
 

@@ -22,6 +22,7 @@ class Counting:
 
     name = "count"
     at_a_time = 2
+    is_of_partition = False
 
     def __init__(self) -> None:
         self.fails_at: tuple[int, Exception] | None = None
@@ -253,6 +254,7 @@ def test_a_place_by_name_outlasts_a_restart(world: World) -> None:
     class Naming:
         name = "name"
         at_a_time = 2
+        is_of_partition = False
 
         def forget(self, id: str) -> None:
             """Nothing is kept."""
