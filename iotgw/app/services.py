@@ -105,7 +105,7 @@ def children(
     yield PartService("stored-files", gateway.files.start, gateway.files.stop)
     yield PartService("usage-store", lambda: open_usage(gateway), gateway.usage_store.stop)
     yield PartService("debug-store", lambda: open_debug(gateway), gateway.debug_store.stop)
-    yield PartService("debug", stop=gateway.debug.stop)
+    yield PartService("debug", gateway.debug.start, gateway.debug.stop)
     yield PartService("backups", gateway.backups.start, gateway.backups.stop)
     yield PartService("backup-plans", gateway.backup_plans.start, gateway.backup_plans.stop)
     yield PartService("pause", gateway.pause.start)

@@ -9,7 +9,8 @@ from twisted.internet.task import Clock
 
 from iotgw import testing
 from iotgw.core.errors import NotFound
-from iotgw.jobs.service import CANCEL, KIND, JobService
+from iotgw.jobs.run import KIND
+from iotgw.jobs.service import CANCEL, JobService
 
 from .test_service import Counting
 

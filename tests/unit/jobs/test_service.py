@@ -13,7 +13,8 @@ from iotgw import testing
 from iotgw.core.errors import NotFound, TooMany, Unavailable
 from iotgw.core.ports.jobs import IJobKind, IJobRun
 from iotgw.jobs import service
-from iotgw.jobs.service import JobRun, JobService
+from iotgw.jobs.run import JobRun
+from iotgw.jobs.service import JobService
 
 
 @implementer(IJobKind)
