@@ -140,7 +140,7 @@ def routes(
         ConfigurationRoutes(keepers(parts, saved), registry, recorder, parts.clock),
         PresetRoutes(parts.datasource_types),
         UsageRoutes(parts.usage),
-        DebugRoutes(parts.debugging, registry, known, journal),
+        DebugRoutes(parts.debugging, registry, known, history),
         TenantRoutes(registry, parts.fleet, parts.usage, recorder, dates, parts.jobs),
     ]
     found = [route for resource in resources for route in resource.routes()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -26,6 +27,8 @@ from iotgw.core.ports.pipeline import UplinkListener
 from iotgw.core.ports.reactor import IReactor
 from iotgw.delivery.service import DeliveryService
 from iotgw.devices.quarantine import Quarantine, Releases
+from iotgw.jobs.reprocess import ReprocessJobs
+from iotgw.jobs.retry import RetryJobs
 from iotgw.pipeline.pipeline import Pipeline
 from iotgw.pipeline.places import Nowhere
 from iotgw.pipeline.sources import Sources
@@ -59,7 +62,8 @@ class AdoptedFlow:
         integrations: RegisteredIntegrations,
         releases: Releases,
         drained: Callable[[Pipeline], Awaitable[None]],
-        began: Callable[[], Callable[[], None]],
+        began: Callable[[], Callable[[], object]],
+        covered: Callable[[DeliveryService], Callable[[], None]],
     ) -> None:
         self.home = home
         self.delivery = delivery
@@ -70,6 +74,7 @@ class AdoptedFlow:
         self._releases = releases
         self._drained = drained
         self._began = began
+        self._covered = covered
         self._undo: list[Callable[[], object]] = []
 
     async def start(self) -> None:
@@ -78,6 +83,7 @@ class AdoptedFlow:
         await self._journal.start(self.pipeline.journal_listener)
         self._undo.append(self._journal.stop)
         await self._releases.load()
+        self._undo.append(self._covered(self.delivery))
         self.delivery.start()
         self._undo.append(self.delivery.stop)
         await self._integrations.start()
@@ -154,18 +160,33 @@ class FlowMaker:
         releases = Releases(quarantine, gateway.fleet, journal, pipeline, recorder, reactor)
         drain = partial(stop_and_drain, reactor=reactor, drain=self._settings.drain)
 
-        def began() -> Callable[[], None]:
+        def began() -> Callable[[], object]:
             """Forget deleted tenants in it, too, and do what is ordered; returns what ends that."""
             erasures, orders = gateway.storage.erasures, gateway.storage.orders
             if erasures is None or orders is None:
                 return lambda: None
+            jobs_end = gateway.jobs.adopt(
+                home, [ReprocessJobs(journal, pipeline, api.dates), RetryJobs(delivery, reactor)]
+            )
             erasures.hold(part, [ForgottenMessages(journal.erase, reactor)])
             orders.hold(part, delivery)
 
-            def ends() -> None:
+            def ends() -> Deferred[Any]:
                 erasures.let_go(part)
                 orders.let_go(part)
+                return jobs_end()
 
             return ends
 
-        return AdoptedFlow(home, registry, journal, pipeline, delivery, integrations, releases, drain, began)
+        return AdoptedFlow(
+            home,
+            registry,
+            journal,
+            pipeline,
+            delivery,
+            integrations,
+            releases,
+            drain,
+            began,
+            gateway.pause.covers,
+        )

@@ -107,12 +107,12 @@ from iotgw.pipeline.sources import Sources
 from iotgw.store.backups import Backups
 from iotgw.store.certificate_ends import CertificateEnds
 from iotgw.store.certificates import CertificateDirectory
+from iotgw.store.debug import DebugRing
 from iotgw.store.devices import DeviceStateStore
 from iotgw.store.forgotten import ForgottenMessages
 from iotgw.store.journal import GroupCommitJournal
 from iotgw.store.kept import KeptStore
 from iotgw.store.registry import StoredRegistry
-from iotgw.store.sqlite.debug import DebugStore
 from iotgw.store.stored_files import FileStore
 
 DATASOURCES = (
@@ -180,7 +180,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
     usage: UsageMeter
     live: LiveFeed
     rates: RateMeter
-    debug_store: DebugStore
+    debug_store: DebugRing
     debug: DebugLog
     api: Parts
 
@@ -191,7 +191,9 @@ def build(
     """Every part of one gateway, which is the node ``node`` of several. Each gets only parts that were made before it, so none needs to be completed
     later."""
     store = settings.store
-    stored = storage(store, settings.usage.max_bytes, data_dir, reactor, calendar, node)
+    stored = storage(
+        store, settings.usage.max_bytes, settings.debug.max_bytes, data_dir, reactor, calendar, node
+    )
     registry, journal, devices, kept = stored.registry, stored.journal, stored.devices, stored.kept
     credentials = Credentials(registry, calendar.now_ms)
     live = LiveFeed()
@@ -245,9 +247,9 @@ def build(
     integration_types: Types[IIntegrationType] = Types(
         "iotgw.integrations", reactor, INTEGRATIONS, connector, look_at
     )
-    debug_store = DebugStore(data_dir, reactor, settings.debug.max_bytes)
     latency = Latency(reactor, calendar)
-    debug = DebugLog(debug_store, lambda: journal.epochs, recorder, reactor, calendar)
+    shared = registry if stored.partitions else None
+    debug = DebugLog(stored.debug, lambda: journal.epochs, recorder, reactor, calendar, shared)
     delivery = DeliveryService(
         journal, integration_types, reactor, events, partial(datasource_name, registry), downlinks.push, registry.unseal, str(data_dir),
         trace, store.max_bytes, calendar, registry.seal,
@@ -290,18 +292,19 @@ def build(
         updates,
         TenantJobs(
             registry, journal, fleet, devices, speakers, quarantine, releases, downlinks, downlinks, files,
-            [stored.erasures or ForgottenMessages(journal.erase, reactor), stored.items, stored.names, usage, debug_store, events, *stored.of_tenants], reactor,
+            [stored.erasures or ForgottenMessages(journal.erase, reactor), stored.items, stored.names, usage, stored.debug, events, *stored.of_tenants], reactor,
         ),
     ]  # fmt: skip
     jobs = JobService(
-        registry, kinds, reactor, calendar, lambda: stored.nodes.name if stored.partitions else ""
-    )
+        registry, kinds, reactor, calendar, lambda: stored.nodes.name if stored.partitions else "",
+        lambda: [node.name for node in stored.nodes.list() if node.name != stored.nodes.name] if stored.partitions else [],
+    )  # fmt: skip
     return Gateway(
         storage=stored, registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, fleet=fleet, releases=releases, journal=journal,
         downlinks=downlinks, kept=kept, converters=converters, delivery=delivery,
         integrations=RegisteredIntegrations(registry, journal, delivery, departures, recorder, reactor, calendar),
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, certificates=certificates, backups=backups, backup_plans=backup_plans, pause=pause,
-        jobs=jobs, files=files, usage_store=stored.usage, usage=usage, live=live, rates=rates, debug_store=debug_store, debug=debug, api=Parts(
+        jobs=jobs, files=files, usage_store=stored.usage, usage=usage, live=live, rates=rates, debug_store=stored.debug, debug=debug, api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, arrivals=PipelineArrivals(sources, journal, reactor), converters=converters, trials=converters.for_trials(), versions=versions,
             delivery=delivery, devices=devices, fleet=fleet, own_converters=fleet, quarantine=quarantine, releases=releases, owners=speakers, events=events, datasource_types=datasource_types,
             integration_types=integration_types, target_presets=target_presets(), clock=reactor, in_thread=in_threads(reactor), downlinks=downlinks, credentials=credentials, departures=departures, backups=backups, backup_plans=backup_plans, pause=pause,

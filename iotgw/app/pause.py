@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -29,6 +30,14 @@ class Pause:
         self._downlinks = downlinks
         self._recorder = recorder
         self.paused: Paused | None = None
+        self._adopted: list[DeliveryService] = []
+
+    def covers(self, delivery: DeliveryService) -> Callable[[], None]:
+        """The deliveries of an adopted partition are held back as well. Before they start; returns what ends that."""
+        self._adopted.append(delivery)
+        if self.paused is not None:
+            delivery.hold()
+        return lambda: self._adopted.remove(delivery)
 
     def start(self) -> None:
         """Hold back what would leave, where that is asked for; before it could."""
@@ -52,7 +61,8 @@ class Pause:
         self._path.unlink(missing_ok=True)
         sync(self._path.parent)
         self.paused = None
-        self._delivery.release()
+        for delivery in (self._delivery, *self._adopted):
+            delivery.release()
         self._downlinks.release()
         text = "deliveries and downlinks go on"
         self._recorder.note("resumed", "gateway", "pause", text, DEFAULT_TENANT, "info")

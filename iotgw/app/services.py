@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from iotgw.app.files import OpenFiles
 from iotgw.app.hangups import Hangups
 from iotgw.app.lost_logs import LostLogs
 from iotgw.app.node_services import as_node
-from iotgw.app.ordered import OrderedServices, PartService
+from iotgw.app.ordered import OrderedServices, PartService, nothing
 from iotgw.app.parts import Gateway, build
 from iotgw.app.privacy import make_private, tell_opened
 from iotgw.app.sealing import seal_what_is_plain
@@ -105,7 +105,7 @@ def children(
     yield PartService("stored-files", gateway.files.start, gateway.files.stop)
     yield PartService("usage-store", lambda: open_usage(gateway), gateway.usage_store.stop)
     yield PartService("debug-store", lambda: open_debug(gateway), gateway.debug_store.stop)
-    yield PartService("debug", stop=gateway.debug.stop)
+    yield PartService("debug", gateway.debug.start, gateway.debug.stop)
     yield PartService("backups", gateway.backups.start, gateway.backups.stop)
     yield PartService("backup-plans", gateway.backup_plans.start, gateway.backup_plans.stop)
     yield PartService("pause", gateway.pause.start)
@@ -274,6 +274,7 @@ class IotgwService(OrderedServices):
         reactor: IReactor,
         clock: GatewayClock,
         node: str = "",
+        tell_ready: Callable[[], None] = nothing,
     ) -> None:
         super().__init__(reactor, settings.drain)
         self.setName("iotgw")
@@ -282,11 +283,12 @@ class IotgwService(OrderedServices):
         self._config = config
         self._lock = lock
         self._hangups = hangups
+        self._tell_ready = tell_ready
         self._reactor = reactor
         opened = make_private(data_dir, settings)
         log = settings.log
         file = data_dir / log.file if log.file else None
-        self._logs = Logs(file, log.level, log.rotate_bytes, log.keep, libraries=log.libraries)
+        self._logs = Logs(file, log.level, log.rotate_bytes, log.keep, libraries=log.libraries, node=node)
         gateway = build(settings, data_dir, reactor, clock.calendar, node)
         self._trace = gateway.trace
         self._api = ApiListener(gateway, settings.api, settings.tls, reactor)
@@ -323,6 +325,7 @@ class IotgwService(OrderedServices):
             version=__version__, api=self._api.url, data=str(self._data_dir),
         )  # fmt: skip
         self._hangups.listen(lambda: self._reactor.callFromThread(self.reload))
+        self._tell_ready()
 
     def start_failed(self, failure: Failure) -> None:
         """Log one line for a user's mistake, a traceback for a fault of ours. The process ends."""

@@ -24,6 +24,7 @@ from iotgw.core.ports.platform_names import IPlatformNameRows
 from iotgw.core.ports.reactor import IReactor
 from iotgw.core.ports.tenants import IErasures, IForgetsTenants
 from iotgw.core.ports.usage import IUsageStore
+from iotgw.store.debug import DebugRing
 from iotgw.store.devices import DeviceStateStore
 from iotgw.store.downlinks import ItemStore
 from iotgw.store.journal import GroupCommitJournal
@@ -32,6 +33,7 @@ from iotgw.store.migration.copies import FILES
 from iotgw.store.registry import StoredRegistry
 from iotgw.store.space import JournalLimits
 from iotgw.store.sqlite.clock import kept_clock
+from iotgw.store.sqlite.debug import DebugStore
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.entries import DeviceEntries
@@ -116,6 +118,7 @@ class StoredParts(Struct, frozen=True, kw_only=True):
     kept: KeptStore
     events: IEventRows
     usage: IUsageStore
+    debug: DebugRing
     states: IStates | None = None
     of_tenants: Sequence[IForgetsTenants] = ()
     writers: Sequence[Between] = ()
@@ -134,16 +137,17 @@ class StoredParts(Struct, frozen=True, kw_only=True):
 def storage(
     section: StoreSection,
     usage_bytes: int,
+    debug_bytes: int,
     data_dir: Path,
     reactor: IReactor,
     calendar: ICalendar,
     node: str = "",
 ) -> StoredParts:
-    """The parts that store, as the settings say; ``usage_bytes`` is what usage may take. ``node`` is this process's name, if it was given one. Raises
+    """The parts that store, as the settings say; ``usage_bytes`` is what usage may take, ``debug_bytes`` what debugging may. ``node`` is this process's name, if it was given one. Raises
     SettingsError."""
     limits = JournalLimits(int(section.max_age * 1000), section.max_bytes)
     if section.url:
-        return _in_postgres(section, limits, usage_bytes, data_dir, reactor, calendar, node)
+        return _in_postgres(section, limits, usage_bytes, debug_bytes, data_dir, reactor, calendar, node)
     if node:
         raise SettingsError("--node", "expected a database for several nodes (`store.url`)")
     alone = OneNode()
@@ -163,16 +167,18 @@ def storage(
         kept=kept,
         events=EventFile(data_dir / "events.db"),
         usage=usage,
+        debug=DebugStore(data_dir, reactor, debug_bytes),
         writers=[each.between_commits for each in (journal, registry, items, kept, usage)],
     )
 
 
 def _in_postgres(
-    section: StoreSection, limits: JournalLimits, usage_bytes: int, data_dir: Path, reactor: IReactor, calendar: ICalendar, node_name: str
+    section: StoreSection, limits: JournalLimits, usage_bytes: int, debug_bytes: int, data_dir: Path, reactor: IReactor, calendar: ICalendar, node_name: str
 ) -> StoredParts:  # fmt: skip
     try:
         from iotgw.store.postgres.connection import Address  # noqa: PLC0415 (the extra `postgres`)
         from iotgw.store.postgres.converter_states import PostgresStates  # noqa: PLC0415
+        from iotgw.store.postgres.debug import PostgresDebug  # noqa: PLC0415
         from iotgw.store.postgres.devices import PostgresDevices  # noqa: PLC0415
         from iotgw.store.postgres.downlinks import PostgresItems  # noqa: PLC0415
         from iotgw.store.postgres.entries import PostgresEntries  # noqa: PLC0415
@@ -226,6 +232,7 @@ def _in_postgres(
         events=PostgresEvents(address, lambda: node.name),
         states=states,
         of_tenants=[states],
+        debug=PostgresDebug(address, reactor, debug_bytes, lambda: node.name),
         usage=PostgresUsage(address, reactor, usage_bytes, lambda: node.name),
         elsewhere=ELSEWHERE,
         nodes=partitions.nodes,

@@ -18,7 +18,7 @@ from iotgw.core.ports.kept import IKept
 from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
 from iotgw.datasources.mqtt import session
-from iotgw.jobs.service import KIND as JOB
+from iotgw.jobs.run import KIND as JOB
 from iotgw.pipeline.checkpoints import KIND as CHECKPOINTS
 
 OWNERS = ("datasource", "integration", JOB)

@@ -63,6 +63,7 @@ class DownlinkJobs:
 
     name = KIND
     at_a_time = 2
+    is_of_partition = False
 
     def __init__(self, fleet: IFleet, queue: IDownlinkQueue, clock: IReactorTime) -> None:
         self._fleet = fleet

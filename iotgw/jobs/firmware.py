@@ -68,6 +68,7 @@ class FirmwareJobs:
 
     name = "firmware"
     at_a_time = 20
+    is_of_partition = False
 
     def __init__(
         self,

@@ -55,6 +55,7 @@ class ReprocessJobs:
 
     name = "reprocess"
     at_a_time = 2
+    is_of_partition = True
 
     def __init__(self, journal: IMessages, pipeline: IPipeline, calendar: ICalendar) -> None:
         self._journal = journal

@@ -49,6 +49,7 @@ class RetryJobs:
 
     name = "retry"
     at_a_time = 2
+    is_of_partition = True
 
     def __init__(self, delivery: IDeliveries, clock: IReactorTime) -> None:
         self._delivery = delivery

@@ -40,6 +40,7 @@ class TenantJobs:
 
     name = KIND
     at_a_time = 1
+    is_of_partition = False
 
     def __init__(
         self,

@@ -8,17 +8,20 @@ from __future__ import annotations
 import builtins
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from iotgw.core.allowance import Allowance
 from iotgw.core.epochs import Epochs
-from iotgw.core.errors import NotFound, TooMany
+from iotgw.core.errors import IotgwError, NotFound, TooMany
 from iotgw.core.model import Conversion, Job, TelemetryRecord
 from iotgw.core.parts import Part
 from iotgw.core.ports.clock import ICalendar
@@ -31,9 +34,13 @@ from iotgw.core.ports.debug import (
     IDebugStore,
     Picked,
 )
+from iotgw.core.ports.registry import IRegistry
 from iotgw.core.recorder import Recorder
+from iotgw.core.specs import Resource
 from iotgw.observe.debug_entries import conversion_entry, delivery_entry
 
+KIND = "debugging"
+"""Of the resources in the registry by which nodes tell each other what is on; each is called as its switch's id."""
 MOST = 20
 """Things of a tenant that are on at a time."""
 FAILURES = 20
@@ -64,7 +71,12 @@ class _On:
 
 @implementer(IDebug, IDebugging)
 class DebugLog:
-    """An `IDebug` and `IDebugging` that keeps what it is told in ``store``. ``epochs`` names the messages. What is on ends with the process."""
+    """An `IDebug` and `IDebugging` that keeps what it is told in ``store``. ``epochs`` names the messages. What is on ends with the process; with a ``registry``, which
+    several nodes share, it is on on all of them, and outlasts each. Messages are counted by each node, and the first that has enough ends it.
+
+    Many methods: those of both ports, and what other nodes switch on and off."""
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -73,7 +85,9 @@ class DebugLog:
         recorder: Recorder,
         clock: IReactorTime,
         calendar: ICalendar,
+        registry: IRegistry | None = None,
     ) -> None:
+        self._registry = registry
         self._store = store
         self._epochs = epochs
         self._recorder = recorder
@@ -179,15 +193,18 @@ class DebugLog:
             raise TooMany(f"expected at most {MOST} things of a tenant that are debugged at a time")
         until = int(self._calendar.now_ms() + seconds * 1000)
         switch = DebugSwitch(secrets.token_hex(4), kind, name, target, until, count, by)
-        self._on[key] = on = _On(
-            switch, self._clock.callLater(seconds, lambda: self._end(tenant, on, "its time is over"))
-        )
+        self._begin(tenant, switch, seconds)
+        self._share(tenant, switch, before.switch if before is not None else None)
         bound = f", {count} messages at most" if count is not None else ""
         text = f"everything of it is kept for {seconds:g} s{bound}, by {by}"
         self._recorder.note(
             "debug.started", kind, name, text, tenant, by=by, device=name if kind == "device" else ""
         )
         return switch
+
+    def _begin(self, tenant: str, switch: DebugSwitch, seconds: float) -> None:
+        on = _On(switch, self._clock.callLater(seconds, lambda: self._end(tenant, on, "its time is over")))
+        self._on[switch.kind, tenant, switch.target] = on
 
     def switch_off(self, tenant: str, id: str) -> DebugSwitch:
         """See `IDebugging.switch_off`."""
@@ -206,8 +223,66 @@ class DebugLog:
         """See `IDebugging.entries`."""
         return self._store.of(tenant, message_id)
 
+    # --- other nodes ---
+
+    def start(self) -> None:
+        """Learn what other nodes have switched on, and hear of it from now on."""
+        if self._registry is not None:
+            self._registry.watch(KIND, self._told)
+            for resource in self._registry.list(KIND):
+                self._told(None, resource)
+
+    def _told(self, old: Resource | None, new: Resource | None) -> None:
+        if old is not None:
+            switch = msgspec.convert(old.body, DebugSwitch)
+            on = self._on.get((switch.kind, old.tenant, switch.target))
+            if on is not None and on.switch.id == switch.id:
+                self._forget(old.tenant, on)
+        if new is not None:
+            switch = msgspec.convert(new.body, DebugSwitch)
+            seconds = (switch.until - self._calendar.now_ms()) / 1000
+            on = self._on.get((switch.kind, new.tenant, switch.target))
+            if seconds <= 0:
+                self._unshare(new.tenant, switch)
+            elif on is None or on.switch.id != switch.id:
+                if on is not None:
+                    self._forget(new.tenant, on)
+                self._begin(new.tenant, switch, seconds)
+
+    def _share(self, tenant: str, switch: DebugSwitch, before: DebugSwitch | None) -> None:
+        """Have other nodes do the same, in place of what was on ``before``."""
+        if before is not None:
+            self._unshare(tenant, before)
+        if self._registry is not None:
+            body = msgspec.to_builtins(switch)
+            self._later(self._registry.create(KIND, tenant, switch.id, body))
+
+    def _unshare(self, tenant: str, switch: DebugSwitch) -> None:
+        if self._registry is not None:
+            for each in self._registry.list(KIND, tenant):
+                if each.name == switch.id:
+                    self._later(self._registry.delete(KIND, each.id))
+
+    def _later(self, done: Deferred[Any]) -> None:
+        def failed(failure: Failure) -> None:
+            failure.trap(IotgwError)
+            self._log.warn("other nodes don't hear of debugging: {why}", why=failure.getErrorMessage())
+
+        def over(failure: Failure) -> None:
+            failure.trap(NotFound)  # another node was quicker
+
+        done.addErrback(over).addErrback(failed)
+
+    def _forget(self, tenant: str, on: _On) -> None:
+        """It is on no more, as another node says."""
+        self._on.pop((on.switch.kind, tenant, on.switch.target), None)
+        if on.ends.active():
+            on.ends.cancel()
+
     def stop(self) -> None:
-        """The gateway stops: nothing is on any more."""
+        """The gateway stops: nothing is on here any more."""
+        if self._registry is not None:
+            self._registry.unwatch(KIND, self._told)
         for on in self._on.values():
             on.ends.cancel()
         self._on = {}
@@ -218,6 +293,7 @@ class DebugLog:
             return
         if on.ends.active():
             on.ends.cancel()
+        self._unshare(tenant, switch)
         device = switch.name if switch.kind == "device" else ""
         text = f"only its failures are kept again: {why}"
         self._recorder.note(

@@ -48,8 +48,8 @@ class Logs:
     """An observer of all log events; the terminal and the file are its two ends.
 
     ``file`` None writes no file; it rotates at ``rotate_bytes`` and ``keep`` old ones stay. ``level`` is
-    the least that is written, ``libraries`` of what isn't iotgw's own. ``terminal`` None prints nothing. May be
-    called from any thread.
+    the least that is written, ``libraries`` of what isn't iotgw's own. ``terminal`` None prints nothing. ``node`` is
+    the name of this node, of several. May be called from any thread.
     """
 
     def __init__(
@@ -60,7 +60,9 @@ class Logs:
         keep: int = 5,
         terminal: TextIO | None = sys.stdout,
         libraries: str = "warn",
+        node: str = "",
     ) -> None:
+        self._node = node
         self._lock = threading.Lock()
         self._file: LogFile | None = None
         if file is not None:
@@ -102,9 +104,9 @@ class Logs:
         try:
             with self._lock:
                 if self._file is not None:
-                    self._file.write(json_line(event))
+                    self._file.write(json_line(event, self._node))
                 if self._terminal is not None:
-                    self._terminal.write(readable_line(event))
+                    self._terminal.write(readable_line(event, self._node))
                     self._terminal.flush()
         except (OSError, ValueError):
             self.lost += 1
@@ -134,7 +136,7 @@ def _logs_itself(source: type) -> bool:
     return True
 
 
-def json_line(event: LogEvent) -> str:
+def json_line(event: LogEvent, node: str = "") -> str:
     """An event as one line of JSON, with its newline."""
     line: dict[str, Any] = {
         "ts": _time(event).isoformat(timespec="milliseconds"),
@@ -142,6 +144,8 @@ def json_line(event: LogEvent) -> str:
         "source": _source(event),
         "message": _text(event),
     }
+    if node:
+        line["node"] = node
     for name, value in event.items():
         if not name.startswith("log_") and name not in (
             "message",
@@ -159,8 +163,8 @@ def json_line(event: LogEvent) -> str:
     return _masked(msgspec.json.encode(line).decode()) + "\n"
 
 
-def readable_line(event: LogEvent) -> str:
-    """An event as one line for a person: ``13:20:01 [pipeline] datasource coap is open``."""
+def readable_line(event: LogEvent, node: str = "") -> str:
+    """An event as one line for a person: ``13:20:01 [pipeline] datasource coap is open``; of a node, ``13:20:01 a [pipeline] …``."""
     failure = event.get("log_failure")
     text = _text(event)
     if failure is not None:
@@ -168,8 +172,9 @@ def readable_line(event: LogEvent) -> str:
     level = event.get("log_level") or LogLevel.info
     mark = f"{level.name.upper()} " if level >= LogLevel.warn else ""
     where = _source(event).removeprefix("iotgw.")
+    whose = f"{node} " if node else ""
     one_line = " ".join(text.split())
-    return _masked(f"{_time(event):%H:%M:%S} [{where}] {mark}{one_line[:_LONGEST]}\n")
+    return _masked(f"{_time(event):%H:%M:%S} {whose}[{where}] {mark}{one_line[:_LONGEST]}\n")
 
 
 def _time(event: LogEvent) -> datetime:

@@ -7,6 +7,7 @@ from iotgw.core.clock import PlainCalendar
 from iotgw.observe.events import EventLog
 from iotgw.store.postgres import schema
 from iotgw.store.postgres.converter_states import PostgresStates
+from iotgw.store.postgres.debug import PostgresDebug
 from iotgw.store.postgres.devices import PostgresDevices
 from iotgw.store.postgres.downlinks import PostgresItems
 from iotgw.store.postgres.entries import PostgresEntries
@@ -17,6 +18,7 @@ from iotgw.store.postgres.node import DatabaseNode
 from iotgw.store.postgres.platform_names import PostgresPlatformNames
 from iotgw.store.postgres.registry import PostgresRegistry
 from iotgw.store.postgres.usage import PostgresUsage
+from iotgw.store.sqlite.debug import DebugStore
 from iotgw.store.sqlite.devices import DeviceStore
 from iotgw.store.sqlite.downlinks import DownlinkStore
 from iotgw.store.sqlite.entries import DeviceEntries
@@ -63,6 +65,9 @@ class OnSqlite:
     def usage(self, clock):
         return UsageStore(self.folder, clock)
 
+    def debug(self, clock, max_bytes=1 << 30):
+        return DebugStore(self.folder, clock, max_bytes)
+
     def states(self, clock, registry):
         return RegistryStates(clock, registry)
 
@@ -104,6 +109,9 @@ class OnPostgres:
 
     def usage(self, clock):
         return PostgresUsage(self.address, clock)
+
+    def debug(self, clock, max_bytes=1 << 30, node="a"):
+        return PostgresDebug(self.address, clock, max_bytes, lambda: node)
 
     def states(self, clock, registry):
         states = PostgresStates(clock, self.address, PlainCalendar(clock), 50_000, 90 * 86400.0)

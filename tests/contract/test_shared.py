@@ -4,9 +4,11 @@ from msgspec.structs import replace
 
 from iotgw.core.device_entry import DeviceEntry, DeviceSpec
 from iotgw.core.downlink_item import ItemState
+from iotgw.core.ports.debug import DebugEntry
 from iotgw.core.ports.platform_names import Claimed, NameClaim
 from iotgw.store import downlinks
 from iotgw.testing.contracts import (
+    DebugStoreContract,
     DeviceEntriesContract,
     DevicesContract,
     DownlinkStoreContract,
@@ -100,3 +102,18 @@ class TestEvents(Stored, EventsContract):
 
 class TestUsage(Stored, UsageStoreContract):
     kind = "usage"
+
+
+class TestDebug(Stored, DebugStoreContract):
+    def open(self):
+        part = self.backend.debug(self.clock, max_bytes=3_000_000)
+        self.wait(part.start())
+        return part
+
+    def test_the_oldest_go_where_there_is_no_room(self):
+        for number in range(1_100):
+            self.part.add("default", f"e-{number}", DebugEntry(1, "conversion", {"text": "x" * 3_000}))
+            if number % 200 == 0:
+                self.wait(self.part.of("default", ""))
+        assert self.wait(self.part.of("default", "e-0")) == []
+        assert len(self.wait(self.part.of("default", "e-1099"))) == 1

@@ -259,6 +259,17 @@ def test_whichever_node_is_asked_shows_the_messages_of_all(server, tmp_path):
         assert sum(again) == len(both)
         (group,) = a.api("GET", "/failures?kind=conversion").json["items"]
         assert (group["count"], group["where"]) == (len(both), "fails")
+        mended = "function Decoder(request) { return []; }"
+        assert (
+            a.api("PUT", "/converters/fails", {"name": "fails", "type": "UPLINK", "script": mended}).status
+            == 200
+        )
+        wait_until(lambda: b.api("GET", "/converters/fails").json["script"] == mended)
+        job = a.api("POST", "/jobs", {"reprocess": {"datasource": "failing"}}).json["id"]
+        for node in (b, a):
+            wait_until(lambda n=node: n.api("GET", f"/jobs/{job}").json["state"] == "done", what="both parts")
+            assert sum(node.api("GET", f"/jobs/{job}").json["counts"].values()) == len(both)
+        assert [each["state"] for each in listed(b, "&datasource=failing")] == ["filtered"] * len(both)
         seen = a.api("GET", "/devices/two/telemetry").json["readings"]["n"]
         assert sorted(each["value"] for each in seen)[-5:] == [0, 1, 2, 3, 4]
 
@@ -306,6 +317,12 @@ def test_what_is_saved_on_one_node_counts_on_the_other_one(server, tmp_path):
             "a": "up",
             "b": "up",
         }
+        assert a.api("POST", "/debug", {"name": "http", "kind": "datasource"}).status == 201
+        wait_until(lambda: b.api("GET", "/debug").json["items"], what="the other node to debug it")
+        assert b.post("key", body("http")(1)).status == 204
+        kept = wait_until(lambda: b.messages(datasource="http", limit=1, state="converted"))[0]["id"]
+        for node in (a, b):
+            assert wait_until(lambda n=node: n.api("GET", f"/messages/{kept}/debug").json["items"])
         assert a.api("POST", "/nodes/b/drain").status == 200
         wait_until(lambda: not b.ready())
         assert b.post("key", body("http")(1)).status == 503

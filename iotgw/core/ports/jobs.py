@@ -69,6 +69,9 @@ class IJobKind(Interface):
 
     name: str = Attribute("of the kind")
     at_a_time: int = Attribute("how many of them a tenant may have under way")
+    is_of_partition: bool = Attribute(
+        "whether it does what it does for one node's messages, so that each node has to"
+    )
 
     def run(job: IJobRun) -> Deferred[None]:
         """Do it, from its cursor on. What has been done since it last `went` may be done twice, after a kill. An IotgwError that it fails with is what the

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ from twisted.internet.interfaces import (
     IReactorTime,
     IReactorUDP,
 )
+from zope.interface import Interface
 
 InThread = Callable[..., Deferred[Any]]
 """``in_thread(function, *args)`` runs a function in one of the reactor's threads; fires with its result."""
@@ -40,3 +42,13 @@ class IReactor(
     IReactorPluggableNameResolver,
 ):
     """What Twisted's reactors on Linux can do."""
+
+
+class IBoundPorts(Interface):
+    """A reactor whose process has its ports together with others: what they share is bound elsewhere."""
+
+    def bound_udp(interface: str, port: int) -> socket.socket:
+        """A bound UDP socket, which is this process's. Raises OSError."""
+
+    def unbound_udp(interface: str, port: int) -> None:
+        """It is closed here."""

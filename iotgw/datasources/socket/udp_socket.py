@@ -17,6 +17,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from iotgw.core.ports.reactor import IBoundPorts
+
 BATCH = 128
 """Datagrams per turn of the reactor: enough for a worthwhile batch, few enough for a turn of 1 to 2 ms."""
 RECEIVE_BUFFER = 4 << 20
@@ -51,14 +53,15 @@ class UdpSocket:
         self._received = received
         self._drained = drained
         self.unsent = 0
-        family = socket.AF_INET6 if ":" in interface else socket.AF_INET
-        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        self._shared: IBoundPorts | None = IBoundPorts(reactor, None) if port else None
+        self._wanted = (interface, port)
         try:
+            self._socket = (
+                self._shared.bound_udp(interface, port) if self._shared else _bound(interface, port)
+            )
             self._socket.setblocking(False)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-            self._socket.bind((interface, port))
         except OSError as error:
-            self._socket.close()
             raise CannotListenError(interface, port, error) from error
         self.address: Address = self._socket.getsockname()
         self._sendto = self._socket.sendto
@@ -71,6 +74,8 @@ class UdpSocket:
         """Close; anything sent from now on is dropped."""
         self._reactor.removeReader(self)
         self._socket.close()
+        if self._shared is not None:
+            self._shared.unbound_udp(*self._wanted)
 
     def send(self, data: bytes, address: Any) -> None:
         """Send a datagram. One that the kernel refuses is counted as lost."""
@@ -108,3 +113,14 @@ class UdpSocket:
             # the reactor would close the port; the rest is read in the next turn
             self.log.failure("a datagram could not be handled")
         self._drained()
+
+
+def _bound(interface: str, port: int) -> socket.socket:
+    """A socket of this process alone. Raises OSError."""
+    made = socket.socket(socket.AF_INET6 if ":" in interface else socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        made.bind((interface, port))
+    except OSError:
+        made.close()
+        raise
+    return made

@@ -80,3 +80,16 @@ def test_a_file_that_somebody_made_by_hand_holds_too(tmp_path):
     assert world.held == (True, True)
     assert "paused is there" in world.pause.paused.reason
     assert world.pause.paused.since == 1_700_000_000_000
+
+
+def test_adopted_partitions_are_held_back_too(asked):
+    adopted, gone = Held(), Held()
+    asked.pause.covers(adopted)
+    end = asked.pause.covers(gone)
+    assert (adopted.held, gone.held) == (True, True)
+    end()
+    asked.pause.resume()
+    assert (adopted.held, gone.held) == (False, True), "nobody starts what has ended"
+    later = Held()
+    asked.pause.covers(later)
+    assert not later.held

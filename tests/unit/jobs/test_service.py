@@ -13,7 +13,8 @@ from iotgw import testing
 from iotgw.core.errors import NotFound, TooMany, Unavailable
 from iotgw.core.ports.jobs import IJobKind, IJobRun
 from iotgw.jobs import service
-from iotgw.jobs.service import JobRun, JobService
+from iotgw.jobs.run import JobRun
+from iotgw.jobs.service import JobService
 
 
 @implementer(IJobKind)
@@ -22,6 +23,7 @@ class Counting:
 
     name = "count"
     at_a_time = 2
+    is_of_partition = False
 
     def __init__(self) -> None:
         self.fails_at: tuple[int, Exception] | None = None
@@ -253,6 +255,7 @@ def test_a_place_by_name_outlasts_a_restart(world: World) -> None:
     class Naming:
         name = "name"
         at_a_time = 2
+        is_of_partition = False
 
         def forget(self, id: str) -> None:
             """Nothing is kept."""

@@ -214,3 +214,59 @@ def test_what_is_nested_without_an_end_is_kept_as_far_as_it_is_looked_at(world: 
     said = world.store.kept[0][2].said
     assert said["outputs"] == ["[" * 6000 + "]" * 6000]
     assert str(said["metadata"]).count("[") == 99
+
+
+class Nodes:
+    """Two nodes on one registry."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1000)
+        self.registry = testing.MemoryRegistry(self.clock)
+        self.a, self.b = self.node(), self.node()
+
+    def node(self) -> DebugLog:
+        recorder, dates = Recorder(testing.MemoryEvents(), self.clock), PlainCalendar(self.clock)
+        made = DebugLog(
+            testing.MemoryDebugStore(), lambda: Epochs("e"), recorder, self.clock, dates, self.registry
+        )
+        made.start()
+        return made
+
+    def on(self) -> list[list[str]]:
+        return [[switch.name for switch in node.list("default")] for node in (self.a, self.b)]
+
+
+def test_what_one_node_switches_on_is_on_on_all_and_off_where_any_ends_it() -> None:
+    nodes = Nodes()
+    nodes.a.switch_on("default", "device", "dev-1", "dev-1", 60, None, "anna")
+    assert nodes.on() == [["dev-1"], ["dev-1"]]
+    assert nodes.a.list("default") == nodes.b.list("default")
+    again = nodes.b.switch_on("default", "device", "dev-1", "dev-1", 90, None, "anna")
+    assert nodes.a.list("default") == [again]
+    nodes.a.switch_off("default", again.id)
+    assert nodes.on() == [[], []]
+    assert nodes.registry.list("debugging") == []
+
+
+def test_a_node_that_starts_later_has_it_on_and_its_time_ends_it_everywhere() -> None:
+    nodes = Nodes()
+    nodes.a.switch_on("default", "device", "dev-1", "dev-1", 60, None, "anna")
+    nodes.b.stop()
+    assert nodes.on() == [["dev-1"], []]
+    nodes.b = nodes.node()
+    assert nodes.on() == [["dev-1"], ["dev-1"]]
+    nodes.clock.advance(60)
+    assert nodes.on() == [[], []]
+    assert nodes.registry.list("debugging") == []
+
+
+def test_what_has_ended_while_nobody_was_there_is_not_on_again() -> None:
+    nodes = Nodes()
+    nodes.a.switch_on("default", "device", "dev-1", "dev-1", 60, None, "anna")
+    nodes.a.stop()
+    nodes.b.stop()
+    nodes.clock.advance(61)
+    nodes.a, nodes.b = nodes.node(), nodes.node()
+    assert nodes.on() == [[], []]
+    assert nodes.registry.list("debugging") == []

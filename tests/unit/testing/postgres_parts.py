@@ -6,6 +6,7 @@ from iotgw import testing
 from iotgw.core.clock import PlainCalendar
 from iotgw.store.postgres.connection import Address
 from iotgw.store.postgres.converter_states import PostgresStates
+from iotgw.store.postgres.debug import PostgresDebug
 from iotgw.store.postgres.devices import PostgresDevices
 from iotgw.store.postgres.downlinks import PostgresItems
 from iotgw.store.postgres.entries import PostgresEntries
@@ -44,6 +45,7 @@ def in_postgres(reactor):
         PostgresEvents(DATABASE),
         PostgresOrders(reactor, DATABASE, lambda: 1),
         PostgresUsage(DATABASE, reactor),
+        PostgresDebug(DATABASE, reactor, 1),
         PostgresStates(reactor, DATABASE, PlainCalendar(reactor), 1, 1.0),
         Erasures(reactor, DATABASE),
         EveryPartition(

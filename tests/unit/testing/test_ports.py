@@ -56,7 +56,8 @@ from iotgw.jobs.downlinks import DownlinkJobs
 from iotgw.jobs.firmware import FirmwareJobs
 from iotgw.jobs.reprocess import ReprocessJobs
 from iotgw.jobs.retry import RetryJobs
-from iotgw.jobs.service import JobRun, JobService
+from iotgw.jobs.run import JobRun
+from iotgw.jobs.service import JobService
 from iotgw.jobs.tenants import TenantJobs
 from iotgw.observe.debug import DebugLog
 from iotgw.observe.events import EventLog

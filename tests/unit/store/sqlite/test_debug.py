@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from iotgw.core.ports.debug import DebugEntry
+from iotgw.store import debug as entries
 from iotgw.store.sqlite import debug
 from iotgw.store.sqlite.debug import DebugStore
 from iotgw.testing.contracts import DebugStoreContract, Threaded
@@ -35,7 +36,7 @@ class TestSqliteDebug(Threaded, DebugStoreContract):
         assert len(self.wait(self.part.of("default", "e-199"))) == 1
 
     def test_what_the_disk_is_too_slow_for_is_dropped_and_counted(self, monkeypatch):
-        monkeypatch.setattr(debug, "PENDING", 5_000)
+        monkeypatch.setattr(entries, "PENDING", 5_000)
         for _ in range(100):
             self.part.add("default", "e-1", DebugEntry(1, "conversion", {"text": "x" * 1_000}))
         found = self.wait(self.part.of("default", "e-1"))
