@@ -77,34 +77,16 @@ class FailureSearch:
         number, text, datasources, count, first_ms, last_ms, sample = row
         converter, error = texts[number], _error(text) if text else ConversionError("")
         id = conversion_group(converter, error)
-        return FailureGroup(
-            id,
-            "conversion",
-            converter,
-            error,
-            tuple([texts[each] for each in datasources]),
-            count,
-            first_ms,
-            last_ms,
-            sample,
-        )
+        names = tuple([texts[each] for each in datasources])
+        return FailureGroup(id, "conversion", converter, error, names, count, first_ms, last_ms, sample)
 
     def _delivery(self, row: _Row) -> FailureGroup:
         texts = self._names.texts
         number, text, datasources, count, first_ms, last_ms, sample = row
         integration, error = texts[number], ConversionError(text or "", stage="delivery", name="Dead")
         id = group_id("delivery", integration, pattern(error.message))
-        return FailureGroup(
-            id,
-            "delivery",
-            integration,
-            error,
-            tuple([texts[each] for each in datasources]),
-            count,
-            first_ms,
-            last_ms,
-            sample,
-        )
+        names = tuple([texts[each] for each in datasources])
+        return FailureGroup(id, "delivery", integration, error, names, count, first_ms, last_ms, sample)
 
     def _rows(self, query: str, *values: object) -> list[_Row]:
         (text,) = self._ask(query, *values)
