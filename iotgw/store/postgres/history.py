@@ -21,6 +21,10 @@ RECORDS = 5000
 """Records of a device that go into one answer of buckets."""
 FAILURES = 1000
 """Failed messages that go into one answer."""
+DEAD = 100_000
+"""Dead letters that go into one answer: the newest."""
+TEXTS = 1000
+"""Errors of dead letters that differ to the letter, in one answer: the newest."""
 _LATEST = 1 << 53
 
 _OF_DEVICE = """SELECT uplink, seq FROM telemetry WHERE part = %(part)s AND uplink <> 0 AND uplink >= %(first)s AND uplink < %(high)s
@@ -33,11 +37,13 @@ WHERE t.part = %(part)s AND t.seq = ANY(%(seqs)s::bigint[]) AND t.tenant = %(ten
 _FAILED = """SELECT o.converter, o.error, array_agg(DISTINCT u.datasource), count(*), min(u.received_ms), max(u.received_ms), max(u.seq)
 FROM uplink u JOIN outcome o ON o.part = u.part AND o.seq = u.seq WHERE u.part = %(part)s AND u.seq = ANY(%(seqs)s::bigint[])
 GROUP BY 1, 2"""
-_DEAD = f"""SELECT integration, error, array_agg(DISTINCT datasource), count(*), min(received_ms), max(received_ms), max(uplink) FROM parked
-WHERE part = %(part)s AND integration = ANY(%(integrations)s::int[]) AND state = {DeliveryState.DEAD.value} AND tenant = %(tenant)s
-    AND received_ms >= %(since)s AND received_ms < %(until)s AND (%(datasource)s::int IS NULL OR datasource = %(datasource)s)
-    AND (%(device)s::bytea IS NULL OR device_name = %(device)s)
-GROUP BY 1, 2"""
+_DEAD = f"""SELECT integration, error, array_agg(DISTINCT datasource), count(*), min(received_ms), max(received_ms), max(uplink) FROM (
+    SELECT integration, error, datasource, received_ms, uplink, seq FROM parked
+    WHERE part = %(part)s AND integration = ANY(%(integrations)s::int[]) AND state = {DeliveryState.DEAD.value} AND tenant = %(tenant)s
+        AND received_ms >= %(since)s AND received_ms < %(until)s AND (%(datasource)s::int IS NULL OR datasource = %(datasource)s)
+        AND (%(device)s::bytea IS NULL OR device_name = %(device)s)
+    ORDER BY seq DESC LIMIT {DEAD}) newest
+GROUP BY 1, 2 ORDER BY max(seq) DESC LIMIT {TEXTS}"""
 _error = msgspec.json.Decoder(ConversionError).decode
 
 

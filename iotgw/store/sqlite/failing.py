@@ -16,6 +16,10 @@ from iotgw.store.sqlite.scans import LOOK_UP, Ask, Scans, highest, lowest
 
 FAILURES = 1000
 """Failed messages that go into one answer."""
+DEAD = 100_000
+"""Dead letters that go into one answer: the newest."""
+TEXTS = 1000
+"""Errors of dead letters that differ to the letter, in one answer: the newest."""
 
 _Row = tuple[int, str | None, tuple[int, ...], int, DateMs, DateMs, int]
 _rows = msgspec.json.Decoder(list[_Row]).decode
@@ -32,11 +36,12 @@ _DEAD = f"""
 SELECT json_group_array(json_array(integration, error, json(datasources), count, first, last, sample)) FROM (
     SELECT integration, error, json_group_array(DISTINCT datasource) AS datasources, count(*) AS count,
         min(received_ms) AS first, max(received_ms) AS last, max(uplink) AS sample
-    FROM parked
-    WHERE integration IN (SELECT id FROM name WHERE text IN (SELECT value FROM json_each(?)))
-        AND state = {DeliveryState.DEAD.value} AND tenant = ? AND received_ms >= ? AND received_ms < ?
-        AND (? OR datasource = ?) AND (? OR device_name = ?)
-    GROUP BY integration, error)
+    FROM (SELECT integration, error, datasource, received_ms, uplink, seq FROM parked
+        WHERE integration IN (SELECT id FROM name WHERE text IN (SELECT value FROM json_each(?)))
+            AND state = {DeliveryState.DEAD.value} AND tenant = ? AND received_ms >= ? AND received_ms < ?
+            AND (? OR datasource = ?) AND (? OR device_name = ?)
+        ORDER BY seq DESC LIMIT {DEAD})
+    GROUP BY integration, error ORDER BY max(seq) DESC LIMIT {TEXTS})
 """
 _LATEST = 1 << 53
 
