@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
 from itertools import count
 from typing import Any
 
@@ -111,20 +112,30 @@ class CredentialRoutes(Catalogue):
 
     # --- for lists of devices ---
 
-    async def checked(self, tenant: str, device: str, value: Any) -> tuple[CredentialSpec, Resource | None]:
-        """A credential for a device as it may be saved, and the stored one in whose place it comes; raises SettingsError."""
+    async def checked(
+        self, tenant: str, device: str, value: Any, names: set[str]
+    ) -> tuple[CredentialSpec, Resource | None]:
+        """A credential for a device as it may be saved, and the stored one in whose place it comes; raises SettingsError. ``names`` are those that
+        others of the list get; its own is added."""
         if not isinstance(value, dict):
             raise SettingsError("credentials", f"expected objects, got {type(value).__name__}")
         identity = value.get("identity") or device
         stored = self._identities.get((tenant, str(value.get("type", "psk")), str(identity)))
         if stored is not None and device not in (stored.body.get("device") or stored.body["identity"],):
             stored = None  # another device's, which `check` says
-        name = stored.name if stored is not None else self._free_name(tenant, device)
+        name = stored.name if stored is not None else self._free_name(tenant, device, names)
         spec = self.parse({"name": name, **value, "identity": identity, "device": device})
+        names.add(spec.name)
         try:
             return await self.check(tenant, spec, stored), stored
         except SettingsError as error:
             raise SettingsError(f"credentials.{error.path}", error.problem) from error
+
+    async def put_new(self, tenant: str, specs: Sequence[CredentialSpec], by: str) -> None:
+        """Save new ones that `checked` gave: all of them, or none. Raises Conflict."""
+        named = [(spec.name, body_of(spec)) for spec in specs]
+        for made in await self.registry.create_all(KIND, tenant, named):
+            self.note(made, "created", by)
 
     async def put(self, tenant: str, spec: CredentialSpec, stored: Resource | None, by: str) -> None:
         """Save what `checked` gave."""
@@ -151,10 +162,12 @@ class CredentialRoutes(Catalogue):
                 f"the secrets of credential {resource.name!r} must be entered again: {error}"
             ) from error
 
-    def _free_name(self, tenant: str, device: str) -> str:
+    def _free_name(self, tenant: str, device: str, taken: Container[str]) -> str:
         wanted = device.replace("/", "-")[:180]
         for number in count(1):
             name = wanted if number == 1 else f"{wanted}-{number}"
+            if name in taken:
+                continue
             try:
                 self.registry.get(KIND, name, tenant)
             except NotFound:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 
 from iotgw.api.metric_table import METRICS, Metric
 from iotgw.core.histogram import Histogram
 
-LINES = 500
-"""Lines that are written before the reactor may do other work."""
+PIECE = 256 << 10
+"""Characters that are written before the reactor may do other work: that takes some milliseconds."""
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -52,30 +53,42 @@ class Exposition:
         return b"".join(self.pieces())
 
     def pieces(self) -> Iterator[bytes]:
-        """All of it, some hundred lines at a time."""
+        """All of it, about `PIECE` at a time."""
         lines: list[str] = []
+        size = 0
         for line in self._lines():
             lines.append(line)
-            if len(lines) == LINES:
-                yield _joined(lines)
-                lines = []
-        yield _joined(lines)
+            size += len(line)
+            if size >= PIECE:
+                yield "".join(lines).encode()
+                lines, size = [], 0
+        yield "".join(lines).encode()
 
     def _lines(self) -> Iterator[str]:
+        """A metric's head, a sample, or a histogram at a time."""
+        escaped = _Escaped()
         for name, samples in self._samples.items():
             metric = METRICS[name]
-            yield from _head(metric)
+            yield _head(metric)
+            line = f"{name}{_braces(metric.labels)} %s\n"
             for labels, value in samples.items():
-                yield f"{name}{_labels(metric, labels)} {value}"
+                if all(labels):
+                    yield line % (*map(escaped.__getitem__, labels), value)
+                else:
+                    yield f"{name}{_filled(metric.labels, labels, escaped)} {value}\n"
         for name, histograms in self._histograms.items():
             metric = METRICS[name]
-            yield from _head(metric)
+            yield _head(metric)
             for labels, histogram in histograms.items():
-                yield from _buckets(metric, labels, histogram)
+                yield _shown(metric, labels, histogram, escaped)
 
 
-def _joined(lines: list[str]) -> bytes:
-    return "".join([f"{line}\n" for line in lines]).encode()
+class _Escaped(dict[str, str]):
+    """Values of labels as they stand between quotes. Each is in many lines."""
+
+    def __missing__(self, text: str) -> str:
+        self[text] = escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        return escaped
 
 
 def process(exposition: Exposition, started: float) -> None:
@@ -93,32 +106,25 @@ def process(exposition: Exposition, started: float) -> None:
     exposition.add("process_open_fds", open_files)
 
 
-def _head(metric: Metric) -> list[str]:
-    return [f"# HELP {metric.name} {metric.about}", f"# TYPE {metric.name} {metric.type}"]
+def _head(metric: Metric) -> str:
+    return f"# HELP {metric.name} {metric.about}\n# TYPE {metric.name} {metric.type}\n"
 
 
-def _labels(metric: Metric, labels: tuple[str, ...], more: str = "") -> str:
-    """Labels in braces; one without a value is left out, which means the same to Prometheus."""
-    pairs = zip(metric.labels, labels, strict=True)
-    shown = ",".join(
-        [f'{label}="{_escaped(text)}"' for label, text in pairs if text] + ([more] if more else [])
-    )
+def _braces(labels: Sequence[str]) -> str:
+    """Labels in braces, with a place for each value."""
+    shown = ",".join([f'{label}="%s"' for label in labels])
     return f"{{{shown}}}" if shown else ""
 
 
-def _buckets(metric: Metric, labels: tuple[str, ...], histogram: Histogram) -> list[str]:
-    lines, total = [], 0
-    for bound, count in zip((*histogram.bounds, "+Inf"), histogram.counts, strict=True):
-        total += count
-        within = f'le="{bound}"'
-        lines.append(f"{metric.name}_bucket{_labels(metric, labels, within)} {total}")
-    shown = _labels(metric, labels)
-    return [
-        *lines,
-        f"{metric.name}_sum{shown} {histogram.sum_ms / 1000}",
-        f"{metric.name}_count{shown} {total}",
-    ]
+def _filled(labels: Sequence[str], values: Sequence[str], escaped: _Escaped) -> str:
+    """Labels in braces with their values; one without a value is left out, which means the same to Prometheus."""
+    said = [(label, escaped[text]) for label, text in zip(labels, values, strict=True) if text]
+    return _braces([label for label, _ in said]) % tuple(text for _, text in said)
 
 
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+def _shown(metric: Metric, labels: Sequence[str], histogram: Histogram, escaped: _Escaped) -> str:
+    name, shown = metric.name, _filled(metric.labels, labels, escaped)
+    begin = f"{name}_bucket{shown[:-1]}," if shown else f"{name}_bucket{{"
+    bounds = zip((*histogram.bounds, "+Inf"), accumulate(histogram.counts), strict=True)
+    buckets = "".join([f'{begin}le="{bound}"}} {total}\n' for bound, total in bounds])
+    return f"{buckets}{name}_sum{shown} {histogram.sum_ms / 1000}\n{name}_count{shown} {histogram.count}\n"

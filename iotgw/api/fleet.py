@@ -37,7 +37,7 @@ ROWS = 10_000
 """Rows of one request."""
 LINES = 10 * ROWS
 """Lines of one request in CSV: rows may have several, and empty ones are none."""
-PIECE = 100
+PIECE = 50
 """Rows that are worked on between two breaths."""
 TABLE = 128 << 10
 """Bytes of JSON whose rows are written as CSV between two breaths."""
@@ -98,6 +98,14 @@ class _Ready(Struct):
     credentials: list[tuple[CredentialSpec, Resource | None]]
 
 
+class _Seen(Struct):
+    """What the rows so far have: devices and credentials' identities with their lines, and credentials' names."""
+
+    names: dict[str, int] = {}
+    identities: dict[tuple[str, str], int] = {}
+    credentials: set[str] = set()
+
+
 class FleetRoutes:
     """The routes of lists of devices."""
 
@@ -144,8 +152,7 @@ class FleetRoutes:
         is_dry, rows = call.query("dryRun"), await self._rows(call)
         counts = {"created": 0, "changed": 0, "unchanged": 0}
         refused: list[RefusedRow] = []
-        names: dict[str, int] = {}
-        identities: dict[tuple[str, str], int] = {}
+        seen = _Seen()
         for start in range(0, len(rows), PIECE):
             if start:
                 await deferLater(self._clock, 0)
@@ -156,16 +163,18 @@ class FleetRoutes:
                     work = 0
                     await deferLater(self._clock, 0)
                 try:
-                    ready.append(await self._checked(call.tenant, row, names, identities))
+                    ready.append(await self._checked(call.tenant, row, seen))
                     work += CREDENTIAL * len(ready[-1].credentials)
                 except (SettingsError, ValueError) as error:
                     refused.append(RefusedRow(row.line, _name(row), " ".join(str(error).split())))
             saved = await self._fleet.save_all(call.tenant, [each.spec for each in ready], is_dry)
+            taken = [each for each, became in zip(ready, saved, strict=True) if became.outcome != "refused"]
+            are_new_given = not is_dry and await self._give_new(call, taken)
             for each, became in zip(ready, saved, strict=True):
                 why = became.error
                 if became.outcome != "refused":
                     counts[became.outcome] += 1
-                    why = "" if is_dry else await self._give(call, each)
+                    why = "" if is_dry else await self._give(call, each, are_new_given)
                 if why:
                     refused.append(RefusedRow(each.line, each.spec.name, why))
         created, changed = counts["created"], counts["changed"]
@@ -201,9 +210,7 @@ class FleetRoutes:
             raise SettingsError("", str(error)) from error
         return rows
 
-    async def _checked(
-        self, tenant: str, row: Row, names: dict[str, int], identities: dict[tuple[str, str], int]
-    ) -> _Ready:
+    async def _checked(self, tenant: str, row: Row, seen: _Seen) -> _Ready:
         """What a row asks for; raises SettingsError or ValueError."""
         if row.error:
             raise ValueError(row.error)
@@ -212,7 +219,7 @@ class FleetRoutes:
         name = said.get("name")
         if not isinstance(name, str):
             raise SettingsError("name", "expected a text")
-        if (other := names.setdefault(same_eui(name) or name, row.line)) != row.line:
+        if (other := seen.names.setdefault(same_eui(name) or name, row.line)) != row.line:
             raise SettingsError("name", f"row {other} is about the same device")
         old = self._fleet.get(tenant, name)
         spec = convert(merged(msgspec.to_builtins(old.spec) if old is not None else {}, said), DeviceSpec)
@@ -220,16 +227,27 @@ class FleetRoutes:
             raise SettingsError("credentials", "expected a list")
         if len(keys) > CREDENTIALS:
             raise SettingsError("credentials", f"expected at most {CREDENTIALS}, got {len(keys)}")
-        held = [await self._credentials.checked(tenant, name, key) for key in keys]
+        held = [await self._credentials.checked(tenant, name, key, seen.credentials) for key in keys]
         for key, _ in held:
-            if (other := identities.setdefault((key.type, key.identity), row.line)) != row.line:
+            if (other := seen.identities.setdefault((key.type, key.identity), row.line)) != row.line:
                 raise SettingsError("credentials.identity", f"row {other} has it, too")
         return _Ready(row.line, spec, held)
 
-    async def _give(self, call: Call, ready: _Ready) -> str:
+    async def _give_new(self, call: Call, rows: Sequence[_Ready]) -> bool:
+        """Save the credentials of rows that are new, at once. Returns whether that was done; otherwise none is."""
+        new = [spec for row in rows for spec, stored in row.credentials if stored is None]
+        try:
+            await self._credentials.put_new(call.tenant, new, call.token.name)
+        except IotgwError:  # one by one, then, each with its own reason
+            return False
+        return True
+
+    async def _give(self, call: Call, ready: _Ready, but_new: bool) -> str:
         """Save a device's credentials. Returns why one couldn't be; the device itself is saved."""
         try:
             for spec, stored in ready.credentials:
+                if stored is None and but_new:
+                    continue
                 await self._credentials.put(call.tenant, spec, stored, call.token.name)
         except IotgwError as error:
             return f"credentials: {error}"

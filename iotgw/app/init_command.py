@@ -109,6 +109,10 @@ def _init(context: Context) -> None:
             )
     devices = _chosen(options.devices, questions, "devices", "Which devices do you have?", wizard.devices)
     targets = _chosen(options.targets, questions, "targets", "Where does their data go?", wizard.targets)
+    if not devices and not targets:
+        raise CtlError(
+            "expected some devices or targets: say which with --devices and --targets (? lists them)", USAGE
+        )
     document, told = wizard.document(devices, targets)
     named, names = wizard.with_named_secrets(document)
     if names.values:

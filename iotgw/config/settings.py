@@ -317,7 +317,12 @@ def load(path: str | Path | None) -> Settings:
     except msgspec.DecodeError as error:
         raise SettingsError(str(path), f"expected TOML: {error}") from error
     try:
-        settings: Settings = convert(_from_here(raw, Path(path).absolute().parent), Settings)
+        made = _from_here(raw, Path(path).absolute().parent)
+        for name, plan in _plans(made).items():
+            convert(
+                plan, BackupPlan, f"backup.{name}"
+            )  # by its name: of all together, nobody would be told which one is wrong
+        settings: Settings = convert(made, Settings)
         OwnSites(settings.hosts)
         TrustedProxies(settings.trusted_proxies)
         if settings.tls is not None and not settings.api.startswith("tcp:"):
@@ -328,7 +333,8 @@ def load(path: str | Path | None) -> Settings:
                     "backup", f"expected plans' names of letters, digits, _ and -, {name!r} is none"
                 )
     except SettingsError as error:
-        raise SettingsError(error.path, f"{error.problem}, got {_at(raw, error.path)!r} in {path}") from error
+        problem = f"{error.problem}{_got(raw, error)} in {path}"
+        raise SettingsError(error.path, problem, error.is_secret) from error
     return settings
 
 
@@ -339,14 +345,24 @@ def _from_here(raw: dict[str, Any], beside: Path) -> dict[str, Any]:
         is_file = isinstance(value, str) and value.startswith("file:")
         return f"file:{beside / value.removeprefix('file:')}" if is_file else value
 
-    plans = raw.get("backup")
-    if not isinstance(plans, dict):
-        return raw
+    plans = _plans(raw)
     made = {
         name: {key: whole(value) for key, value in plan.items()} if isinstance(plan, dict) else plan
         for name, plan in plans.items()
     }
-    return {**raw, "backup": made}
+    return {**raw, "backup": made} if plans else raw
+
+
+def _plans(raw: dict[str, Any]) -> dict[str, Any]:
+    found = raw.get("backup")
+    return found if isinstance(found, dict) else {}
+
+
+def _got(raw: dict[str, Any], error: SettingsError) -> str:
+    """What stands at the place of an error, where that isn't said and no secret is shown by it: a table may have some."""
+    found = _at(raw, error.path)
+    is_shown = not error.is_secret and isinstance(found, str | int | float) and ", got " not in error.problem
+    return f", got {found!r}" if is_shown else ""
 
 
 def _at(raw: Any, path: str) -> Any:

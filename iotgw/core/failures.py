@@ -7,26 +7,32 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
+from functools import lru_cache
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from iotgw.core.model import ConversionError
 from iotgw.core.times import DateMs
 
 LONGEST = 500
 """Characters of an error that tell groups apart."""
-_VARYING = re.compile(
-    r"\"[^\"]*\"|`[^`]*`|(?<!\w)'[^']*'(?!\w)"  # in quotes
-    r"|\b0[xX][0-9A-Fa-f]+\b|\b(?=[A-Fa-f]*[0-9])[0-9A-Fa-f]{6,}\b"  # hexadecimal
-    r"|[0-9]+(?:[.,:][0-9]+)*"  # numbers, addresses, times
+# Each begins with its first character, to which the engine skips, and looks back at it: that takes a third of the time of plain alternatives.
+_QUOTED = re.compile(r"[\"`'](?:(?<=\")[^\"]*\"|(?<=`)[^`]*`|(?<=')(?<!\w')[^']*'(?!\w))")
+_NUMBERS = re.compile(
+    r"[0-9A-Fa-f](?:(?<=\b0)[xX][0-9A-Fa-f]+\b"  # hexadecimal
+    r"|(?<=\b[0-9A-Fa-f])(?:(?<=[0-9])|(?=[A-Fa-f]*[0-9]))[0-9A-Fa-f]{5,}\b"
+    r"|(?<=[0-9])[0-9]*(?:[.,:][0-9]+)*)"  # numbers, addresses, times
 )
 
 
 def pattern(message: str) -> str:
     """A message of an error without what varies: each number is ``N``, what is in quotes is ``…``."""
-    return _VARYING.sub(lambda found: "…" if found[0][0] in "\"'`" else "N", message[:LONGEST])
+    return _NUMBERS.sub("N", _QUOTED.sub("…", message[:LONGEST]))
 
 
+@lru_cache(1000)
 def group_id(kind: str, *facts: object) -> str:
     """A short name for the failures of one kind that have these facts in common. It stays the same over restarts."""
     text = "\0".join(map(str, (1, kind, *facts)))  # 1 is how groups are made
@@ -64,23 +70,20 @@ class FailureGroup(Struct, frozen=True):
     last_ms: DateMs
     sample: int
 
-    def __add__(self, other: FailureGroup) -> FailureGroup:
-        """Both, of which one may be newer."""
-        newer = max(self, other, key=lambda group: (group.last_ms, group.sample))
-        return FailureGroup(
-            self.id, self.kind, self.where, newer.error,
-            tuple(dict.fromkeys((*self.datasources, *other.datasources))), self.count + other.count,
-            min(self.first_ms, other.first_ms), newer.last_ms, newer.sample,
-        )  # fmt: skip
 
-
-def merged(groups: list[FailureGroup]) -> list[FailureGroup]:
+def merged(groups: Iterable[FailureGroup]) -> list[FailureGroup]:
     """One of each id, the latest first."""
-    found: dict[str, FailureGroup] = {}
+    alike: dict[str, list[FailureGroup]] = {}
     for group in groups:
-        known = found.get(group.id)
-        found[group.id] = group if known is None else known + group
-    return sorted(found.values(), key=lambda group: -group.last_ms)
+        alike.setdefault(group.id, []).append(group)
+    return sorted(map(_together, alike.values()), key=lambda group: -group.last_ms)
+
+
+def _together(groups: list[FailureGroup]) -> FailureGroup:
+    newest = max(groups, key=lambda group: (group.last_ms, group.sample))
+    datasources = dict.fromkeys(each for group in groups for each in group.datasources)
+    count, first_ms = sum(group.count for group in groups), min(group.first_ms for group in groups)
+    return replace(newest, datasources=tuple(datasources), count=count, first_ms=first_ms)
 
 
 class FoundFailures(Struct, frozen=True):

@@ -20,11 +20,15 @@ class Quotas:
 
     def room(self, tenant: str, kind: str, have: int) -> int | None:
         """How many more a tenant may have that has so many; None where there is no quota."""
+        quota = self._quota(tenant, kind)
+        return None if quota is None else max(0, quota - have - self._coming[tenant, kind])
+
+    def _quota(self, tenant: str, kind: str) -> int | None:
         try:
             quota = self._registry.get(TENANT, tenant, tenant).body["quota"].get(f"{kind}s")
         except NotFound:
             return None
-        return None if quota is None else max(0, int(quota) - have - self._coming[tenant, kind])
+        return None if quota is None else int(quota)
 
     def expect_room(self, tenant: str, kind: str, have: int) -> None:
         """Raise Conflict if the tenant has as many as it may have."""
@@ -34,7 +38,10 @@ class Quotas:
     @contextmanager
     def making(self, tenant: str, kind: str) -> Iterator[None]:
         """One more is being made, of a kind that the registry has: it counts until it is there. Raises Conflict if it may not."""
-        self.expect_room(tenant, kind, len(self._registry.list(kind, tenant)))
+        if (
+            self._quota(tenant, kind) is not None
+        ):  # to list them takes a while where there are many, which nobody limits
+            self.expect_room(tenant, kind, len(self._registry.list(kind, tenant)))
         self._coming[tenant, kind] += 1
         try:
             yield

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Protocol
 import msgspec
 from msgspec import Struct, inspect
 
+from iotgw.core.choices import steps
 from iotgw.core.errors import IotgwError, SettingsError
 from iotgw.core.redaction import MASK, is_private_key
 from iotgw.core.secret_url import is_fact, masked_url, unmasked_url, url_secrets
@@ -150,7 +151,7 @@ def resealed(value: Any, type_: Any, vault: Vault) -> Any:
 def is_secret(type_: Any, place: str) -> bool:
     """Whether a value at a place such as ``auth.password`` or ``keys[0].value`` is a secret, or may be part of one."""
     infos = [_type_info(type_)]
-    for part in re.split(r"[.\[]", place.replace("]", "")) if place else ():
+    for part in steps(place):
         infos = [below for info in infos for below in _inner(info, part)]
     return any(_holds_secrets(info) for info in infos)
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from iotgw.core.choices import with_choices
 from iotgw.core.errors import SettingsError
 from iotgw.core.patterns import in_words
 from iotgw.core.secrets import is_secret
@@ -29,9 +30,8 @@ def convert(value: Any, type_: type[T], path: str = "") -> T:
         problem, _, place = str(error).partition(" - at `")
         place = place.rstrip("`").removeprefix("$").removeprefix(".")
         where = ".".join(part for part in (path, place) if part)
-        raise SettingsError(
-            where, in_words(problem[:1].lower() + problem[1:]), is_secret(type_, place)
-        ) from error
+        problem = with_choices(in_words(problem[:1].lower() + problem[1:]), type_, place)
+        raise SettingsError(where, problem, is_secret(type_, place)) from error
 
 
 @contextmanager

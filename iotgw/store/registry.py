@@ -89,8 +89,8 @@ class StoredRegistry:
         """Close the database."""
 
     @abstractmethod
-    def _insert(self, new: Resource, body: bytes) -> None:
-        """Store a new resource, durably."""
+    def _insert(self, new: Sequence[tuple[Resource, bytes]]) -> None:
+        """Store new resources with their bodies as JSON, durably: all of them, or none."""
 
     @abstractmethod
     def _update(self, changes: Sequence[Change]) -> None:
@@ -170,11 +170,26 @@ class StoredRegistry:
     def create(self, kind: str, tenant: str, name: str, body: dict[str, Any]) -> Deferred[Resource]:
         """See `IRegistry.create`."""
 
-        def change() -> Deferred[Resource]:
-            self._check_name(kind, tenant, name)
+        return self.create_all(kind, tenant, [(name, body)]).addCallback(lambda made: made[0])
+
+    def create_all(
+        self, kind: str, tenant: str, named: Sequence[tuple[str, dict[str, Any]]]
+    ) -> Deferred[builtins.list[Resource]]:
+        """See `IRegistry.create_all`."""
+
+        def change() -> Deferred[builtins.list[Resource]]:
+            names = set[str]()
+            for name, _ in named:
+                self._check_name(kind, tenant, name)
+                if name in names:
+                    raise Conflict(f"expected a name of its own for each {kind}, got {name!r} twice")
+                names.add(name)
             now = self._now_ms()
-            id = secrets.token_hex(8)
-            return self._store(None, Resource(kind, id, tenant, name, 1, now, now, body))
+            new = [
+                _as_read(Resource(kind, secrets.token_hex(8), tenant, name, 1, now, now, body))
+                for name, body in named
+            ]
+            return self._inserted(new)
 
         return self._change(change)
 
@@ -265,20 +280,28 @@ class StoredRegistry:
         return self._changes.run(change)
 
     def _store(
-        self, old: Resource | None, new: Resource, following: Sequence[tuple[Resource, Resource]] = ()
+        self, old: Resource, new: Resource, following: Sequence[tuple[Resource, Resource]] = ()
     ) -> Deferred[Resource]:
-        """Store a resource, and with it others that exist."""
+        """Store what a resource has become, and with it others that exist."""
         new, body = _as_read(new)
-        if old is None:
-            return self._written(lambda: self._insert(new, body), old, new)
         changes = [(old, new, body), *((before, *_as_read(after)) for before, after in following)]
         followed = [(before, after) for before, after, _ in changes[1:]]
         return self._written(lambda: self._update(changes), old, new, followed)
 
+    def _inserted(self, new: Sequence[tuple[Resource, bytes]]) -> Deferred[builtins.list[Resource]]:
+        assert self._worker is not None
+        made = [resource for resource, _ in new]
+
+        def stored(_: None) -> builtins.list[Resource]:
+            self._changed(*((None, resource) for resource in made))
+            return made
+
+        return self._worker.call(self._insert, new).addCallback(stored)
+
     def _written(
         self,
         write: Callable[[], None],
-        old: Resource | None,
+        old: Resource,
         new: Resource,
         following: Sequence[tuple[Resource, Resource]] = (),
     ) -> Deferred[Resource]:

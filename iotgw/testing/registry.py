@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -56,12 +57,24 @@ class MemoryRegistry:
 
     def create(self, kind: str, tenant: str, name: str, body: dict[str, Any]) -> Deferred[Resource]:
         """See `IRegistry.create`."""
-        if self._is_taken(kind, tenant, name):
-            return fail(Conflict(f"there is already a {kind} {name!r}"))
+        return self.create_all(kind, tenant, [(name, body)]).addCallback(lambda made: made[0])
+
+    def create_all(
+        self, kind: str, tenant: str, named: Sequence[tuple[str, dict[str, Any]]]
+    ) -> Deferred[builtins.list[Resource]]:
+        """See `IRegistry.create_all`."""
+        names = [name for name, _ in named]
+        for name in names:
+            if self._is_taken(kind, tenant, name) or names.count(name) > 1:
+                return fail(Conflict(f"there is already a {kind} {name!r}"))
         now = self._now_ms()
-        return succeed(
-            self._put(None, Resource(kind, f"id{next(self._ids)}", tenant, name, 1, now, now, body))
-        )
+        made = [
+            self._kept(Resource(kind, f"id{next(self._ids)}", tenant, name, 1, now, now, body))
+            for name, body in named
+        ]
+        for each in made:
+            self._tell(None, each)
+        return succeed(made)
 
     def replace(
         self, kind: str, id: str, body: dict[str, Any], name: str | None = None, revision: int | None = None

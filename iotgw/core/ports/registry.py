@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -29,6 +29,11 @@ class IRegistry(Interface):
 
     def create(kind: str, tenant: str, name: str, body: dict[str, Any]) -> Deferred[Resource]:
         """The new resource; fails with Conflict when the name is taken."""
+
+    def create_all(
+        kind: str, tenant: str, named: Sequence[tuple[str, dict[str, Any]]]
+    ) -> Deferred[builtins.list[Resource]]:
+        """New resources of these names and bodies, written at once: all of them, or none. Fails as `create` does."""
 
     def replace(
         kind: str, id: str, body: dict[str, Any], name: str | None = None, revision: int | None = None

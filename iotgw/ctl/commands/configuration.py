@@ -22,6 +22,8 @@ from iotgw.ctl.table import printable, table
 
 PATIENCE = 600.0
 """Seconds that a gateway may take for a whole document."""
+NAMES = 20
+"""Secrets that an export lists."""
 WHERE = "a file (TOML or JSON), or a directory of them"
 
 
@@ -205,4 +207,6 @@ def _exported(context: Context, result: dict[str, Any]) -> Iterator[str]:
         yield f"{len(result['secrets'])} secrets are in {context.options.secrets}; keep it out of git"
     elif result["secrets"]:
         yield f"{len(result['secrets'])} secrets are named, and to be set where it is applied:"
-        yield from (f"  {name}" for name in result["secrets"])
+        yield from (f"  {name}" for name in result["secrets"][:NAMES])
+        if (more := len(result["secrets"]) - NAMES) > 0:
+            yield f"  and {more} more, which the files name; --secrets FILE writes all of them with their values"

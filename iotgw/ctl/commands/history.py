@@ -142,7 +142,8 @@ def _groups(found: dict[str, Any]) -> str:
 
 def _where(item: dict[str, Any]) -> str:
     version = f" v{item['version']}" if item["version"] is not None else ""
-    return f"{item['where']}{version}"
+    where = item["where"] or ", ".join(item["datasources"])  # a limit is the datasource's, and no converter's
+    return f"{where}{version}"
 
 
 def _what(item: dict[str, Any]) -> str:

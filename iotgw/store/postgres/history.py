@@ -21,6 +21,10 @@ RECORDS = 5000
 """Records of a device that go into one answer of buckets."""
 FAILURES = 1000
 """Failed messages that go into one answer."""
+DEAD = 100_000
+"""Dead letters that go into one answer: the newest."""
+TEXTS = 1000
+"""Errors of dead letters that differ to the letter, in one answer: the newest."""
 _LATEST = 1 << 53
 
 _OF_DEVICE = """SELECT uplink, seq FROM telemetry WHERE part = %(part)s AND uplink <> 0 AND uplink >= %(first)s AND uplink < %(high)s
@@ -30,14 +34,16 @@ _READ = f"""SELECT {", ".join(f"t.{each}" for each in RECORD.split(", "))} FROM 
 LEFT JOIN outcome o ON o.part = t.part AND o.seq = t.uplink
 WHERE t.part = %(part)s AND t.seq = ANY(%(seqs)s::bigint[]) AND t.tenant = %(tenant)s AND t.kind = {Kind.TELEMETRY.value}
     AND t.seq >= coalesce(o.telemetry, 0) ORDER BY t.seq"""
-_FAILED = """SELECT o.converter, o.error, u.datasource, count(*), min(u.received_ms), max(u.received_ms), max(u.seq)
+_FAILED = """SELECT o.converter, o.error, array_agg(DISTINCT u.datasource), count(*), min(u.received_ms), max(u.received_ms), max(u.seq)
 FROM uplink u JOIN outcome o ON o.part = u.part AND o.seq = u.seq WHERE u.part = %(part)s AND u.seq = ANY(%(seqs)s::bigint[])
-GROUP BY 1, 2, 3"""
-_DEAD = f"""SELECT integration, error, datasource, count(*), min(received_ms), max(received_ms), max(uplink) FROM parked
-WHERE part = %(part)s AND integration = ANY(%(integrations)s::int[]) AND state = {DeliveryState.DEAD.value} AND tenant = %(tenant)s
-    AND received_ms >= %(since)s AND received_ms < %(until)s AND (%(datasource)s::int IS NULL OR datasource = %(datasource)s)
-    AND (%(device)s::bytea IS NULL OR device_name = %(device)s)
-GROUP BY 1, 2, 3"""
+GROUP BY 1, 2"""
+_DEAD = f"""SELECT integration, error, array_agg(DISTINCT datasource), count(*), min(received_ms), max(received_ms), max(uplink) FROM (
+    SELECT integration, error, datasource, received_ms, uplink, seq FROM parked
+    WHERE part = %(part)s AND integration = ANY(%(integrations)s::int[]) AND state = {DeliveryState.DEAD.value} AND tenant = %(tenant)s
+        AND received_ms >= %(since)s AND received_ms < %(until)s AND (%(datasource)s::int IS NULL OR datasource = %(datasource)s)
+        AND (%(device)s::bytea IS NULL OR device_name = %(device)s)
+    ORDER BY seq DESC LIMIT {DEAD}) newest
+GROUP BY 1, 2 ORDER BY max(seq) DESC LIMIT {TEXTS}"""
 _error = msgspec.json.Decoder(ConversionError).decode
 
 
@@ -137,16 +143,13 @@ class PartitionFailures:
 
     def _group(self, kind: str, row: tuple[Any, ...]) -> FailureGroup:
         texts = self._names.texts
-        number, text, datasource, count, first, last, sample = row
+        number, text, datasources, count, first, last, sample = row
         where, first_ms, last_ms = texts[number], DateMs(first), DateMs(last)
+        names = tuple(texts[each] for each in datasources)
         if kind == "conversion":
             error = _error(text) if text else ConversionError("")
             id = conversion_group(where, error)
-            return FailureGroup(
-                id, "conversion", where, error, (texts[datasource],), count, first_ms, last_ms, sample
-            )
+            return FailureGroup(id, "conversion", where, error, names, count, first_ms, last_ms, sample)
         error = ConversionError(text.decode(), stage="delivery", name="Dead")
         id = group_id("delivery", where, pattern(error.message))
-        return FailureGroup(
-            id, "delivery", where, error, (texts[datasource],), count, first_ms, last_ms, sample
-        )
+        return FailureGroup(id, "delivery", where, error, names, count, first_ms, last_ms, sample)

@@ -160,13 +160,14 @@ class PostgresRegistry(StoredRegistry):
     def _settle(self) -> None:
         """What was replaced is gone when the server's autovacuum has passed, and from its log when that is recycled."""
 
-    def _insert(self, new: Resource, body: bytes) -> None:
-        values = (new.id, new.kind, new.tenant, new.name, new.revision, new.created_ms, new.updated_ms, body)
-
+    def _insert(self, new: Sequence[tuple[Resource, bytes]]) -> None:
         def change(db: Connection) -> None:
-            _expect_one(db.execute(_INSERT, (*values, changes.count_up(db, WHAT))).rowcount, new)
+            for one, body in new:
+                values = (one.id, one.kind, one.tenant, one.name, one.revision, one.created_ms, one.updated_ms, body)  # fmt: skip
+                _expect_one(db.execute(_INSERT, (*values, changes.count_up(db, WHAT))).rowcount, one)
 
-        self._run(change, new)
+        if new:
+            self._run(change, new[0][0])
 
     def _update(self, changed: Sequence[Change]) -> None:
         first, named, _ = changed[0]

@@ -81,8 +81,8 @@ class Registry(StoredRegistry):
     def _settle(self) -> None:
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
-    def _insert(self, new: Resource, body: bytes) -> None:
-        self._write(_INSERT, _values(new, body))
+    def _insert(self, new: Sequence[tuple[Resource, bytes]]) -> None:
+        self._transact(lambda connection: connection.executemany(_INSERT, [_values(*each) for each in new]))
 
     def _update(self, changes: Sequence[Change]) -> None:
         def update(connection: sqlite3.Connection) -> None:

@@ -41,6 +41,17 @@ class RegistryContract(Contract[IRegistry]):
         assert self.part.get("datasource", made.id) == self.part.get("datasource", "a", "default") == made
         self.raises(NotFound, lambda: self.part.get("integration", "a"))
 
+    def test_several_are_made_at_once_or_none(self) -> None:
+        heard: builtins.list[tuple[Resource | None, Resource | None]] = []
+        self.part.watch("credential", lambda old, new: heard.append((old, new)))
+        made = self.wait(self.part.create_all("credential", "default", [("a", {"n": 1}), ("b", {"n": 2})]))
+        assert [(each.name, each.body) for each in made] == [("a", {"n": 1}), ("b", {"n": 2})]
+        assert self.wait(self.part.create_all("credential", "default", [])) == []
+        self.raises(Conflict, lambda: self.part.create_all("credential", "default", [("c", {}), ("a", {})]))
+        self.raises(Conflict, lambda: self.part.create_all("credential", "default", [("c", {}), ("c", {})]))
+        assert self.reopen().list("credential") == made
+        assert heard == [(None, each) for each in made]
+
     def test_the_name_of_a_resource_is_known_until_it_is_deleted(self) -> None:
         made = self.create("a")
         assert self.part.name_of("datasource", made.id) == "a"

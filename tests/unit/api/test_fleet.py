@@ -168,12 +168,44 @@ async def test_a_row_has_a_few_credentials(bench: Any, connect: Any) -> None:
 
 
 @inline
+async def test_credentials_of_a_list_get_names_of_their_own_and_one_that_is_taken_refuses_its_row_alone(
+    connect: Any,
+) -> None:
+    def key(identity: str, **more: str) -> dict[str, Any]:
+        return {"identity": identity, "secrets": [{"value": "x" * 16}], **more}
+
+    client = connect()
+    rows = [
+        {"name": "two", "credentials": [key("i1"), key("i2")]},
+        {"name": "first", "credentials": [key("i3", name="same")]},
+        {"name": "second", "credentials": [key("i4", name="same")]},
+    ]
+    answer = await client.ok("POST", "/fleet/import", {"devices": rows})
+    (refused,) = answer["refused"]
+    assert (refused["name"], "already a credential 'same'" in refused["error"]) == ("second", True)
+    held = (await client.ok("GET", "/credentials"))["items"]
+    assert [(each["name"], each["identity"]) for each in held] == [
+        ("same", "i3"),
+        ("two", "i1"),
+        ("two-2", "i2"),
+    ]
+    rows = [
+        {"name": "two", "credentials": [key("i1"), key("i5")]},
+        {"name": "third", "credentials": [key("i6")]},
+    ]
+    answer = await client.ok("POST", "/fleet/import", {"devices": rows})
+    assert answer["refused"] == []
+    names = [each["name"] for each in (await client.ok("GET", "/credentials"))["items"]]
+    assert names == ["same", "third", "two", "two-2", "two-3"]
+
+
+@inline
 async def test_many_rows_are_worked_on_some_at_a_time(bench: Any, connect: Any) -> None:
     bench.parts = msgspec.structs.replace(bench.parts, clock=reactor, calendar=bench.parts.dates)
     client = connect()
     writes = bench.entries.writes
     answer = await send(client, "name\n" + "".join(f"{number}\n" for number in range(250)))
-    assert (answer["created"], bench.entries.writes - writes) == (250, 3)
+    assert (answer["created"], bench.entries.writes - writes) == (250, 5)
 
 
 @pytest.mark.parametrize(

@@ -325,9 +325,7 @@ async def test_an_action_with_a_field_that_it_would_pass_over_is_refused(
     await client.ok("POST", "/datasources", {"name": "field", "type": "coap"})
     answer = await client("POST", path, body)
     assert answer.status == 422, answer.text
-    assert any(
-        words in answer.json["detail"] for words in ("expected", "unknown field", "invalid enum value")
-    )
+    assert any(words in answer.json["detail"] for words in ("expected", "unknown field"))
 
 
 @pytest.mark.parametrize(

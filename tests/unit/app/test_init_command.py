@@ -91,6 +91,7 @@ def test_names_with_commas_are_enough_and_the_next_steps_are_said(tmp_path: Path
         (["--devices", "tekelec", "--targets", ""], "devices: expected some of "),
         (["--devices", "http", "--targets", "influxdb"], "org: expected "),
         (["--devices", "http", "--targets", "", "--set", "x"], "--set: expected NAME=VALUE"),
+        ([], "expected some devices or targets"),
     ],
 )
 def test_what_is_not_known_and_what_is_not_answered_is_said(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from iotgw.core.failures import FailureGroup, conversion_group, merged, pattern
 from iotgw.core.model import ConversionError
@@ -53,3 +57,11 @@ def test_groups_of_one_id_are_one_with_the_newest_sample() -> None:
     assert (both.id, both.count, both.first_ms, both.last_ms, both.sample) == ("a", 4, 10, 25, 3)
     assert (both.datasources, both.error.message) == (("x", "y"), "got 20")
     assert other.id == "b"
+
+
+@given(st.text("0123456789abcxXfF.,:\"'` gG_é", max_size=30))
+def test_varying_parts_are_quotes_hexadecimal_and_numbers(message: str) -> None:
+    quoted = r"\"[^\"]*\"|`[^`]*`|(?<!\w)'[^']*'(?!\w)"
+    number = r"\b0[xX][0-9A-Fa-f]+\b|\b(?=[A-Fa-f]*[0-9])[0-9A-Fa-f]{6,}\b|[0-9]+(?:[.,:][0-9]+)*"
+    expected = re.sub(f"({quoted})|{number}", lambda found: "…" if found[1] else "N", message)
+    assert pattern(message) == expected

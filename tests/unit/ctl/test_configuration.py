@@ -112,6 +112,19 @@ async def test_an_export_has_scripts_as_files_their_vectors_beside_them_and_secr
 
 
 @inline
+async def test_an_export_of_many_secrets_lists_the_first(run: Any, tmp_path: Path) -> None:
+    held = [
+        f'[[credential]]\nname = "m{n}"\nidentity = "m{n}"\nsecrets = [{{ value = "hush-hush-{n}" }}]\n'
+        for n in range(25)
+    ]
+    (tmp_path / "many.toml").write_text("".join(held))
+    assert (await run("apply", str(tmp_path / "many.toml")))[0] == 0
+    lines = (await run("export", str(tmp_path / "out")))[1].splitlines()
+    assert lines[1] == "25 secrets are named, and to be set where it is applied:"
+    assert (len(lines), lines[-1].split(",")[0]) == (23, "  and 5 more")
+
+
+@inline
 async def test_an_export_takes_away_what_it_does_not_write_again_and_leaves_others_files(
     run: Any, tmp_path: Path, made: Path
 ) -> None:

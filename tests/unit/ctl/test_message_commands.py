@@ -167,3 +167,6 @@ async def test_what_fails_is_a_table_of_groups(bench: Any, run: Any) -> None:
     assert (kind, rest[:3], rest[-4:]) == ("conversion", ["conv", "v2", "3"], ["e1-3", "line", "3:", "boom"])
     bench.journal.looks = 100
     assert (await run("reprocess", "--group", group))[1] == "3 converted again: 3 converted\n"
+    bench.add("here", b"x", State.FAILED, converter="")
+    (failed,) = [line.split() for line in (await run("failures"))[1].splitlines() if " conversion " in line]
+    assert failed[2:4] == ["here", "1"], "no converter was reached: it is the datasource's"
