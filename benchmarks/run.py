@@ -23,14 +23,17 @@ from harness.record import Part, Record
 from workloads import Workload
 from workloads.crash import F
 from workloads.dtls import G
+from workloads.onlookers import L
 from workloads.outage import D
+from workloads.rates import J
 from workloads.scaling import SCALING
 from workloads.sessions import H
+from workloads.small import K
 from workloads.tail import E
 from workloads.throughput import A, B, C
 
 HERE = Path(__file__).resolve().parent
-WORKLOADS = {each.letter: each for each in (A, B, C, D, E, F, G, H, SCALING)}
+WORKLOADS = {each.letter: each for each in (A, B, C, D, E, F, G, H, SCALING, J, K, L)}
 TITLES = {letter: each.title for letter, each in WORKLOADS.items()}
 
 

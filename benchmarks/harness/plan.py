@@ -16,6 +16,7 @@ class Plan(NamedTuple):
     outage: float = 30.0
     outage_rate: int = 1000
     tail: float = 600.0
+    rates: tuple[int, ...] = (500, 2_000, 5_000)
     sessions: int = 1000
     hold: float = 3.0
     tekelek: int = 500
@@ -36,6 +37,7 @@ SMOKE = Plan(
     outage=3.0,
     outage_rate=200,
     tail=4.0,
+    rates=(100,),
     sessions=50,
     hold=0.5,
     tekelek=50,

@@ -93,6 +93,10 @@ class Program:
         """Resident MiB of the tree."""
         return sum(_rss(pid) for pid in self.tree())
 
+    def pss(self) -> float:
+        """MiB of the tree, pages that several share divided among them."""
+        return sum(_pss(pid) for pid in self.tree())
+
     def tail(self, lines: int = 12) -> str:
         """The end of what it printed."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
@@ -121,5 +125,13 @@ def _cpu(pid: int) -> float:
 def _rss(pid: int) -> float:
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE / 2**20
+    except OSError:
+        return 0.0
+
+
+def _pss(pid: int) -> float:
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
     except OSError:
         return 0.0

@@ -25,6 +25,9 @@ COLUMNS = {
     "G": ("handshakes", "handshake_cpu_us", "rate", "cpu_us", "plain_cpu_us", "session_kb", "ack_ms/p99"),
     "H": ("rate", "cpu_us", "ack_ms/p50", "ack_ms/p99", "session_kb", "missing", "duplicates"),
     "I": ("rate", "cpu_us", "drain_cpu_us", "drain_rate", "rss_mib", "missing", "duplicates"),
+    "J": ("rate", "cpu_us", "ack_ms/p50", "ack_ms/p99", "ack_ms/p99.9", "delay_ms/p99", "missing", "duplicates"),
+    "K": ("rate", "cpu_us", "ack_ms/p50", "ack_ms/p99", "ack_ms/p99.9", "idle_mib", "pss_mib", "missing", "duplicates"),
+    "L": ("rate", "cpu_us", "ack_ms/p50", "ack_ms/p99", "rss_mib", "missing", "duplicates"),
 }  # fmt: skip
 
 HEADINGS = {
@@ -33,7 +36,7 @@ HEADINGS = {
     "messages": "acknowledged", "queued": "queued", "caught_up_s": "caught up after s", "offered": "offered msg/s",
     "rss_mib_per_minute": "RSS MiB/min", "restart_s": "restart s", "handshakes": "handshakes/s",
     "handshake_cpu_us": "CPU µs/handshake", "plain_cpu_us": "plain CoAP µs", "session_kb": "kB/session",
-    "drain_cpu_us": "drain CPU µs/msg", "drain_rate": "drain msg/s",
+    "drain_cpu_us": "drain CPU µs/msg", "drain_rate": "drain msg/s", "idle_mib": "idle PSS MiB", "pss_mib": "PSS MiB",
 }  # fmt: skip
 
 
@@ -112,19 +115,21 @@ def bars(results: dict[str, list[Sample]]) -> list[Bar]:
         samples = [each for each in results.get(letter, []) if each["entry"].startswith(name)]
         return tuple(value for each in samples if (value := reach(each, key)) is not None)
 
-    at_most("A", "CPU per message over libcoap's", 1.0, over("A", "cpu_us", "libcoap"))
+    at_most("A", "CPU per message over libcoap's", 1.2, over("A", "cpu_us", "libcoap"))
     at_most("A", "CPU per message over txThings'", 1 / 7, over("A", "cpu_us", "txThings"))
     at_least("B", "rate over Node-RED's", 1.5, over("B", "rate", "Node-RED"))
-    at_most("B", "CPU per message over Node-RED's", 0.5, over("B", "cpu_us", "Node-RED"))
-    at_most("B", "CPU per message over the naive stack's", 1 / 7, over("B", "cpu_us", "naive Twisted"))
-    at_most("C", "one POST each: CPU per message over Node-RED's", 1 / 4, over("C", "cpu_us", "Node-RED"))
+    at_most("B", "CPU per message over Node-RED's", 0.55, over("B", "cpu_us", "Node-RED"))
+    at_most("B", "CPU per message over the node pipeline's", 0.9, over("B", "cpu_us", "node pipeline"))
+    at_least("B", "rate over the node pipeline's", 1.5, over("B", "rate", "node pipeline"))
+    at_most("B", "CPU per message over the naive stack's", 1 / 6, over("B", "cpu_us", "naive Twisted"))
+    at_most("C", "one POST each: CPU per message over Node-RED's", 1 / 5, over("C", "cpu_us", "Node-RED"))
     at_most(
         "C",
         "batches: CPU per message over Node-RED's",
         1 / 12,
         over("C", "cpu_us", "Node-RED", "iotgw, batches"),
     )
-    for letter in "BCDEFH":
+    for letter in "BCDEFHJKL":
         at_most(letter, "missing", 0, _total(figures(letter, "missing", "iotgw")))
     at_most("E", "99.9th percentile of the acknowledgement, ms", 50, figures("E", "ack_ms/p99.9"))
     at_most(
@@ -132,9 +137,38 @@ def bars(results: dict[str, list[Sample]]) -> list[Bar]:
     )
     at_most("G", "CPU per record over plain CoAP's", 2.5, figures("G", "record_over_plain"))
     at_most("G", "kB per idle session", 72, figures("G", "session_kb"))
-    for axis, text in (("devices", "devices"), ("queued", "queued messages")):
-        at_most("I", f"cost from the fewest to the most {text}", 1.2, _growth(results.get("I", []), axis))
+    for axis, text, limit in (
+        ("devices", "devices", 1.15),
+        ("datasources", "datasources", 1.25),
+        ("queued", "queued messages", 1.2),
+    ):
+        at_most("I", f"cost from the fewest to the most {text}", limit, _growth(results.get("I", []), axis))
+    at_most("I", "each further integration, µs", 4, _each_further(results.get("I", []), "integrations"))
     at_most("I", "missing", 0, _total(figures("I", "missing")))
+    for rate, times in ((500, 6.0), (2000, 4.5), (5000, 3.0)):
+        at_most(
+            "J",
+            f"{rate} a second: CPU per message over libcoap's under load",
+            times,
+            over("J", "cpu_us", "libcoap", f"iotgw {rate}/s"),
+        )
+        at_most(
+            "J",
+            f"{rate} a second: acknowledgement p99, ms",
+            10,
+            figures("J", "ack_ms/p99", f"iotgw {rate}/s"),
+        )
+        at_most(
+            "J",
+            f"{rate} a second: acknowledgement p99.9, ms",
+            50,
+            figures("J", "ack_ms/p99.9", f"iotgw {rate}/s"),
+        )
+    at_most("K", "memory of a gateway that rests, MiB", 70, figures("K", "idle_mib", "iotgw, one core"))
+    at_most("K", "memory under B, MiB", 130, figures("K", "pss_mib", "iotgw, one core"))
+    at_most(
+        "L", "CPU per message while three look on", 1.05, over("L", "cpu_us", "iotgw", "iotgw, looked at")
+    )
     return found
 
 
@@ -174,6 +208,21 @@ def _growth(samples: list[Sample], axis: str) -> tuple[float, ...]:
     if len(curve) < 2:
         return ()
     return ratios(samples, "cpu_us", f"{axis} {curve[-1][0]}", f"{axis} {curve[0][0]}")
+
+
+def _each_further(samples: list[Sample], axis: str) -> tuple[float, ...]:
+    """Microseconds that a message costs more for each further one of a curve, by round."""
+    curve = points(samples, axis)
+    if len(curve) < 2:
+        return ()
+    (least, _), (most, _) = curve[0], curve[-1]
+    costs = {(each["entry"], each["round"]): reach(each, "cpu_us") for each in samples}
+    found = []
+    for number in sorted({each["round"] for each in samples}):
+        low, high = costs.get((f"{axis} {least}", number)), costs.get((f"{axis} {most}", number))
+        if low is not None and high is not None:
+            found.append((high - low) / (most - least))
+    return tuple(found)
 
 
 def curves(samples: list[Sample]) -> str:

@@ -1,4 +1,4 @@
-"""The workloads, A to I: each names its entries, and what one measurement of an entry is."""
+"""The workloads, A to L: each names its entries, and what one measurement of an entry is."""
 
 from __future__ import annotations
 

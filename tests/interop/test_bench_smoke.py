@@ -167,6 +167,33 @@ def test_entries_that_were_not_measured_again_stay_with_the_run_that_they_are_of
     ]
 
 
+def test_what_each_further_integration_costs_is_the_slope_between_the_ends_of_the_curve_in_each_round(tools):
+    from harness.report import bars
+
+    costs = {
+        ("integrations 1", 0): 90,
+        ("integrations 5", 0): 110,
+        ("integrations 1", 1): 90,
+        ("integrations 5", 1): 98,
+    }
+    samples = [{"entry": name, "round": number, "cpu_us": cost} for (name, number), cost in costs.items()]
+    (bar,) = [each for each in bars({"I": samples}) if each.text.startswith("each further")]
+    assert (bar.values, bar.value, bar.reached) == ((5, 2), 3.5, True)
+
+
+def test_a_gateway_with_a_quarter_of_a_core_gets_no_more(tools):
+    from workloads import small
+
+    if why := small._no_quota():
+        pytest.skip(why)
+    busy = "import time; end = time.monotonic() + 1.5\nwhile time.monotonic() < end: pass\nprint(time.process_time())"
+    with small.quota() as under:
+        done = subprocess.run(
+            [*under, sys.executable, "-c", busy], capture_output=True, text=True, check=True
+        )
+    assert float(done.stdout) < 1.0
+
+
 @pytest.mark.parametrize(
     ("ratios", "expected"),
     [
