@@ -14,6 +14,7 @@ from iotgw.api.site import OWN_PATHS, ApiSite
 from iotgw.app.backup_plans import plans_of
 from iotgw.app.integrations import RegisteredIntegrations
 from iotgw.app.pause import Pause
+from iotgw.app.singles import Owned, Singles
 from iotgw.app.storage import StoredParts, storage
 from iotgw.backups.plans import BackupPlans
 from iotgw.config.settings import IntegrationsSection, Settings
@@ -180,6 +181,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
     rates: RateMeter
     debug_store: DebugStore
     debug: DebugLog
+    singles: Singles
     api: Parts
 
 
@@ -244,11 +246,14 @@ def build(
     debug_store = DebugStore(data_dir, reactor, settings.debug.max_bytes)
     latency = Latency(reactor, calendar)
     debug = DebugLog(debug_store, lambda: journal.epochs, recorder, reactor, calendar)
+    singles = Singles(stored.leases)
     delivery = DeliveryService(
         journal, integration_types, reactor, events, partial(datasource_name, registry), downlinks.push, registry.unseal, str(data_dir),
         trace, store.max_bytes, calendar, registry.seal,
         debug=debug, durable_at=latency.durable_at, elsewhere=stored.history,
+        shared=singles.targets, part=lambda: stored.partitions.own if stored.partitions else 0,
     )  # fmt: skip
+    delivery.lead(singles.targets)
     device_meter = DeviceMeter(known=fleet.called)
     usage = UsageMeter(stored.usage, [sources, delivery, converters], device_meter, reactor, calendar)
     rates = RateMeter([sources, delivery], live, reactor)
@@ -295,7 +300,7 @@ def build(
     return Gateway(
         storage=stored, registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, fleet=fleet, releases=releases, journal=journal,
         downlinks=downlinks, kept=kept, converters=converters, delivery=delivery,
-        integrations=RegisteredIntegrations(registry, journal, delivery, departures, recorder, reactor, calendar),
+        integrations=RegisteredIntegrations(registry, journal, delivery, departures, recorder, reactor, calendar, Owned(singles, delivery)), singles=singles,
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, certificates=certificates, backups=backups, backup_plans=backup_plans, pause=pause,
         jobs=jobs, files=files, usage_store=stored.usage, usage=usage, live=live, rates=rates, debug_store=debug_store, debug=debug, api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, arrivals=PipelineArrivals(sources, journal, reactor), converters=converters, trials=converters.for_trials(), versions=versions,

@@ -18,7 +18,8 @@ the lease."""
 class NodeView(Struct, frozen=True, rename="camel"):
     """A node. ``heard`` is how many seconds ago it was heard of; ``held_by`` is the node that works on its partition now, empty for nobody.
     ``waiting`` are the messages that wait for a conversion, ``undelivered`` those that wait for integrations, as it says itself; ``adopted`` are
-    the nodes whose partitions it works on besides its own."""
+    the nodes whose partitions it works on besides its own. ``leases`` is what it runs alone, and ``delivers`` are the names of the integrations among that, to which
+    it delivers the messages of all nodes."""
 
     name: str
     partition: int
@@ -30,6 +31,7 @@ class NodeView(Struct, frozen=True, rename="camel"):
     undelivered: int = 0
     adopted: list[str] = []
     leases: list[str] = []
+    delivers: list[str] = []
 
 
 class Sums(Struct, frozen=True, rename="camel"):
@@ -63,11 +65,16 @@ class INodes(Interface):
 class ILeases(Interface):
     """What may run on one node at a time."""
 
-    def seek(what: str, changed: Callable[[], Any]) -> None:
-        """This node would run it. ``changed`` is called when `holds` changes."""
+    def seek(what: str, changed: Callable[[], Any], stays: bool = False) -> None:
+        """This node would run it. ``changed`` is called when `holds` changes. With ``stays``, also while it drains, if there is no other node that could."""
 
     def holds(what: str) -> bool:
         """Whether this node is to run it now."""
 
     def give_up(what: str) -> None:
         """This node runs it no more, and won't."""
+
+
+def lease_of(integration: str) -> str:
+    """What the lease of a `single` integration (by id) is called."""
+    return f"integration/{integration}"
