@@ -110,7 +110,7 @@ def routes(
             dates,
         ),
         UpkeepRoutes(parts.backups, parts.backup_plans, parts.pause, dates),
-        NodeRoutes(parts.nodes),
+        NodeRoutes(parts.nodes, parts.registry),
         MetricsRoutes(parts),
         *saved,
         TargetPresetRoutes(parts.target_presets),

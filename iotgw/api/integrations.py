@@ -27,7 +27,7 @@ from iotgw.core.orders import carry_out
 from iotgw.core.ports.delivery import IDeliveries
 from iotgw.core.ports.integrations import IIntegrationType
 from iotgw.core.ports.journal import IMessages
-from iotgw.core.ports.nodes import INodes
+from iotgw.core.ports.nodes import INodes, lease_of
 from iotgw.core.ports.orders import IOrders, Order
 from iotgw.core.ports.reactor import InThread
 from iotgw.core.ports.registry import IRegistry
@@ -161,6 +161,11 @@ class IntegrationRoutes(WithBacklog):
         configuration = sealed_configuration(self._types, spec, stored, self.registry)
         if spec.format == "template" and not spec.template:
             raise SettingsError("template", "expected a template, because format is 'template'")
+        if spec.single and spec.queue.overflow == "rejectNew":
+            raise SettingsError(
+                "queue.overflow",
+                "expected dropOldest, as messages are taken by nodes that don't know the queue, which is single",
+            )
         spec = msgspec.structs.replace(spec, configuration=configuration)
         self._delivery.validate(spec)
         return spec
@@ -175,7 +180,7 @@ class IntegrationRoutes(WithBacklog):
 
     def status(self, resource: Resource) -> dict[str, Any]:
         """See `Catalogue.status`."""
-        return state_of(self._delivery, resource)
+        return with_node(state_of(self._delivery, resource), self._nodes, resource.id)
 
     def check_drains(self, resource: Resource) -> None:
         """See `WithBacklog.check_drains`."""
@@ -189,8 +194,11 @@ class IntegrationRoutes(WithBacklog):
     async def stats(self, call: Call, name: str) -> Any:
         """Accounts and queue; of several nodes, those of this one, and the sums of all."""
         id = self.find(call, name).id
-        stats, sums = self._delivery.stats(id), await self._nodes.accounts(id)
+        stats, sums = self._stats(id), await self._nodes.accounts(id)
         return stats if sums is None else {**stats, "everywhere": msgspec.to_builtins(sums)}
+
+    def _stats(self, id: str) -> dict[str, Any]:
+        return with_node(stats_of(self._delivery, id), self._nodes, id)
 
     async def try_check(self, call: Call, name: str) -> Any:
         """Connect and authenticate."""
@@ -273,21 +281,40 @@ class IntegrationRoutes(WithBacklog):
     async def _done(self, call: Call, name: str, order: Order, counted: str = "") -> dict[str, Any]:
         """Do something with a queue, in the partitions of all nodes; the answer is its accounts after it, with what was ``counted``."""
         id = self.find(call, name).id
-        count = await carry_out(self._delivery, id, order)
+        is_here = stats_of(self._delivery, id)["state"] != ELSEWHERE
+        count = await carry_out(self._delivery, id, order) if is_here else 0
         answer: dict[str, Any] = {}
         if self._orders is not None:
-            given = await self._orders.give(id, order)
+            given = await self._orders.give(id, order, is_here)
             count += given.count
             answer = {"partitionsLeft": given.left}
         if counted:
             answer[counted] = count
-        return {**answer, **self._delivery.stats(id)}
+        return {**answer, **self._stats(id)}
+
+
+ELSEWHERE = "elsewhere"
+"""The state of an integration to which another node delivers."""
+
+
+def stats_of(delivery: IDeliveries, id: str) -> dict[str, Any]:
+    """The accounts and the state of an integration; where another node delivers, nothing but that. Raises NotFound if it isn't running."""
+    try:
+        return delivery.stats(id)
+    except Conflict:
+        return {"state": ELSEWHERE}
+
+
+def with_node(stats: dict[str, Any], nodes: INodes, id: str) -> dict[str, Any]:
+    """With ``runsOn``, the node that delivers to an integration for all, where there is one."""
+    runs_on = next((each.name for each in nodes.list() if lease_of(id) in each.leases), None)
+    return stats if runs_on is None else {**stats, "runsOn": runs_on}
 
 
 def state_of(delivery: IDeliveries, resource: Resource) -> dict[str, Any]:
     """How an integration does: its accounts and its state; ``stopped`` while it doesn't run."""
     try:
-        stats: dict[str, Any] = delivery.stats(resource.id)
+        stats = stats_of(delivery, resource.id)
     except (NotFound, Unavailable):
         stats = {"state": "stopped"}
     return {**stats, **leaving(resource)}

@@ -52,6 +52,7 @@ _ALL = (
     # --- integrations
     Metric("iotgw_integrations", "gauge", ("tenant", "up"), "Integrations that work, and that don't"),
     Metric("iotgw_integration_up", "gauge", (*INTEGRATION, "type"), "Whether it delivers"),
+    Metric("iotgw_integration_here", "gauge", INTEGRATION, "Whether this node delivers to an integration that is single"),
     Metric("iotgw_deliveries_ended_total", "counter", (*INTEGRATION, "outcome"), "Deliveries that ended since the start: `delivered`, `dead`, `expired` or `dropped`. A dead letter that is sent again ends twice"),
     Metric("iotgw_deliveries", "gauge", (*INTEGRATION, "state"), "The accounts: queued = delivered + expired + dead + dropped + inflight + waiting. They are those of all time, and a dead letter that is sent again moves"),
     Metric("iotgw_deliveries_dropped", "gauge", (*INTEGRATION, "reason"), "Deliveries that were given up by rule, of all time"),

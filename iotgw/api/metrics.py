@@ -15,7 +15,7 @@ from twisted.internet.task import deferLater
 from iotgw import __version__
 from iotgw.api.auth import Permission
 from iotgw.api.exposition import CONTENT_TYPE, Exposition, process
-from iotgw.api.integrations import state_of
+from iotgw.api.integrations import ELSEWHERE, state_of
 from iotgw.api.parts import Parts
 from iotgw.api.routes import Call, Reply, Route
 from iotgw.core.model import DEFAULT_TENANT
@@ -295,6 +295,8 @@ def _integration(
     add("iotgw_integrations", 1, place[0], str(up))
     if place[0] != OTHERS:
         add("iotgw_integration_up", up, *place, str(resource.body["type"]))
+        if resource.body.get("single"):
+            add("iotgw_integration_here", int(stats.get("state") != ELSEWHERE), *place)
     for outcome, count in meter.counts.items():
         add("iotgw_deliveries_ended_total", count, *place, outcome)
     dropped: dict[str, int] = stats.get("dropped", {})

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import Annotated
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from iotgw.api.auth import ALL_TENANTS, Permission
 from iotgw.api.problems import Problem
 from iotgw.api.routes import Call, Route
 from iotgw.core.errors import NotFound
-from iotgw.core.ports.nodes import INodes, NodeView
+from iotgw.core.ports.nodes import INodes, NodeView, lease_of
+from iotgw.core.ports.registry import IRegistry
 
 
 class NodeList(Struct, frozen=True):
@@ -23,8 +26,9 @@ class NodeList(Struct, frozen=True):
 class NodeRoutes:
     """The routes of nodes. They concern all tenants."""
 
-    def __init__(self, nodes: INodes) -> None:
+    def __init__(self, nodes: INodes, registry: IRegistry) -> None:
         self._nodes = nodes
+        self._registry = registry
 
     def routes(self) -> list[Route]:
         """Look; drain, and end that."""
@@ -40,12 +44,19 @@ class NodeRoutes:
     async def list(self, call: Call) -> NodeList:
         """All of them."""
         _expect_all_tenants(call)
-        return NodeList(self._nodes.name, self._nodes.list())
+        return NodeList(self._nodes.name, self._views())
+
+    def _views(self) -> builtins.list[NodeView]:
+        of = {lease_of(each.id): each.name for each in self._registry.list("integration")}
+        return [
+            replace(each, delivers=sorted(of[what] for what in each.leases if what in of))
+            for each in self._nodes.list()
+        ]
 
     async def get(self, call: Call, name: str) -> NodeView:
         """One."""
         _expect_all_tenants(call)
-        found = next((each for each in self._nodes.list() if each.name == name), None)
+        found = next((each for each in self._views() if each.name == name), None)
         if found is None:
             raise NotFound(f"there is no node {name!r}")
         return found

@@ -11,9 +11,11 @@ import msgspec
 from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.logger import Logger
 
+from iotgw.app.borrowing import BorrowedFlow
 from iotgw.app.draining import stop_and_drain
 from iotgw.app.integrations import RegisteredIntegrations
 from iotgw.app.parts import Gateway
+from iotgw.app.singles import Borrowed, Owned
 from iotgw.app.storage import IPartitions
 from iotgw.config.settings import Settings
 from iotgw.core.departed import datasource_name
@@ -87,6 +89,7 @@ class AdoptedFlow:
         self.delivery.start()
         self._undo.append(self.delivery.stop)
         await self._integrations.start()
+        self._undo.append(self._integrations.stop)
         self._undo.append(lambda: ensureDeferred(self._end()))
         await self.pipeline.start()
         self._undo.append(self._began())
@@ -144,6 +147,7 @@ class FlowMaker:
         delivery = DeliveryService(
             journal, api.integration_types, reactor, gateway.events, partial(datasource_name, registry),
             gateway.downlinks.push, registry.unseal, str(directory), None, store.max_bytes, calendar, registry.seal,
+            shared=gateway.singles.targets, part=lambda: part,
         )  # fmt: skip
         quarantine = Quarantine(gateway.fleet, recorder)
         pipeline = Pipeline(
@@ -155,7 +159,14 @@ class FlowMaker:
             places=Nowhere(),
         )  # fmt: skip
         integrations = RegisteredIntegrations(
-            registry, journal, delivery, departures, recorder, reactor, calendar
+            registry,
+            journal,
+            delivery,
+            departures,
+            recorder,
+            reactor,
+            calendar,
+            Owned(gateway.singles, delivery),
         )
         releases = Releases(quarantine, gateway.fleet, journal, pipeline, recorder, reactor)
         drain = partial(stop_and_drain, reactor=reactor, drain=self._settings.drain)
@@ -190,3 +201,28 @@ class FlowMaker:
             began,
             gateway.pause.covers,
         )
+
+    def borrow(self, part: int) -> BorrowedFlow:
+        """The flow of what this node delivers of another's partition."""
+        gateway, reactor, store = self._gateway, self._reactor, self._settings.store
+        api, recorder, calendar = gateway.api, gateway.recorder, gateway.api.calendar
+        registry = LentRegistry(gateway.registry)
+        journal = self._partitions.borrowed(part)
+        delivery = DeliveryService(
+            journal, api.integration_types, reactor, gateway.events, partial(datasource_name, registry),
+            gateway.downlinks.push, registry.unseal, str(self._data_dir), None, store.max_bytes, calendar, registry.seal,
+            shared=gateway.singles.targets, part=lambda: part,
+        )  # fmt: skip
+        departures = Departures(registry, recorder, reactor, self._partitions.is_last(part))
+        tenure = Borrowed(gateway.singles, delivery, journal, journal.listen)
+        integrations = RegisteredIntegrations(
+            registry, journal, delivery, departures, recorder, reactor, calendar, tenure
+        )
+
+        def began() -> Callable[[], None]:
+            if (orders := gateway.storage.orders) is None:
+                return lambda: None
+            orders.hold(part, delivery)
+            return lambda: orders.let_go(part)
+
+        return BorrowedFlow(registry, journal, delivery, integrations, began, gateway.pause.covers)

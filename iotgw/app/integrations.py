@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import msgspec
-from twisted.internet.defer import ensureDeferred
+from twisted.internet.defer import DeferredLock, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
+from iotgw.app.singles import Always, ITenure
 from iotgw.core.clock import PlainCalendar
 from iotgw.core.departures import Departures, Left
-from iotgw.core.errors import NotFound, Unavailable
+from iotgw.core.errors import Conflict, NotFound, Unavailable
 from iotgw.core.model import DEFAULT_TENANT
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.journal import ITelemetryStream
@@ -26,6 +27,8 @@ from iotgw.delivery.service import DeliveryService
 LOOK = 0.02
 """Seconds until the first look whether a backlog is gone; each wait is longer than the one before."""
 LONGEST_LOOK = 1.0
+AGAIN = 1.0
+"""Seconds until a change is tried again for which the database was away."""
 
 
 class RegisteredIntegrations:
@@ -42,6 +45,7 @@ class RegisteredIntegrations:
         recorder: Recorder,
         clock: IReactorTime,
         calendar: ICalendar | None = None,
+        tenure: ITenure | None = None,
     ) -> None:
         self._registry = registry
         self._journal = journal
@@ -50,6 +54,10 @@ class RegisteredIntegrations:
         self._recorder = recorder
         self._clock = clock
         self._calendar: ICalendar = calendar or PlainCalendar(clock)
+        self._tenure: ITenure = tenure or Always()
+        self._turns: dict[str, DeferredLock] = {}
+        """The changes of each integration, one after another."""
+        self._undo: list[Callable[[], None]] = []
         self._leaving: set[str] = set()
         self._dropped: set[str] = set()
         """Those of them whose backlog is to be dropped."""
@@ -57,6 +65,7 @@ class RegisteredIntegrations:
     async def start(self) -> None:
         """Start the saved integrations and follow changes; the registry and the delivery service have
         started."""
+        self._undo.append(self._tenure.listen(self._moved))
         self._registry.watch("integration", self._changed)
         self._registry.watch("datasource", self._datasource_changed)
         known = self._registry.list("integration")
@@ -68,6 +77,20 @@ class RegisteredIntegrations:
                 "orphaned", "integration", id, f"it no longer exists, and {count} messages that waited for it "
                 "were dropped", DEFAULT_TENANT, "warning", dropped=count,
             )  # fmt: skip
+
+    def stop(self) -> None:
+        """Follow no more what moves from node to node."""
+        while self._undo:
+            self._undo.pop()()
+
+    def _moved(self, id: str) -> None:
+        """An integration is to run here now, or no more."""
+        try:
+            resource = self._registry.get("integration", id)
+        except NotFound:
+            return
+        if self._undo:
+            self._follow(self._apply(resource))
 
     def _changed(self, old: Resource | None, new: Resource | None) -> None:
         if new is not None:
@@ -89,7 +112,20 @@ class RegisteredIntegrations:
         )
 
     async def _apply(self, resource: Resource) -> None:
+        turn = self._turns.setdefault(resource.id, DeferredLock())
+        await turn.acquire()
+        try:
+            await self._applied(resource)
+        except Unavailable as error:
+            self._log.warn("integration {name} waits: {reason}", name=resource.name, reason=error)
+            self._clock.callLater(AGAIN, self._moved, resource.id)
+        finally:
+            turn.release()
+
+    async def _applied(self, resource: Resource) -> None:
         spec = msgspec.convert(dict(resource.body, name=resource.name), IntegrationSpec)
+        if not await self._tenure.begins(resource, spec):
+            return
         if resource.deletion is None:
             await self._delivery.apply(resource.id, resource.name, resource.tenant, spec, is_saved=True)
             return
@@ -116,7 +152,8 @@ class RegisteredIntegrations:
                 await deferLater(self._clock, look, _nothing)
                 look = min(LONGEST_LOOK, look * 1.5)
             stats = delivery.stats(id)
-        except (NotFound, Unavailable):  # the gateway stops; its next start goes on
+        except (NotFound, Unavailable, Conflict):  # the gateway stops, or another node goes on
+            self._leaving.discard(id)
             return
         dropped = stats["waiting"] + stats["inflight"]
         left = Left(stats["delivered"] - before, dropped, stats["dead"])
@@ -129,6 +166,8 @@ class RegisteredIntegrations:
         self._dropped.discard(id)
 
     async def _remove(self, resource: Resource) -> None:
+        self._tenure.gone(resource.id)
+        self._turns.pop(resource.id, None)
         await self._delivery.remove(resource.id)
 
 

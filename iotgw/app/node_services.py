@@ -8,6 +8,7 @@ from pathlib import Path
 
 from twisted.application.service import Service
 
+from iotgw.app.borrowing import Borrowing
 from iotgw.app.draining import stop_and_drain
 from iotgw.app.flows import FlowMaker
 from iotgw.app.node_work import NodeWork
@@ -42,8 +43,14 @@ def as_node(gateway: Gateway, settings: Settings, data_dir: Path, reactor: IReac
         )
     if (orders := gateway.storage.orders) is not None:
         yield PartService("orders", partial(begin_orders, gateway, orders, partitions), orders.stop)
-    work = NodeWork(pipeline, gateway.delivery, maker.make, gateway.recorder, partitions.lost)
-    yield PartService("nodes", partial(partitions.begin, work), partitions.end)
+    borrowing = Borrowing(maker.borrow, gateway.singles.holds_any)
+    work = NodeWork(pipeline, gateway.delivery, maker.make, gateway.recorder, partitions.lost, borrowing)
+
+    async def end() -> None:
+        await partitions.end()
+        await borrowing.stop()
+
+    yield PartService("nodes", partial(partitions.begin, work), end)
 
 
 def begin_orders(gateway: Gateway, orders: IOrders, partitions: IPartitions) -> None:

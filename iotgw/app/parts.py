@@ -14,6 +14,7 @@ from iotgw.api.site import OWN_PATHS, ApiSite
 from iotgw.app.backup_plans import in_threads, plans_of
 from iotgw.app.integrations import RegisteredIntegrations
 from iotgw.app.pause import Pause
+from iotgw.app.singles import Owned, Singles
 from iotgw.app.storage import StoredParts, storage
 from iotgw.backups.plans import BackupPlans
 from iotgw.config.settings import IntegrationsSection, Settings
@@ -182,6 +183,7 @@ class Gateway(Struct, frozen=True, kw_only=True):
     rates: RateMeter
     debug_store: DebugRing
     debug: DebugLog
+    singles: Singles
     api: Parts
 
 
@@ -250,11 +252,14 @@ def build(
     latency = Latency(reactor, calendar)
     shared = registry if stored.partitions else None
     debug = DebugLog(stored.debug, lambda: journal.epochs, recorder, reactor, calendar, shared)
+    singles = Singles(stored.leases)
     delivery = DeliveryService(
         journal, integration_types, reactor, events, partial(datasource_name, registry), downlinks.push, registry.unseal, str(data_dir),
         trace, store.max_bytes, calendar, registry.seal,
         debug=debug, durable_at=latency.durable_at, elsewhere=stored.history,
+        shared=singles.targets, part=lambda: stored.partitions.own if stored.partitions else 0,
     )  # fmt: skip
+    delivery.lead(singles.targets)
     device_meter = DeviceMeter(known=fleet.called)
     usage = UsageMeter(stored.usage, [sources, delivery, converters], device_meter, reactor, calendar)
     rates = RateMeter([sources, delivery], live, reactor)
@@ -302,7 +307,7 @@ def build(
     return Gateway(
         storage=stored, registry=registry, credentials=credentials, speakers=speakers, events=events, devices=devices, fleet=fleet, releases=releases, journal=journal,
         downlinks=downlinks, kept=kept, converters=converters, delivery=delivery,
-        integrations=RegisteredIntegrations(registry, journal, delivery, departures, recorder, reactor, calendar),
+        integrations=RegisteredIntegrations(registry, journal, delivery, departures, recorder, reactor, calendar, Owned(singles, delivery)), singles=singles,
         pipeline=pipeline, trace=trace, recorder=recorder, shares=shares, mounts=mounts, certificates=certificates, backups=backups, backup_plans=backup_plans, pause=pause,
         jobs=jobs, files=files, usage_store=stored.usage, usage=usage, live=live, rates=rates, debug_store=stored.debug, debug=debug, api=Parts(
             registry=registry, journal=journal, pipeline=pipeline, arrivals=PipelineArrivals(sources, journal, reactor), converters=converters, trials=converters.for_trials(), versions=versions,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -29,6 +29,7 @@ from iotgw.store.devices import DeviceStateStore
 from iotgw.store.downlinks import ItemStore
 from iotgw.store.journal import GroupCommitJournal
 from iotgw.store.kept import KeptStore
+from iotgw.store.loans import LoanJournal
 from iotgw.store.migration.copies import FILES
 from iotgw.store.registry import StoredRegistry
 from iotgw.store.space import JournalLimits
@@ -61,6 +62,9 @@ class IPartitions(Protocol):
 
     def journal(self, part: int, lost: Callable[[], None]) -> GroupCommitJournal:
         """The journal in a partition that was adopted. ``lost`` is called when another node has taken it."""
+
+    def borrowed(self, part: int) -> LoanJournal:
+        """The journal of a partition that another node owns, with what is lent of it."""
 
     def is_last(self, part: int) -> IsLast:
         """For `Departures` of a partition."""
@@ -102,6 +106,9 @@ class IWork(Protocol):
 
     def drain(self, drains: bool) -> None:
         """Take no more messages, or take them again."""
+
+    def others(self, parts: Collection[int]) -> None:
+        """These partitions are other nodes', as of the last look."""
 
 
 class StoredParts(Struct, frozen=True, kw_only=True):

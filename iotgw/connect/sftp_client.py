@@ -20,7 +20,7 @@ from twisted.conch.ssh.filetransfer import (
 from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.internet.protocol import connectionDone
 
-from iotgw.core.errors import ProtocolError
+from iotgw.core.errors import IotgwError, ProtocolError
 
 HEADER = 9
 """Bytes of an SFTP packet's length, type, and request id or version (draft-ietf-secsh-filexfer-02 §3)."""
@@ -241,7 +241,7 @@ class Files(FileTransferClient):
             if size > start + len(content):
                 await self._cut(file, path, start + len(content))
             await self._sync(file, path)
-        except SftpRefused:
+        except (SftpRefused, IotgwError):
             file.close().addErrback(lambda _: None)
             raise
         await _done("close", path, file.close())

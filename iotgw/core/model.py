@@ -321,7 +321,8 @@ class Progress(Struct, frozen=True):
     """How far an integration has come; written in one transaction.
 
     Every record up to ``cursor`` is settled or parked. ``parked`` holds rows that are new or changed. ``released`` holds
-    positions that are no longer parked, except for those that are in ``parked`` again.
+    positions that are no longer parked, except for those that are in ``parked`` again. With ``lent``, another node writes from then on how far
+    it has come.
     """
 
     integration: str
@@ -329,6 +330,7 @@ class Progress(Struct, frozen=True):
     counters: Counters
     parked: tuple[Parked, ...] = ()
     released: tuple[int, ...] = ()
+    lent: bool = False
 
 
 class Message(Struct, frozen=True):

@@ -38,7 +38,7 @@ class OneNode:
             SettingsError("node", "expected one of several nodes: nobody else would take the messages")
         )
 
-    def seek(self, what: str, changed: Callable[[], Any]) -> None:
+    def seek(self, what: str, changed: Callable[[], Any], stays: bool = False) -> None:
         """See `ILeases.seek`."""
 
     def holds(self, what: str) -> bool:

@@ -314,6 +314,12 @@ class IntegrationSpec(Spec, frozen=True, kw_only=True):
             description="Whether a device's messages are delivered one after another, or as fast as may be."
         ),
     ] = "device"
+    single: Annotated[
+        bool,
+        Meta(
+            description="Whether, of several nodes, one delivers the messages of all, such as over the only connection that a target allows."
+        ),
+    ] = False
     retry: Annotated[
         RetrySpec, Meta(description="When a message that failed is tried again, and how often.")
     ] = field(default_factory=RetrySpec)

@@ -14,7 +14,7 @@ from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.journal import IElsewhere
 from iotgw.delivery.losses import Losses
 from iotgw.delivery.route import RecordRoute
-from iotgw.delivery.standing import Named, Standings, TellsDeliveries, settled
+from iotgw.delivery.standing import Named, Routed, Standings, TellsDeliveries, settled
 
 
 class StandingsElsewhere:
@@ -26,20 +26,26 @@ class StandingsElsewhere:
         self._calendar = calendar
 
     async def of(
-        self, messages: Sequence[Message], integrations: Mapping[str, Named]
+        self, messages: Sequence[Message], integrations: Mapping[str, Routed]
     ) -> list[list[Delivery]]:
         """The deliveries of each message, sorted by name."""
         found: dict[int, list[Delivery]] = {}
         for part in {part_of(message.seq) for message in messages}:
             some = [message for message in messages if part_of(message.seq) == part]
-            progress = await self._elsewhere.progress(part)
-            there: dict[str, Named] = {}
-            for id, each in integrations.items():
-                standing = StandingElsewhere(each.route, *progress.get(id, (0, Counters())), self._calendar)
-                there[id] = _There(each.name, each.route, standing)
-            standings = Standings(_RowsThere(self._elsewhere, part), self._clock)
-            found |= zip((message.seq for message in some), await standings.of(some, there), strict=True)
+            of_these = await self.of_part(part, some, integrations)
+            found |= zip((message.seq for message in some), of_these, strict=True)
         return [found[message.seq] for message in messages]
+
+    async def of_part(
+        self, part: int, messages: Sequence[Message], integrations: Mapping[str, Routed]
+    ) -> list[list[Delivery]]:
+        """The same of messages of one partition."""
+        progress = await self._elsewhere.progress(part)
+        there: dict[str, Named] = {}
+        for id, each in integrations.items():
+            standing = StandingElsewhere(each.route, *progress.get(id, (0, Counters())), self._calendar)
+            there[id] = _There(each.name, each.route, standing)
+        return await Standings(_RowsThere(self._elsewhere, part), self._clock).of(messages, there)
 
 
 class StandingElsewhere:

@@ -35,6 +35,7 @@ from iotgw.delivery.loss_report import LossReport
 from iotgw.delivery.parking import Parking
 from iotgw.delivery.progress import ProgressWriter
 from iotgw.delivery.pump import Pump
+from iotgw.delivery.rate import RateOf, own_rate
 from iotgw.delivery.retries import Retries
 from iotgw.delivery.route import Match
 from iotgw.delivery.row_changes import RowChanges
@@ -77,6 +78,7 @@ class Outbox:
         trace: ITrace | None = None,
         calendar: ICalendar | None = None,
         durable_at: DurableAt = never,
+        rate: RateOf = own_rate,
     ) -> None:
         self._clock = clock
         self._calendar = calendar = calendar or PlainCalendar(clock)
@@ -109,7 +111,7 @@ class Outbox:
         self._pump = Pump(
             spec=spec, paused=counters.paused, clock=clock, flight=flight, backlog=backlog, parking=parking,
             scheduler=self._scheduler, settlement=settlement, health=health, limits=self._limits,
-            now_ms=now_ms, calendar=calendar, dirty=self._progress.dirty, trace=trace,
+            now_ms=now_ms, calendar=calendar, dirty=self._progress.dirty, trace=trace, rate=rate,
         )  # fmt: skip
 
     def _now_ms(self) -> SteadyMs:

@@ -6,14 +6,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import starmap
 
 import msgspec
-from msgspec import Struct
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from iotgw.core.errors import IotgwError, NotFound, Unavailable
+from iotgw.core.errors import Conflict, IotgwError, NotFound, Unavailable
 from iotgw.core.model import Counters, TelemetryRecord
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.integrations import IIntegration, Tell
@@ -23,9 +22,10 @@ from iotgw.core.ports.trace import ITrace
 from iotgw.core.recorder import Recorder
 from iotgw.core.specs import IntegrationSpec, RouteSpec
 from iotgw.delivery.accounts import open_of
+from iotgw.delivery.lending import Lending, Place
 from iotgw.delivery.outbox import Outbox
 from iotgw.delivery.route import RecordRoute, route
-from iotgw.delivery.standing import Standing
+from iotgw.delivery.running import Elsewhere, Running
 from iotgw.delivery.store_room import StoreRoom
 from iotgw.delivery.targets import Targets
 from iotgw.delivery.tell import teller
@@ -35,25 +35,7 @@ FEW = 4
 """Integrations whose routes are asked of each record; of more it is found out first where records come from."""
 DRAIN = 3.0
 """Seconds that records in flight get to finish when the service stops or an integration changes."""
-
-
-class Running(Struct):
-    """An integration and its parts."""
-
-    name: str
-    tenant: str
-    spec: IntegrationSpec
-    tell: Tell
-    route: RecordRoute
-    outbox: Outbox
-    target: IIntegration | None = None
-    warnings: list[str] = []
-    """What its target says that a user should know."""
-
-    @property
-    def standing(self) -> Standing:
-        """What tells of its deliveries."""
-        return self.outbox.standing
+RELEASE = 1.0  # the same when another node goes on
 
 
 class Outboxes:
@@ -93,6 +75,7 @@ class Outboxes:
         self._kept: dict[str, tuple[int, Counters]] = {}
         self._ends: dict[str, int] = {}
         """The last position that an integration gets, for each that is being deleted."""
+        self.lending = Lending(journal, self._kept, self.withdraw)
         self._made_room_to = 0
         """The position up to which the journal last wanted what waits to be given up."""
         self._loop = LoopingCall(self._tick)
@@ -119,6 +102,8 @@ class Outboxes:
         running = self._running.get(id_)
         if running is None and self._is_stopping:
             raise Unavailable("the gateway is stopping")
+        if running is None and id_ in self.lending.elsewhere:
+            raise Conflict(f"another node delivers to integration {self.lending.elsewhere[id_].name!r}")
         if running is None:
             raise NotFound(f"no integration {id_!r} is running")
         return running
@@ -143,7 +128,8 @@ class Outboxes:
 
     def start(self) -> None:
         """Begin. The journal must have started."""
-        self._kept = dict(self._journal.integrations())
+        self._kept.update(self._journal.integrations())
+        self.lending.start()
         self._loop.start(1.0, now=False).addErrback(
             lambda failure: self._log.failure("the periodic check of the integrations stopped", failure)
         )
@@ -308,6 +294,7 @@ class Outboxes:
         self._kept.pop(id_, None)
         self._ends.pop(id_, None)
         self._know_the_strict()
+        self.lending.remove(id_)
         if running is None:
             self._targets.forget(id_)
             return succeed(None)
@@ -327,8 +314,34 @@ class Outboxes:
         self._journal.hold(id_, spec.queue.max_age)
         return Outbox(
             id_, self._journal, self._clock, cursor, counters, spec, route.match, tell, self._trace, self._calendar,
-            self._durable_at,
+            self._durable_at, self._targets.rate_of(id_, spec),
         )  # fmt: skip
+
+    def lend(self, id_: str, name: str, tenant: str, spec: IntegrationSpec) -> Deferred[None]:
+        """Have another node deliver to an integration. Fires when it may, and nothing is done for it here any more."""
+        found = Elsewhere(name, self._route(id_, tenant, spec))
+        return self.lending.lend(id_, id_ in self._running, found, spec.queue.max_age)
+
+    def withdraw(self, id_: str) -> Deferred[Place | None]:
+        """Deliver no more to an integration. Fires with where it stands; None where it wasn't running, or the service stops."""
+        running = self._running.get(id_)
+        if running is None:
+            return succeed(None)
+        quiet = running.outbox.quiet()
+        quiet.addTimeout(RELEASE, self._clock, lambda result, timeout: None)
+
+        def ended(_: object) -> Deferred[Place | None]:
+            if self._running.get(id_) is not running:
+                return succeed(None)
+            del self._running[id_]
+            self._know_the_strict()
+            target = running.outbox.release_target()
+            running.outbox.close()
+            stopped = _stopped(target).addTimeout(RELEASE, self._clock, lambda result, timeout: None)
+            stopped.addErrback(lambda failure: self._log.failure("a target could not be stopped", failure))
+            return stopped.addCallback(lambda _: running.outbox.place())
+
+        return quiet.addBoth(ended)
 
     def _reorder(self, id_: str, running: Running, old: IIntegration | None) -> Deferred[None]:
         """Begin again from what the journal holds, because a different order needs different lines."""

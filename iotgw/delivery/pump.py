@@ -20,7 +20,7 @@ from iotgw.delivery.dating import dated
 from iotgw.delivery.flight import Flight
 from iotgw.delivery.limits import QueueLimits
 from iotgw.delivery.parking import Parking
-from iotgw.delivery.rate import Rate
+from iotgw.delivery.rate import RateOf
 from iotgw.delivery.scheduler import Scheduler
 from iotgw.delivery.settlement import Settlement
 from iotgw.delivery.target_health import TargetHealth
@@ -32,7 +32,7 @@ SLICE = 512
 class Pump:
     """Sends one integration's records to its target, which may be replaced.
 
-    ``now_ms()`` is gateway time. ``dirty()`` is called when there is progress to write."""
+    ``now_ms()`` is gateway time. ``rate`` gives the limit that holds. ``dirty()`` is called when there is progress to write."""
 
     def __init__(
         self,
@@ -51,6 +51,7 @@ class Pump:
         calendar: ICalendar,
         dirty: Callable[[], None],
         trace: ITrace | None,
+        rate: RateOf,
     ) -> None:
         self._name = spec.name
         self._paused = paused
@@ -66,7 +67,8 @@ class Pump:
         self._calendar = calendar
         self._dirty = dirty
         self._trace = trace
-        self._rate = Rate(spec.queue.rate)
+        self._rate_of = rate
+        self._rate = rate(spec)
         self._target: IIntegration | None = None
         self._generation = 0
         self._settle_now = self._settler()
@@ -94,7 +96,7 @@ class Pump:
     def configure(self, spec: IntegrationSpec) -> None:
         """Use these settings from now on."""
         self._name = spec.name
-        self._rate = Rate(spec.queue.rate)
+        self._rate = self._rate_of(spec)
 
     def use(self, target: IIntegration) -> None:
         """Deliver to this target from now on."""

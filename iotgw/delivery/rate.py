@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from iotgw.core.specs import IntegrationSpec
+
 
 class Rate:
     """Limits sends to ``per_second`` records per second; 0 means no limit. Times are the reactor's seconds."""
@@ -27,3 +31,11 @@ class Rate:
     def next(self, now: float) -> float | None:
         """When the next record may be sent; None without a limit."""
         return now + max(0.0, 1 - self._tokens) / self._rate if self._rate else None
+
+
+RateOf = Callable[[IntegrationSpec], Rate]
+
+
+def own_rate(spec: IntegrationSpec) -> Rate:
+    """The limit of an outbox that has its target for itself."""
+    return Rate(spec.queue.rate)

@@ -31,9 +31,12 @@ from iotgw.core.specs import IntegrationSpec, RouteSpec
 from iotgw.core.times import DateMs
 from iotgw.core.types import Types
 from iotgw.delivery.elsewhere import StandingsElsewhere
+from iotgw.delivery.lending import Place
 from iotgw.delivery.outbox import Outbox, never
-from iotgw.delivery.outboxes import Outboxes, Running
-from iotgw.delivery.standing import Standings, narrowed
+from iotgw.delivery.outboxes import Outboxes
+from iotgw.delivery.running import Running
+from iotgw.delivery.shared_target import SharedTargets
+from iotgw.delivery.standing import Routed, Standings, narrowed
 from iotgw.delivery.store_room import StoreRoom
 from iotgw.delivery.targets import Queue, Targets, Unseal
 from iotgw.delivery.trial import Trials, sample
@@ -74,7 +77,10 @@ class DeliveryService(UplinkListener):
         debug: IDebug | None = None,
         durable_at: DurableAt = never,
         elsewhere: IElsewhere | None = None,
+        shared: SharedTargets | None = None,
+        part: Callable[[], int] = lambda: 0,
     ) -> None:
+        self._part = part
         self._journal = journal
         self._reactor = reactor
         self._calendar = calendar = calendar or PlainCalendar(reactor)
@@ -82,7 +88,7 @@ class DeliveryService(UplinkListener):
         self._trials = Trials()
         self._targets = Targets(
             types, journal, reactor, recorder, datasource_name, downlink, unseal, data_dir, calendar,
-            self._trials.show, seal, debug=debug,
+            self._trials.show, seal, debug=debug, shared=shared, part=part,
         )  # fmt: skip
         self._standings = Standings(journal, reactor)
         self._elsewhere = StandingsElsewhere(elsewhere, reactor, calendar) if elsewhere is not None else None
@@ -100,6 +106,10 @@ class DeliveryService(UplinkListener):
         )
 
     # --- life
+
+    def lead(self, shared: SharedTargets) -> None:
+        """Make the targets that all partitions share, as those of this one."""
+        shared.make, shared.epochs = self._targets.make, self._journal.epochs
 
     def start(self) -> None:
         """Begin. The journal must have started."""
@@ -134,6 +144,22 @@ class DeliveryService(UplinkListener):
         """A datasource has another name, and an integration's route means the same by this one. It does from now on, before anything else is
         delivered; `apply` with the route changes nothing then."""
         self._outboxes.follow(id_, route)
+
+    def lend(self, id_: str, name: str, tenant: str, spec: IntegrationSpec) -> Deferred[None]:
+        """Have another node deliver to an integration what is in this partition, too. Fires when it may."""
+        return self._outboxes.lend(id_, name, tenant, spec)
+
+    def take_back(self, id_: str) -> Deferred[None]:
+        """End that. Fires when nobody else delivers for it; then `apply` goes on where it stands. Fails with Unavailable."""
+        return self._outboxes.lending.take_back(id_)
+
+    def keep(self, id_: str, place: Place) -> None:
+        """Where an integration stands that isn't running yet, for `apply`."""
+        self._outboxes.lending.keep(id_, place)
+
+    def withdraw(self, id_: str) -> Deferred[Place | None]:
+        """Deliver no more to an integration; what waits for it stays. Fires when its target has stopped."""
+        return self._outboxes.withdraw(id_)
 
     def end_at(self, id_: str, position: int) -> None:
         """An integration is being deleted: it gets nothing after this stream position."""
@@ -216,20 +242,27 @@ class DeliveryService(UplinkListener):
         self, messages: Sequence[Message], ids: Collection[str] | None = None
     ) -> Deferred[list[list[Delivery]]]:
         """See `IDeliveries.deliveries`."""
-        running = self._outboxes.now()
+        running: dict[str, Routed] = {**self._outboxes.now(), **self._outboxes.lending.elsewhere}
         if ids is not None:
             running = {id: running[id] for id in ids if id in running}
         return Deferred.fromCoroutine(self._deliveries(messages, running))
 
     async def _deliveries(
-        self, messages: Sequence[Message], running: Mapping[str, Running]
+        self, messages: Sequence[Message], integrations: Mapping[str, Routed]
     ) -> list[list[Delivery]]:
+        here = {id: self._outboxes.get(id) for id in integrations if id in self._outboxes}
+        if self._elsewhere is None:
+            return await self._standings.of(messages, here)
         far = [message for message in messages if part_of(message.seq)]
-        if not far or self._elsewhere is None:
-            return await self._standings.of(messages, running)
         near = [message for message in messages if not part_of(message.seq)]
-        found = dict(zip((each.seq for each in near), await self._standings.of(near, running), strict=True))
-        found |= zip((each.seq for each in far), await self._elsewhere.of(far, running), strict=True)
+        found = dict(zip((each.seq for each in near), await self._standings.of(near, here), strict=True))
+        lent = {id: each for id, each in integrations.items() if id not in here}
+        if near and lent:
+            more = await self._elsewhere.of_part(self._part(), near, lent)
+            for message, some in zip(near, more, strict=True):
+                found[message.seq] = sorted([*found[message.seq], *some], key=lambda each: each.integration)
+        if far:
+            found |= zip((each.seq for each in far), await self._elsewhere.of(far, integrations), strict=True)
         return [found[message.seq] for message in messages]
 
     def narrowed(self, query: MessageQuery, state: str, ids: Sequence[str]) -> MessageQuery:

@@ -129,7 +129,7 @@ def narrowed(
     return replace(query, records=ranges)
 
 
-class Named(Protocol):
+class Routed(Protocol):
     """An integration with its current name."""
 
     @property
@@ -139,6 +139,10 @@ class Named(Protocol):
     @property
     def route(self) -> RecordRoute:
         """What it gets."""
+
+
+class Named(Routed, Protocol):
+    """An integration of which this process can tell."""
 
     @property
     def standing(self) -> TellsDeliveries:

@@ -267,6 +267,8 @@ class SftpTarget:
         size = len(content)
 
         def addition(end: bytes) -> bytes:
+            if not self._context.is_ours():  # where the file ends may be out of date
+                raise UnavailableError("another node delivers now")
             nonlocal size
             added = self._content.addition(entries, end)
             size = len(added)

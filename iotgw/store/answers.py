@@ -22,7 +22,10 @@ T = TypeVar("T")
 
 
 class JournalAnswers:
-    """A part of `iotgw.store.journal.GroupCommitJournal`."""
+    """A part of `iotgw.store.journal.GroupCommitJournal`.
+
+    Many methods: one for each question.
+    """
 
     epochs: Epochs
     head: int
@@ -57,6 +60,14 @@ class JournalAnswers:
     def integrations(self) -> dict[str, tuple[int, Counters]]:
         """See `IJournal.integrations`."""
         return self._opened.integrations if self._opened is not None else {}
+
+    def lent(self) -> frozenset[str]:
+        """See `ITelemetryStream.lent`."""
+        return self._opened.lent if self._opened is not None else frozenset()
+
+    def take_back(self, integration: str) -> Deferred[tuple[int, Counters] | None]:
+        """See `ITelemetryStream.take_back`: a file is lent to nobody."""
+        return succeed(self.integrations().get(integration))
 
     def latest_keys(self, datasource: str, limit: int) -> Deferred[list[tuple[str, int]]]:
         """See `IUplinkStream.latest_keys`."""

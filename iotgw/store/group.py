@@ -32,11 +32,12 @@ class Advance:
     """Progress of one integration: any number of `model.Progress` combined, of which the last to name a position
     wins."""
 
-    __slots__ = ("counters", "cursor", "parked", "released")
+    __slots__ = ("counters", "cursor", "lent", "parked", "released")
 
     def __init__(self) -> None:
         self.cursor = 0
         self.counters = Counters()
+        self.lent = False
         self.parked: dict[int, Parked] = {}
         self.released: set[int] = set()
 
@@ -44,6 +45,7 @@ class Advance:
         """Add further progress."""
         self.cursor = progress.cursor
         self.counters = progress.counters
+        self.lent = progress.lent
         for seq in progress.released:
             self.parked.pop(seq, None)
             self.released.add(seq)
@@ -55,7 +57,14 @@ class Advance:
     def then(self, later: Advance) -> None:
         """Add progress that was made after this."""
         self.add(
-            Progress("", later.cursor, later.counters, tuple(later.parked.values()), tuple(later.released))
+            Progress(
+                "",
+                later.cursor,
+                later.counters,
+                tuple(later.parked.values()),
+                tuple(later.released),
+                later.lent,
+            )
         )
 
 

@@ -25,6 +25,8 @@ class Opened(Struct, frozen=True):
     unconverted: list[str]
     counts: dict[str, dict[str, int]]
     integrations: dict[str, tuple[int, Counters]]
+    lent: frozenset[str] = frozenset()
+    """Those of them of which others write how far they have come."""
 
 
 class Committed(Struct, frozen=True):

@@ -328,6 +328,14 @@ class MemoryJournal(MemoryAnswers):
         """See `ITelemetryStream.integrations`."""
         return self._integrations
 
+    def lent(self) -> frozenset[str]:
+        """See `ITelemetryStream.lent`: a memory is lent to nobody."""
+        return frozenset()
+
+    def take_back(self, integration: str) -> Deferred[tuple[int, Counters] | None]:
+        """See `ITelemetryStream.take_back`."""
+        return succeed(self.storage.integrations.get(integration))
+
     def forget(self, integration: str) -> None:
         """See `ITelemetryStream.forget`."""
         self.storage.integrations.pop(integration, None)

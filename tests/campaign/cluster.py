@@ -20,9 +20,11 @@ from . import oracle, resources
 from .cable import Cable
 from .ledger import Ledger, Reader
 from .sources import SOURCES
-from .targets import BOARD
+from .targets import BATCH, BATCHES, BOARD, PLAIN, QUEUE
 
 NAMES = ("a", "b", "c")
+SINGLE = (BATCH, QUEUE, BATCHES)
+"""The integrations to which one node delivers the messages of all."""
 LEASE = 4.0
 """Seconds."""
 STARVED = ("the partition is lost", "can't start: the database doesn't answer")
@@ -138,7 +140,7 @@ class Cluster:
         url = self.databases.url(self.cable.ports if name == "c" else None)
         return Gateway(
             self.folder / name,
-            resources.text(self.ports, self.kinds, "dropOldest", when_away="spill"),
+            resources.text(self.ports, self.kinds, "dropOldest", when_away="spill", single=SINGLE),
             f'[store]\nurl = "{url}"\npassword-file = "{password}"\nlease = {LEASE}\n',
             env=env, options=["--node", name],
         )  # fmt: skip
@@ -272,12 +274,26 @@ class Cluster:
         if twice:
             self.report["made twice"] += len(twice)
             yield f"telemetry was made twice of {oracle.some(twice)}"
+        yield from self._named_alike(arrived.get(PLAIN, []))
         for name, _, _ in self.kinds:
             if name != BOARD:
                 yield from self._ordered(stored, name, arrived.get(name, []))
             sums = self._sums(name)
             if sums["queued"] != sums["delivered"] or sums["partitions"] != len(NAMES):
                 yield f"{name}: the accounts don't balance: {sums}"
+
+    def _named_alike(self, arrivals):
+        """No two messages have one key: a target that knows it would take the second for the first."""
+        payloads = defaultdict(set)
+        for each in arrivals:
+            payloads[each.key].add(each.payload)
+        alike = {key: sorted(some) for key, some in payloads.items() if len(some) > 1}
+        if alike:
+            self.report["named alike"] += len(alike)
+            rows = self.databases.asked(
+                "SELECT part, name, uplink, telemetry FROM iotgw.epoch ORDER BY part, uplink"
+            )
+            yield f"different messages have one key: {oracle.some(alike.items())}; the epochs are {rows}"
 
     def _stored(self, part, seq, datasource, payload, state):
         states = {1: "converted", 2: "filtered", 3: "failed"}

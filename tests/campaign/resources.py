@@ -24,8 +24,9 @@ def configuration(source, ports):
     return where
 
 
-def text(ports, targets, overflow, when_away="auto"):
-    """The file, as TOML. ``overflow`` is what the integrations do when there is no more room; ``when_away`` that of all datasources."""
+def text(ports, targets, overflow, when_away="auto", single=()):
+    """The file, as TOML. ``overflow`` is what the integrations do when there is no more room; ``when_away`` that of all datasources.
+    Those called in ``single`` are delivered to by one node."""
     parts = [
         table("converter", name="campaign", type="UPLINK", script=SCRIPT),
         table("credential", name="field", identity=IDENTITY, secrets=[{"value": SECRET}]),
@@ -45,6 +46,7 @@ def text(ports, targets, overflow, when_away="auto"):
             configuration=settings,
             retry={"initial": 0.1, "cap": 1.0},
             queue={"overflow": overflow},
+            **({"single": True} if name in single else {}),
         )
         for name, type, settings in targets
     )

@@ -64,7 +64,8 @@ class IntegrationContext(Struct, frozen=True):
     dates by ``calendar``, or `date`. A target that can asks by ``shown`` for which record it shows what it exchanges, such as a test message's, whose position is
     negative, and shows it by ``show`` before it settles the record. While it is built, ``warn`` says what a user should know of its settings (``warnings`` in its
     status). Files of its own are in ``data_dir``, under names that end with ``-ID.json`` (`iotgw.core.own_file`): they go with the
-    integration. What is secret in them is encrypted by ``seal``, and read again by ``unseal``.
+    integration. What is secret in them is encrypted by ``seal``, and read again by ``unseal``. Where another node may have taken over meanwhile, as of an
+    integration that is `single`, ``is_ours()`` tells; a target asks before it changes what others write, too.
     """
 
     id: str
@@ -84,6 +85,7 @@ class IntegrationContext(Struct, frozen=True):
     shown: Shown = only_tests
     seal: Callable[[str], str] = str
     unseal: Callable[[str], str] = str
+    is_ours: Callable[[], bool] = lambda: True
 
     def date(self) -> float:
         """The date in seconds since 1970."""

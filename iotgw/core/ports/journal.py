@@ -5,7 +5,7 @@ Each room gets the part that it needs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -176,6 +176,13 @@ class ITelemetryStream(Interface):
 
     def integrations() -> dict[str, tuple[int, Counters]]:
         """Integration id → (cursor, accounts), as of the start."""
+
+    def lent() -> Collection[str]:
+        """Of those integrations, as of the start, for which others write how far they have come, as `Progress.lent` says."""
+
+    def take_back(integration: str) -> Deferred[tuple[int, Counters] | None]:
+        """End that for one of them: fires with its cursor and its accounts, once nobody else writes for it any more; with None where nothing is stored of
+        it. Fails with Unavailable."""
 
     def forget(integration: str) -> None:
         """Drop an integration's cursor and parked records."""

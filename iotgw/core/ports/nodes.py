@@ -34,6 +34,10 @@ class NodeView(Struct, frozen=True, rename="camel"):
     leases: Annotated[
         list[str], Meta(description="What only one node may do at a time, and this one does.")
     ] = []
+    delivers: Annotated[
+        list[str],
+        Meta(description="The integrations to which it delivers the messages of all nodes."),
+    ] = []
 
 
 class Sums(Struct, frozen=True, rename="camel"):
@@ -67,11 +71,16 @@ class INodes(Interface):
 class ILeases(Interface):
     """What may run on one node at a time."""
 
-    def seek(what: str, changed: Callable[[], Any]) -> None:
-        """This node would run it. ``changed`` is called when `holds` changes."""
+    def seek(what: str, changed: Callable[[], Any], stays: bool = False) -> None:
+        """This node would run it. ``changed`` is called when `holds` changes. With ``stays``, also while it drains, if there is no other node that could."""
 
     def holds(what: str) -> bool:
         """Whether this node is to run it now."""
 
     def give_up(what: str) -> None:
         """This node runs it no more, and won't."""
+
+
+def lease_of(integration: str) -> str:
+    """What the lease of a `single` integration (by id) is called."""
+    return f"integration/{integration}"

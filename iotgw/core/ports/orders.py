@@ -46,5 +46,6 @@ class IOrders(Interface):
     def let_go(part: int) -> None:
         """It does no more."""
 
-    def give(id: str, order: Order) -> Deferred[Given]:
-        """The own partition has done it for the integration ``id``; have all others do it. Fires when they have, or after a few seconds."""
+    def give(id: str, order: Order, is_done: bool = True) -> Deferred[Given]:
+        """The own partition has done it for the integration ``id``, unless ``is_done`` is False; have all others do it. Fires when they have, or after a few
+        seconds."""

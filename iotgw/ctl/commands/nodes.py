@@ -22,6 +22,7 @@ HEAD = (
     "UNDELIVERED",
     "ADOPTED",
     "RUNS",
+    "DELIVERS FOR ALL",
     "VERSION",
 )
 
@@ -47,7 +48,7 @@ def _list(context: Context) -> None:
 def _row(node: dict[str, Any]) -> tuple[Any, ...]:
     return (
         node["name"], node["state"], node["partition"], node["heldBy"] or "nobody", f"{node['heard']:.1f} s" if node["version"] else "never", node["waiting"],
-        node["undelivered"], ", ".join(node["adopted"]), len(node["leases"]), node["version"],
+        node["undelivered"], ", ".join(node["adopted"]), len(node["leases"]), ", ".join(node.get("delivers", [])), node["version"],
     )  # fmt: skip
 
 

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import time
 
+import msgspec
 from psycopg.types.numeric import Int8
 
+from iotgw.core.model import Counters
 from iotgw.store.group import Group
 from iotgw.store.names import NameTable
 from iotgw.store.postgres.draft import KEPT, GroupDraft
 from iotgw.store.postgres.fenced import FencedConnection
 from iotgw.store.postgres.positions import PartitionEpochs, PartitionPositions
-from iotgw.store.postgres.statements import BEAT, FORGET, FULL, LATEST, LEAN, full, lean
+from iotgw.store.postgres.statements import BEAT, FORGET, FULL, LATEST, LEAN, TAKE_BACK, full, lean
 from iotgw.store.writing import Committed
 
 MARK_MS = 10_000
@@ -72,6 +74,7 @@ class PartitionCommitter:
             self._database.commit(FORGET, [numbers, numbers])
             for number in numbers:
                 self.positions.delivered.pop(number, None)
+                self.positions.lent.discard(number)
             group.forgotten = []
 
     def rest(self, now_ms: int) -> None:
@@ -92,6 +95,19 @@ class PartitionCommitter:
         if time.monotonic() - self._heard > self._lease / 4:
             self._database.commit(BEAT, ())
             self._heard = time.monotonic()
+
+    def take_back(self, integration: str) -> tuple[int, Counters] | None:
+        """Write from now on how far a lent integration has come; returns that, and its accounts. None where nothing is known of it."""
+        number, database = self._names[integration], self._database
+        database.commit(TAKE_BACK, [number])
+        self.positions.lent.discard(number)
+        rows = database.fetch(
+            "SELECT cursor, counters FROM integration WHERE part = %s AND id = %s", (database.part, number)
+        )
+        if not rows:
+            return None
+        self.positions.delivered[number] = rows[0][0]
+        return rows[0][0], msgspec.json.decode(rows[0][1], type=Counters)
 
     # --- what a draft asks
 
@@ -125,5 +141,6 @@ class PartitionCommitter:
         positions.tenant.update(draft.tenant)
         positions.settled.update(draft.settled)
         positions.converted.update(draft.converted)
-        for number, cursor, _ in draft.integrations:
+        for number, cursor, _, is_lent in draft.integrations:
             positions.delivered[number] = cursor
+            (positions.lent.add if is_lent else positions.lent.discard)(number)

@@ -36,7 +36,40 @@ def check_json(text: bytes) -> bytes:
     return text
 
 
-class GroupDraft:
+class ProgressDraft:
+    """How far integrations have come, as rows."""
+
+    def __init__(self, names: NameTable) -> None:
+        self._names = names
+        self.integrations: list[tuple[int, int, bytes, bool]] = []
+        self.released: list[tuple[int, int]] = []
+        self.parked: list[
+            tuple[int, int, int, int, int, bytes, int, int, int, int, int, bytes, bytes, bytes, bytes]
+        ] = []
+
+    def advance(self, number: int, advance: Advance) -> None:
+        """Draft the progress of an integration that has this number."""
+        names = self._names
+        self.integrations.append((number, advance.cursor, _json(advance.counters), advance.lent))
+        self.released += [(number, seq) for seq in advance.released]
+        for parked in advance.parked.values():
+            record = parked.record
+            row = self._row(record, names[record.tenant], names[record.datasource])
+            self.parked.append((
+                number, record.seq, parked.state.value, parked.attempts, parked.next_try_ms, parked.error.encode(), *row[1:],
+                _json(parked.tries) if parked.tries else b"",
+            ))  # fmt: skip
+
+    def _row(
+        self, record: TelemetryRecord, tenant: int, source: int
+    ) -> tuple[int, int, int, int, int, int, bytes, bytes, bytes]:
+        return (
+            record.seq, record.uplink, tenant, source, record.received_ms, record.kind.value,
+            record.device_name.encode(), record.device_type.encode(), record.body,
+        )  # fmt: skip
+
+
+class GroupDraft(ProgressDraft):
     """A commit under way: the rows, and what they change.
 
     ``states(positions)`` finds stored outcomes: state and 0; ``origins(positions)`` stored uplinks: tenant and received_ms; ``kept(datasource)`` how many
@@ -48,8 +81,8 @@ class GroupDraft:
     def __init__(
         self, positions: PartitionPositions, names: NameTable, states: Find, origins: Find, kept: Callable[[int], int]
     ) -> None:  # fmt: skip
+        super().__init__(names)
         self._positions = positions
-        self._names = names
         self._states, self._origins, self._kept = states, origins, kept
         self.telemetry_seq = positions.telemetry
         self.uplinks: list[tuple[int, int, int, int, bytes, bytes]] = []
@@ -61,11 +94,6 @@ class GroupDraft:
         self.tenant: dict[int, int] = {}
         self.settled: dict[int, int] = {}
         self.converted: dict[int, int] = {}
-        self.integrations: list[tuple[int, int, bytes]] = []
-        self.released: list[tuple[int, int]] = []
-        self.parked: list[
-            tuple[int, int, int, int, int, bytes, int, int, int, int, int, bytes, bytes, bytes, bytes]
-        ] = []
         self.bytes = 0
         """About how much more the partition takes with it."""
         self.new_outcomes: list[Outcome] = []
@@ -80,7 +108,7 @@ class GroupDraft:
             else:
                 self._record(item)
         for integration, advance in group.progress.items():
-            self._advance(self._names[integration], advance)
+            self.advance(self._names[integration], advance)
         for uplink in self.uplinks:
             self.bytes += len(uplink[4]) + len(uplink[5]) + UPLINK_BYTES
         for row in self.telemetry:
@@ -150,14 +178,6 @@ class GroupDraft:
         self.telemetry.append(self._row(record, self._names[record.tenant], self._names[record.datasource]))
         self.new_records.append(record)
 
-    def _row(
-        self, record: TelemetryRecord, tenant: int, source: int
-    ) -> tuple[int, int, int, int, int, int, bytes, bytes, bytes]:
-        return (
-            record.seq, record.uplink, tenant, source, record.received_ms, record.kind.value,
-            record.device_name.encode(), record.device_type.encode(), record.body,
-        )  # fmt: skip
-
     def _replace(self, source: int, outcomes: list[Outcome], done: int) -> None:
         """Take the earlier outcomes of these uplinks out of the tally. Uplinks that are new, and come in order, have
         none. Uplinks up to ``done`` that have no row were kept without an outcome."""
@@ -185,18 +205,6 @@ class GroupDraft:
         if tenant is not None and all(outcome.received_ms for outcome in outcomes):
             return {outcome.seq: (tenant, outcome.received_ms) for outcome in outcomes}
         return self._origins([outcome.seq for outcome in outcomes])
-
-    def _advance(self, number: int, advance: Advance) -> None:
-        names = self._names
-        self.integrations.append((number, advance.cursor, _json(advance.counters)))
-        self.released += [(number, seq) for seq in advance.released]
-        for parked in advance.parked.values():
-            record = parked.record
-            row = self._row(record, names[record.tenant], names[record.datasource])
-            self.parked.append((
-                number, record.seq, parked.state.value, parked.attempts, parked.next_try_ms, parked.error.encode(), *row[1:],
-                _json(parked.tries) if parked.tries else b"",
-            ))  # fmt: skip
 
 
 def columns(rows: Iterable[tuple[object, ...]], count: int) -> list[list[Any]]:

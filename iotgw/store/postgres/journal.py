@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
+from iotgw.core.model import Counters
 from iotgw.core.ports.reactor import IThreadedClock
 from iotgw.store.group import Group
 from iotgw.store.journal import GroupCommitJournal
@@ -65,6 +67,19 @@ class PostgresJournal(GroupCommitJournal):
 
             stopping.addCallback(stopped)
         return stopping
+
+    def take_back(self, integration: str) -> Deferred[tuple[int, Counters] | None]:
+        """See `ITelemetryStream.take_back`."""
+        taken: Deferred[tuple[int, Counters] | None] = Deferred()
+
+        def ended(result: tuple[int, Counters] | Failure | None) -> None:
+            if isinstance(result, Failure):
+                taken.errback(result)
+            else:
+                taken.callback(result)
+
+        self._writer.take_back(integration, ended)
+        return taken
 
     def _hand_over(self) -> None:
         if self._writing is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import msgspec
@@ -42,12 +42,13 @@ class Backlogs(Struct):
 
 class Duties(Struct, frozen=True):
     """What a node does for others: begins to work on a partition, and ends that; both fire when it is done. ``figures`` says how it does itself,
-    ``drains`` hears whether it is to take no more messages."""
+    ``drains`` hears whether it is to take no more messages, and ``others`` which partitions this node doesn't work on, after each look."""
 
     begin: Callable[[HeldPartition, str], Deferred[None]]
     end: Callable[[int], Deferred[None]]
     figures: Callable[[], Backlogs]
     drains: Callable[[bool], None]
+    others: Callable[[Collection[int]], None]
 
 
 @implementer(INodes, ILeases)
@@ -67,8 +68,12 @@ class DatabaseNodes:
         self._looker: StoreThread
         self._adopter: StoreThread
         self._last: Look | None = None
-        self._is_looking = self._is_adopting = self._is_stopping = False
+        self._is_looking = self._is_stopping = False
+        self._adopting = 0
+        """The partition that is being adopted; 0 for none."""
         self._seeks: dict[str, Callable[[], Any]] = {}
+        self._stays: set[str] = set()
+        """What this node runs also while it drains, if it has to."""
         self._held: frozenset[str] = frozenset()
         self._sure_until = 0.0
         """Until when this node may count on what it holds; by the machine's monotonic clock, as the reactor's may be another one's."""
@@ -134,7 +139,9 @@ class DatabaseNodes:
             return succeed(None)
         self._is_looking = True
         began = time.monotonic()
-        seeks = [] if self._drains else sorted(self._seeks)
+        seeks = sorted(self._seeks)
+        if self._drains:
+            seeks = [] if self._has_others() else sorted(self._stays)
         figures = msgspec.structs.replace(self._duties.figures(), drains=self._drains)
         mine = Beat(self.name, __version__, msgspec.json.encode(figures), seeks, self._node.lease)
 
@@ -150,6 +157,14 @@ class DatabaseNodes:
             self._follow(found)
 
         return self._looker.call(self._session.run, lambda db: beat.look(db, mine)).addBoth(looked)
+
+    def _has_others(self) -> bool:
+        """Whether another node could run what this one doesn't."""
+        rows = self._last.nodes if self._last is not None else []
+        return any(
+            row.name != self.name and row.is_up and not row.drains and row.heard <= self._node.lease
+            for row in rows
+        )
 
     def _hold(self, held: frozenset[str]) -> None:
         changed, self._held = held ^ self._held, held
@@ -169,6 +184,9 @@ class DatabaseNodes:
                     self._end(each.part)
             elif self._is_orphaned(each, dead) and not (self._drains or self._is_stopping):
                 self._adopt(each)
+        if not self._is_stopping:
+            mine = {self._node.part, self._adopting, *self._works_on}
+            self._duties.others(frozenset(each.part for each in found.parts) - mine)
 
     def _is_orphaned(self, part: PartRow, dead: set[str]) -> bool:
         """Whether nobody works on a partition. Its owner lives as long as he is heard of, although he may have nothing to commit to."""
@@ -182,12 +200,12 @@ class DatabaseNodes:
     # --- adopting
 
     def _adopt(self, row: PartRow) -> None:
-        if self._is_adopting:
+        if self._adopting:
             return
-        self._is_adopting = True
+        self._adopting = row.part
 
         def adopted(held: HeldPartition | Failure | None) -> None:
-            self._is_adopting = False
+            self._adopting = 0
             if isinstance(held, Failure):
                 self._log.warn(
                     "partition {part} could not be adopted: {reason}",
@@ -290,9 +308,11 @@ class DatabaseNodes:
             decided
         )
 
-    def seek(self, what: str, changed: Callable[[], Any]) -> None:
+    def seek(self, what: str, changed: Callable[[], Any], stays: bool = False) -> None:
         """See `ILeases.seek`."""
         self._seeks[what] = changed
+        if stays:
+            self._stays.add(what)
 
     def holds(self, what: str) -> bool:
         """See `ILeases.holds`."""
@@ -301,4 +321,5 @@ class DatabaseNodes:
     def give_up(self, what: str) -> None:
         """See `ILeases.give_up`."""
         self._seeks.pop(what, None)
+        self._stays.discard(what)
         self._held -= {what}

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from zope.interface import implementer
 
-from iotgw.core.errors import IotgwError, NotFound
+from iotgw.core.errors import Conflict, IotgwError, NotFound
 from iotgw.core.orders import ONCE, carry_out
 from iotgw.core.ports.delivery import IDeliveries
 from iotgw.core.ports.orders import Given, IOrders, Order
@@ -50,12 +50,11 @@ class PostgresOrders(PartitionChores[IDeliveries]):
         super().__init__(reactor, address, "orders", EVERY, "what was ordered could not be done")
         self._own = own
 
-    def give(self, id: str, order: Order) -> Deferred[Given]:
+    def give(self, id: str, order: Order, is_done: bool = True) -> Deferred[Given]:
         """See `IOrders.give`."""
-        return Deferred.fromCoroutine(self._give(id, order))
+        return Deferred.fromCoroutine(self._give(id, order, self._own() if is_done else 0))
 
-    async def _give(self, id: str, order: Order) -> Given:
-        own = self._own()
+    async def _give(self, id: str, order: Order, own: int) -> Given:
         number = await self._run(partial(_note, id=id, order=order, own=own))
         self._look()
         until = self._reactor.seconds() + PATIENCE
@@ -74,7 +73,7 @@ class PostgresOrders(PartitionChores[IDeliveries]):
             try:
                 order = msgspec.json.decode(body, type=Order)
                 await self._carry_out(number, integration, order, part)
-            except NotFound:  # this node hears of the integration in a moment
+            except (NotFound, Conflict):  # this node hears of it in a moment, or another one delivers for it
                 stuck.add((integration, part))
             except (IotgwError, msgspec.ValidationError) as error:
                 stuck.add((integration, part))
@@ -90,12 +89,13 @@ class PostgresOrders(PartitionChores[IDeliveries]):
 
 
 def _note(db: Connection, id: str, order: Order, own: int) -> int:
-    """The number of the order."""
+    """The number of the order, which the partition ``own`` has carried out; 0 for none."""
     number = count_up(db, "orders")
     stays = order.action in ("pause", "resume")
     db.execute(_FORGET)
     db.execute(_GIVE, (number, id, msgspec.json.encode(order), stays))
     if stays:
         db.execute(_NO_LONGER, (id, number))
-    db.execute(_DONE, (number, own, 0))
+    if own:
+        db.execute(_DONE, (number, own, 0))
     return number

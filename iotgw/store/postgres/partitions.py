@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Protocol
 
 import psycopg
@@ -12,6 +12,8 @@ from twisted.python.failure import Failure
 from iotgw.core.departures import IsLast
 from iotgw.core.errors import Unavailable
 from iotgw.core.ports.reactor import IThreadedClock
+from iotgw.store.postgres.borrowed import BorrowedJournal
+from iotgw.store.postgres.borrowed_writer import Borrower
 from iotgw.store.postgres.connection import Connection
 from iotgw.store.postgres.downlinks import WHAT as ITEMS
 from iotgw.store.postgres.downlinks import PostgresItems
@@ -36,6 +38,7 @@ class _Work(Protocol):
     def end(self, part: int) -> Awaitable[None]: ...
     def figures(self) -> tuple[int, int]: ...
     def drain(self, drains: bool) -> None: ...
+    def others(self, parts: Collection[int]) -> None: ...
 
 
 class DatabasePartitions:
@@ -60,6 +63,13 @@ class DatabasePartitions:
         """See `IPartitions.journal`."""
         held = self._adopted.pop(part)
         return PostgresJournal(self._reactor, held, self._limits, max_pending=self._max_pending, lost=lost)
+
+    def borrowed(self, part: int) -> BorrowedJournal:
+        """See `IPartitions.borrowed`."""
+        node = self._node
+        return BorrowedJournal(
+            self._reactor, Borrower(node.address, node.name, part, node.lease), self._max_pending
+        )
 
     def is_last(self, part: int) -> IsLast:
         """See `IPartitions.is_last`."""
@@ -87,6 +97,7 @@ class DatabasePartitions:
                 lambda part: ensureDeferred(_done(work.end(part))),
                 lambda: Backlogs(*work.figures()),
                 work.drain,
+                work.others,
             )
         )
 

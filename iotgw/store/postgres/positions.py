@@ -56,9 +56,10 @@ class PartitionPositions:
         for datasource, tenant, last in one(_LAST_OF_EACH, here):
             self.received[datasource] = last
             self.tenant[datasource] = tenant
-        self.delivered: dict[int, int] = dict(
-            one("SELECT id, cursor FROM integration WHERE part = %(part)s", here).fetchall()
-        )
+        rows = one("SELECT id, cursor, loan FROM integration WHERE part = %(part)s", here).fetchall()
+        self.delivered: dict[int, int] = {id: cursor for id, cursor, _ in rows}
+        self.lent: set[int] = {id for id, _, loan in rows if loan}
+        """Integrations whose place others move."""
 
 
 class PartitionEpochs:

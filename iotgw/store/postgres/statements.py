@@ -10,7 +10,7 @@ from psycopg.types.numeric import Int8
 
 from iotgw.core.epochs import Epoch
 from iotgw.store.names import NameTable
-from iotgw.store.postgres.draft import GroupDraft, columns
+from iotgw.store.postgres.draft import GroupDraft, ProgressDraft, columns
 from iotgw.store.postgres.packed import bytes_of, int4s, int8s
 from iotgw.store.postgres.positions import PartitionEpochs
 
@@ -25,6 +25,9 @@ _PARKED = (
     "body", "tries",
 )  # fmt: skip
 
+_PARK = f"""INSERT INTO parked SELECT f.id, x.* FROM fence f, unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) x
+    ON CONFLICT (part, integration, seq) DO UPDATE SET {", ".join(f"{each} = excluded.{each}" for each in _PARKED)}"""
+
 LEAN = f"{_FENCE}, {_UPLINKS}, {_TALLY} {_END}"
 """Uplinks, and nothing else."""
 FULL = f"""{_FENCE}, {_UPLINKS}, {_TALLY},
@@ -33,12 +36,13 @@ o AS (INSERT INTO outcome SELECT f.id, x.* FROM fence f, unnest(%s, %s, %s, %s, 
 t AS (INSERT INTO telemetry SELECT f.id, x.* FROM fence f, unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s) x),
 c AS (INSERT INTO conversion SELECT f.id, x.* FROM fence f, unnest(%s, %s) x
     ON CONFLICT (part, datasource) DO UPDATE SET cursor = excluded.cursor),
-i AS (INSERT INTO integration SELECT f.id, x.* FROM fence f, unnest(%s, %s, %s) x
-    ON CONFLICT (part, id) DO UPDATE SET cursor = excluded.cursor, counters = excluded.counters),
+i AS (INSERT INTO integration (part, id, cursor, counters, loan)
+    SELECT f.id, x.id, x.cursor, x.counters, CASE WHEN x.is_lent <> 0 THEN nextval('loan') ELSE 0 END
+    FROM fence f, unnest(%s, %s, %s, %s) x(id, cursor, counters, is_lent)
+    ON CONFLICT (part, id) DO UPDATE SET cursor = excluded.cursor, counters = excluded.counters, loan = excluded.loan),
 r AS (DELETE FROM parked USING fence f, unnest(%s, %s) x(integration, seq)
     WHERE part = f.id AND parked.integration = x.integration AND parked.seq = x.seq),
-p AS (INSERT INTO parked SELECT f.id, x.* FROM fence f, unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) x
-    ON CONFLICT (part, integration, seq) DO UPDATE SET {", ".join(f"{each} = excluded.{each}" for each in _PARKED)}),
+p AS ({_PARK}),
 n AS (INSERT INTO name SELECT f.id, x.* FROM fence f, unnest(%s, %s) x ON CONFLICT DO NOTHING),
 g AS (DELETE FROM epoch USING fence f, unnest(%s) x(name) WHERE part = f.id AND epoch.name = convert_from(x.name, 'UTF8')),
 e AS (INSERT INTO epoch SELECT f.id, convert_from(x.name, 'UTF8'), x.uplink, x.telemetry
@@ -58,6 +62,20 @@ v AS (UPDATE epoch SET uplink = x.last FROM fence f, (SELECT %s::bigint AS first
 FORGET = f"""{_FENCE}, i AS (DELETE FROM integration USING fence f WHERE part = f.id AND integration.id = ANY(%s)),
 p AS (DELETE FROM parked USING fence f WHERE part = f.id AND integration = ANY(%s)) {_END}"""
 """Integrations that are gone."""
+TAKE_BACK = f"{_FENCE}, i AS (UPDATE integration SET loan = 0 FROM fence f WHERE part = f.id AND integration.id = %s) {_END}"
+"""The owner writes again how far an integration has come."""
+_LEASED = """EXISTS (SELECT FROM lease WHERE what = %s AND node = %s AND alive_at >= now() - make_interval(secs => %s))"""
+BORROW = f"""UPDATE integration SET loan = nextval('loan') WHERE part = %s AND id = %s AND loan <> 0 AND (%s = 0 OR loan = %s) AND {_LEASED}
+RETURNING loan, cursor, counters"""
+"""Take what was lent, unless it has been taken back, from whoever else has it; with a number that isn't 0, only from who has this one."""
+BORROWED = f"""WITH fence AS (UPDATE integration SET cursor = %s, counters = %s WHERE part = %s AND id = %s AND loan = %s AND {_LEASED} RETURNING part AS id),
+r AS (DELETE FROM parked USING fence f, unnest(%s, %s) x(integration, seq)
+    WHERE part = f.id AND parked.integration = x.integration AND parked.seq = x.seq),
+p AS ({_PARK}) {_END}"""
+"""How far a lent integration has come: the loan is the fence."""
+FORGET_BORROWED = f"""WITH fence AS (DELETE FROM integration WHERE part = %s AND id = %s AND loan = %s AND {_LEASED} RETURNING part, id),
+p AS (DELETE FROM parked USING fence f WHERE parked.part = f.part AND parked.integration = f.id) {_END}"""
+"""A lent integration that is gone."""
 BEAT = f"{_FENCE} {_END}"
 """Nothing but the fence: the owner lives."""
 TRIM_UPLINKS = f"""{_FENCE}, u AS (DELETE FROM uplink USING fence f WHERE part = f.id AND seq > %s AND seq <= %s),
@@ -105,10 +123,9 @@ def full(
     o, t, i, r = (
         columns(draft.outcomes.values(), 5),
         columns(draft.telemetry, 9),
-        columns(draft.integrations, 3),
+        columns(draft.integrations, 4),
         columns(draft.released, 2),
     )
-    p = columns(draft.parked, 15)
     unsaved = names.unsaved
     now = [] if epochs is None else [epochs.current]
     gone = [] if epochs is None else epochs.gone
@@ -118,13 +135,26 @@ def full(
         int8s(o[0]), int4s(o[1]), int4s(o[2]), int8s(o[3]), bytes_of(o[4]),
         int8s(t[0]), int8s(t[1]), int4s(t[2]), int4s(t[3]), int8s(t[4]), int4s(t[5]), bytes_of(t[6]), bytes_of(t[7]), bytes_of(t[8]),
         int4s(list(draft.converted)), int8s(list(draft.converted.values())),
-        int4s(i[0]), int8s(i[1]), bytes_of(i[2]),
+        int4s(i[0]), int8s(i[1]), bytes_of(i[2]), int4s(i[3]),
         int4s(r[0]), int8s(r[1]),
-        int4s(p[0]), int8s(p[1]), int4s(p[2]), int4s(p[3]), int8s(p[4]), bytes_of(p[5]), int8s(p[6]), int4s(p[7]), int4s(p[8]), int8s(p[9]),
-        int4s(p[10]), bytes_of(p[11]), bytes_of(p[12]), bytes_of(p[13]), bytes_of(p[14]),
+        *_parked(draft),
         int4s([number for number, _ in unsaved]), bytes_of([text.encode() for _, text in unsaved]),
         bytes_of([name.encode() for name in gone]),
         bytes_of([each.name.encode() for each in now]), int8s([each.uplink for each in now]), int8s([each.telemetry for each in now]),
         Int8(marked_ms),
         int8s([each[0] for each in marks]), int8s([each[1] for each in marks]), int8s([each[2] for each in marks]),
+    ]  # fmt: skip
+
+
+def borrowed(draft: ProgressDraft) -> list[object]:
+    """The parameters of `BORROWED` after those of its fence, of a draft of one integration's progress."""
+    released = columns(draft.released, 2)
+    return [int4s(released[0]), int8s(released[1]), *_parked(draft)]
+
+
+def _parked(draft: ProgressDraft) -> list[object]:
+    p = columns(draft.parked, 15)
+    return [
+        int4s(p[0]), int8s(p[1]), int4s(p[2]), int4s(p[3]), int8s(p[4]), bytes_of(p[5]), int8s(p[6]), int4s(p[7]), int4s(p[8]), int8s(p[9]),
+        int4s(p[10]), bytes_of(p[11]), bytes_of(p[12]), bytes_of(p[13]), bytes_of(p[14]),
     ]  # fmt: skip

@@ -133,11 +133,25 @@ class PartitionTrimmer:
         """The position up to which every record is settled, or older than any integration waits for it."""
         positions = self._positions
         floor = positions.telemetry - 1
+        if positions.lent:
+            self._look_at_lent()
         for integration, cursor in positions.delivered.items():
             if cursor < floor:
                 hold = max(self.holds.get(integration, 0), self._limits.max_age_ms) + GRACE_MS
                 floor = min(floor, max(cursor, self._positions_at(now_ms - hold)[1]))
         return floor
+
+    def _look_at_lent(self) -> None:
+        """How far those have come that others deliver to. What these have no room for is dropped here: they find it gone."""
+        positions, numbers = self._positions, list(self._positions.lent)
+        query = "SELECT id, cursor FROM integration WHERE part = %s AND id = ANY(%s::int[])"
+        found = dict(self._database.fetch(query, (self._database.part, numbers)))
+        for number in numbers:
+            if number in found:
+                positions.delivered[number] = max(found[number], self.space.short)
+            else:  # it is deleted
+                positions.lent.discard(number)
+                positions.delivered.pop(number, None)
 
     def _positions_at(self, ms: int) -> tuple[int, int]:
         """The positions up to which everything was received before a time, as far as the time marks tell."""

@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IReactorThreads
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from iotgw.core.errors import Unavailable
 from iotgw.core.model import Counters, State
 from iotgw.core.ports.journal import Entries
 from iotgw.store import unfit
@@ -117,6 +118,13 @@ class PartitionWriter:
         """See `GroupWriter.keep_clock`."""
         self._orders.put(lambda: self._keep_clock(state))
 
+    def take_back(
+        self, integration: str, taken: Callable[[tuple[int, Counters] | Failure | None], None]
+    ) -> None:
+        """Write again how far a lent integration has come. ``taken`` is called in the reactor's thread with the place and the accounts that it has by then,
+        None where there are none, or with a failure."""
+        self._orders.put(lambda: self._take_back(integration, taken))
+
     def erase(self, tenant: str, after: int, erased: Callable[[tuple[int, int] | Failure], None]) -> None:
         """See `GroupWriter.erase`."""
         self._orders.put(lambda: self._erase(tenant, after, erased))
@@ -204,6 +212,7 @@ class PartitionWriter:
                 texts[number]: (cursor, msgspec.json.decode(counters, type=Counters))
                 for number, cursor, counters in integrations
             },
+            frozenset(texts[number] for number in positions.lent),
         )
 
     def _drain(self, file: Path) -> None:
@@ -287,6 +296,15 @@ class PartitionWriter:
         except (psycopg.Error, CannotTell, Fenced):
             done = Failure()
         self._reactor.callFromThread(erased, done)
+
+    def _take_back(
+        self, integration: str, taken: Callable[[tuple[int, Counters] | Failure | None], None]
+    ) -> None:
+        try:
+            found: tuple[int, Counters] | Failure | None = self._committer.take_back(integration)
+        except (psycopg.Error, CannotTell, Fenced) as error:
+            found = Failure(Unavailable(f"the database: {str(error).strip()}", 1.0))
+        self._reactor.callFromThread(taken, found)
 
     def _trim(self, now_ms: int) -> bool:
         if self._database.connection.closed:  # the next commit connects anew

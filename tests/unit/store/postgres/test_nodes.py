@@ -107,7 +107,7 @@ class Node:
         self.clock = clock
         self.node = DatabaseNode(clock, address, key, name, lease=LEASE)
         self.nodes = DatabaseNodes(clock, self.node)
-        self.adopted, self.ended, self.drains, self.moves = [], [], [], []
+        self.adopted, self.ended, self.drains, self.moves, self.others = [], [], [], [], []
         self.figures = Backlogs(1, 2)
 
     def start(self, *seeks):
@@ -115,7 +115,9 @@ class Node:
         for what in seeks:
             self.nodes.seek(what, partial(self._moved, what))
         self.clock.wait(
-            self.nodes.start(Duties(self._begin, self._end, lambda: self.figures, self.drains.append))
+            self.nodes.start(
+                Duties(self._begin, self._end, lambda: self.figures, self.drains.append, self.others.append)
+            )
         )
         return self
 
@@ -210,6 +212,21 @@ def test_a_node_is_not_drained_before_it_has_heard_that_it_drains(nodes):
     assert (b.nodes.list()[0].state, a.drains) == ("draining", [])
     nodes.clock.wait(a.nodes.leave())
     nodes.clock.wait(a.node.stop())
+
+
+def test_what_stays_runs_on_a_node_that_drains_until_another_one_can_run_it(nodes):
+    a = nodes.node("a")
+    a.nodes.seek("integration/1", lambda: None, stays=True)
+    nodes.turn(lambda: a.nodes.holds("integration/1"))
+    nodes.clock.wait(a.nodes.drain("a", True))
+    nodes.turn(lambda: a.drains == [True])
+    looks = len(a.others)
+    nodes.turn(lambda: len(a.others) > looks + 2)
+    assert a.nodes.holds("integration/1")
+    b = nodes.node("b", "integration/1")
+    nodes.turn(lambda: b.nodes.holds("integration/1"))
+    assert not a.nodes.holds("integration/1")
+    assert a.others[-1] == {b.node.part}
 
 
 def test_what_a_node_gives_up_another_one_runs(nodes):
