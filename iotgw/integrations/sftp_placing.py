@@ -212,6 +212,8 @@ class Placing:
     async def _replaced(self, files: Files, old: str, new: str, refused: SftpRefused) -> bool:
         """A plain rename was refused, maybe because the name is taken: SFTP 3 doesn't replace. False if the server has no
         rename, or can't remove what is there."""
+        if refused.code == NO_SUCH_FILE:  # another node has put the same file in its place, which stays there
+            raise refused
         if refused.code == UNSUPPORTED:
             files.lacks["rename"] = str(refused)
             return False
