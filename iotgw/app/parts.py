@@ -6,12 +6,12 @@ import os
 from functools import partial
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
 from iotgw.api.parts import Parts
 from iotgw.api.site import OWN_PATHS, ApiSite
 from iotgw.app.backup_plans import in_threads, plans_of
+from iotgw.app.changed import device_changed, device_updated, downlink_changed
 from iotgw.app.integrations import RegisteredIntegrations
 from iotgw.app.pause import Pause
 from iotgw.app.singles import Owned, Singles
@@ -28,14 +28,11 @@ from iotgw.converters.state import RegistryStates
 from iotgw.converters.versions import ConverterVersions
 from iotgw.core.departed import datasource_name
 from iotgw.core.departures import Departures
-from iotgw.core.downlink_item import Item
 from iotgw.core.key_guesses import KeyGuesses
-from iotgw.core.model import ConverterVersion, Event, Kind, TelemetryRecord
+from iotgw.core.model import ConverterVersion
 from iotgw.core.own_sites import OwnSites
 from iotgw.core.ports.clock import ICalendar
 from iotgw.core.ports.datasources import IDatasourceType
-from iotgw.core.ports.devices import Trouble
-from iotgw.core.ports.firmware import UpdateState
 from iotgw.core.ports.intake import Severity
 from iotgw.core.ports.integrations import IIntegrationType
 from iotgw.core.ports.jobs import IJobKind
@@ -44,7 +41,6 @@ from iotgw.core.ports.usage import IUsageStore
 from iotgw.core.recorder import Recorder
 from iotgw.core.refusals import Doors
 from iotgw.core.shared import SharedResources
-from iotgw.core.times import DateMs
 from iotgw.core.trusted_proxies import TrustedProxies
 from iotgw.core.types import Types
 from iotgw.datasources.coap.datasource import CoapType
@@ -71,7 +67,6 @@ from iotgw.devices.fleet import Fleet
 from iotgw.devices.platform_names import PlatformNames
 from iotgw.devices.quarantine import Quarantine, Releases
 from iotgw.devices.speakers import Speakers
-from iotgw.devices.watching import DeviceWatch
 from iotgw.downlinks.queue import DownlinkQueue
 from iotgw.downlinks.reach import Reach
 from iotgw.integrations.azure import EventHubType
@@ -205,7 +200,7 @@ def build(
     speakers = Speakers(devices, credentials, sources, registry)
     fleet = Fleet(
         stored.entries, devices, speakers, registry, reactor, calendar,
-        partial(_device_changed, recorder, journal, calendar),
+        partial(device_changed, recorder, journal, calendar),
     )  # fmt: skip
     quarantine = Quarantine(fleet, recorder)
     trace = Trace(journal, sources, settings.log.level == "debug")
@@ -234,7 +229,7 @@ def build(
         registry=registry, journal=journal, versions=versions, converters=converters, sources=sources, clock=reactor, calendar=calendar,
         names=names,
     )  # fmt: skip
-    changed = partial(_downlink_changed, events, journal)
+    changed = partial(downlink_changed, events, journal)
     downlinks = DownlinkQueue(
         stored.items, reach.encode, reach.find, changed, reactor, calendar, speakers, stored.leases
     )
@@ -288,7 +283,7 @@ def build(
     files = FileStore(data_dir, registry, reactor, calendar, store.max_files)
     updates = FirmwareJobs(
         registry, pipeline, files, fleet, kept, reactor, calendar,
-        partial(_device_updated, recorder, journal, calendar),
+        partial(device_updated, recorder, journal, calendar),
     )  # fmt: skip
     kinds: list[IJobKind] = [
         ReprocessJobs(journal, pipeline, calendar),
@@ -345,63 +340,3 @@ def way_out(section: IntegrationsSection, reactor: IReactor) -> Connector:
         proxy, more = of_environment(os.environ)
         no_proxy = [*no_proxy, *readable(more)]
     return Connector(reactor, section.forbid, section.allow, proxy, no_proxy, section.proxy_names)
-
-
-def _downlink_changed(events: EventLog, journal: GroupCommitJournal, event: Event, item: Item) -> None:
-    """A downlink's state is an event, and a record for integrations that want events."""
-    events.emit(event)
-    body = msgspec.json.encode({"deviceName": item.device, "event": event.type, "downlink": item.view()})
-    journal.emit(TelemetryRecord(0, 0, item.tenant, "", DateMs(event.ts), item.device, "", body, Kind.EVENT))
-
-
-SAID: dict[tuple[Trouble, bool], tuple[str, Severity, str]] = {
-    ("silent", True): ("device.silent", "warning", "nothing was heard of it for {limit:g} s"),
-    ("silent", False): ("device.back", "info", "it is heard again"),
-    ("battery", True): ("device.battery-low", "warning", "its battery is at {value:g}, below {limit:g}"),
-    ("battery", False): ("device.battery-ok", "info", "its battery is no longer low"),
-    ("signal", True): ("device.signal-weak", "warning", "its signal is at {value:g}, below {limit:g}"),
-    ("signal", False): ("device.signal-ok", "info", "its signal is no longer weak"),
-}
-"""The event for what begins and ends to be wrong with a device: its type, how bad it is, and what is said."""
-
-
-def _device_changed(
-    recorder: Recorder,
-    journal: GroupCommitJournal,
-    calendar: ICalendar,
-    watch: DeviceWatch,
-    what: Trouble,
-    is_wrong: bool,
-    value: float | None,
-) -> None:
-    """What is wrong with a device is an event, and a record for integrations that want events."""
-    type_, severity, text = SAID[what, is_wrong]
-    limit = watch.rules.limit(what)
-    message = text.format(value=0.0 if value is None else value, limit=limit)
-    name, tenant = watch.name, watch.tenant
-    recorder.note(type_, "device", name, message, tenant, severity, device=name, value=value, limit=limit)
-    said = {"deviceName": name, "event": type_, "message": message, "value": value, "limit": limit}
-    body = msgspec.json.encode(said)
-    journal.emit(TelemetryRecord(0, 0, watch.tenant, "", calendar.now_ms(), watch.name, "", body, Kind.EVENT))
-
-
-def _device_updated(
-    recorder: Recorder,
-    journal: GroupCommitJournal,
-    calendar: ICalendar,
-    tenant: str,
-    job: str,
-    file: str,
-    state: UpdateState,
-) -> None:
-    """The end of a device's update is an event, and a record for integrations that want events."""
-    type_, name = f"firmware.{state.phase}", state.device
-    severity: Severity = "warning" if state.phase == "failed" else "info"
-    message = f"{file}: {state.phase}" + (f", {state.reason}" if state.reason else "")
-    recorder.note(
-        type_, "device", name, message, tenant, severity, device=name, job=job, file=file, state=state.state,
-        result=state.result, tries=state.tries,
-    )  # fmt: skip
-    said = {"deviceName": name, "event": type_, "message": message, "file": file, "job": job}
-    body = msgspec.json.encode(said)
-    journal.emit(TelemetryRecord(0, 0, tenant, "", calendar.now_ms(), name, "", body, Kind.EVENT))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -54,6 +55,12 @@ class LentRegistry:
     def create(self, kind: str, tenant: str, name: str, body: dict[str, Any]) -> Deferred[Resource]:
         """See `IRegistry.create`."""
         return self._registry.create(kind, tenant, name, body)
+
+    def create_all(
+        self, kind: str, tenant: str, named: Sequence[tuple[str, dict[str, Any]]]
+    ) -> Deferred[builtins.list[Resource]]:
+        """See `IRegistry.create_all`."""
+        return self._registry.create_all(kind, tenant, named)
 
     def replace(
         self, kind: str, id: str, body: dict[str, Any], name: str | None = None, revision: int | None = None

@@ -154,7 +154,7 @@ class Outboxes:
         return quiet.addBoth(close).addCallback(lambda _: None)
 
     def _tick(self) -> None:
-        self._allot()
+        self._store.divide([each.outbox for each in self])
         for each in list(self):
             each.outbox.tick()
 
@@ -169,17 +169,10 @@ class Outboxes:
                 each.outbox.feed(records, any(starmap(each.route.leads_from, origins)))
         short = self._store.short
         if short > self._made_room_to:
-            self._allot()
+            self._store.divide([each.outbox for each in self])
             for each in list(self):
                 each.outbox.make_room()
         self._made_room_to = short
-
-    def _allot(self) -> None:
-        """Divide the journal's room."""
-        outboxes = [each.outbox for each in self]
-        allotments = self._store.divide([outbox.holding() for outbox in outboxes])
-        for outbox, allotment in zip(outboxes, allotments, strict=True):
-            outbox.allot(allotment)
 
     # --- changes
 

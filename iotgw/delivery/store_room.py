@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -46,6 +47,16 @@ class Holding(Struct, frozen=True):
     dead_bytes: int
     parked: int
     parked_bytes: int
+
+
+class Holder(Protocol):
+    """Somebody who takes some of the journal's room."""
+
+    def holding(self) -> Holding:
+        """What it takes."""
+
+    def allot(self, allotment: Allotment) -> None:
+        """Take no more than this from now on."""
 
 
 def divide(holdings: Sequence[Holding], short: int, max_bytes: int) -> list[Allotment]:
@@ -88,9 +99,11 @@ class StoreRoom:
         """See `ITelemetryStream.short`."""
         return self._journal.short
 
-    def divide(self, holdings: Sequence[Holding]) -> list[Allotment]:
-        """What each of these may take now."""
-        return divide(holdings, self.short, self._max_bytes)
+    def divide(self, holders: Sequence[Holder]) -> None:
+        """Tell each of these what it may take from now on."""
+        allotments = divide([each.holding() for each in holders], self.short, self._max_bytes)
+        for holder, allotment in zip(holders, allotments, strict=True):
+            holder.allot(allotment)
 
     def check(self, spec: IntegrationSpec) -> None:
         """Raise SettingsError for limits that can't be reached: the journal has no room for so much."""
