@@ -12,7 +12,7 @@ import { t } from "../texts";
 import { Act, Ago, Box, Dialog, Empty, Failed, Field, Page, Skeleton, State, Tabs } from "../ui/basic";
 import { Filters } from "../ui/filters";
 import { Icon } from "../ui/icons";
-import { List } from "../ui/list";
+import { List, ListEnd } from "../ui/list";
 import { DevicesMap } from "./devices_map";
 
 const NAMES = ["text", "type", "group", "datasource", "trouble", "box"];
@@ -74,13 +74,7 @@ function DeviceList({ asked, sources }: { asked: Record<string, string | undefin
       ) : (
         <Empty icon="devices" title={filtered ? t("devices.none.filtered") : t("devices.none")}>{!filtered && t("devices.none.hint")}</Empty>
       )}
-      <div ref={end} class="list-end">
-        {next && (
-          <button type="button" class="link" disabled={busy} onClick={more}>
-            {busy ? t("loading") : t("more")}
-          </button>
-        )}
-      </div>
+      <ListEnd end={end} next={next} busy={busy} more={more} />
     </Box>
   );
 }

@@ -10,7 +10,7 @@ import type { Downlink, Job, List as Items } from "../core/types";
 import { t } from "../texts";
 import { Act, Ago, Box, Empty, Failed, Field, Page, Panel, Skeleton, State, Tabs, Time } from "../ui/basic";
 import { Filters } from "../ui/filters";
-import { List } from "../ui/list";
+import { List, ListEnd } from "../ui/list";
 import { content } from "./content";
 import { Queue } from "./device";
 
@@ -66,13 +66,7 @@ function All() {
         ) : (
           <Empty icon="downlinks" title={query.state || query.device ? t("downlinks.none.filtered") : t("downlinks.none")} />
         )}
-        <div ref={end} class="list-end">
-          {next && (
-            <button type="button" class="link" disabled={busy} onClick={more}>
-              {busy ? t("loading") : t("more")}
-            </button>
-          )}
-        </div>
+        <ListEnd end={end} next={next} busy={busy} more={more} />
       </Box>
     </>
   );

@@ -1,5 +1,5 @@
 // A list of things, a row each. Only the rows that are seen are in the page, so that ten thousand cost no more than sixty.
-import type { ComponentChildren } from "preact";
+import type { ComponentChildren, RefObject } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { t } from "../texts";
 
@@ -85,6 +85,19 @@ export function List<T>({ label, columns, items, id, link, kind, head = true }: 
           );
         })}
       </div>
+    </div>
+  );
+}
+
+// Where a list ends that goes on by pages: what brings the next one, unless it comes by itself as one scrolls there.
+export function ListEnd({ end, next, busy, more }: { end: RefObject<HTMLDivElement | null>; next: unknown; busy: boolean; more: () => void }) {
+  return (
+    <div ref={end} class="list-end">
+      {next ? (
+        <button type="button" class="link" disabled={busy} onClick={more}>
+          {busy ? t("loading") : t("more")}
+        </button>
+      ) : null}
     </div>
   );
 }
