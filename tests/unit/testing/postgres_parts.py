@@ -4,6 +4,8 @@ from pathlib import Path
 
 from iotgw import testing
 from iotgw.core.clock import PlainCalendar
+from iotgw.store.postgres.borrowed import BorrowedJournal
+from iotgw.store.postgres.borrowed_writer import Borrower
 from iotgw.store.postgres.connection import Address
 from iotgw.store.postgres.converter_states import PostgresStates
 from iotgw.store.postgres.debug import PostgresDebug
@@ -35,6 +37,7 @@ def in_postgres(reactor):
         SpillingJournal(
             reactor, DatabaseNode(reactor, DATABASE, NOWHERE), Spill(reactor, NOWHERE / "spill.db", 1)
         ),
+        BorrowedJournal(reactor, Borrower(DATABASE, "node", 1, 5.0)),
         PostgresRegistry(reactor, DATABASE, NOWHERE),
         DatabaseNodes(reactor, DatabaseNode(reactor, DATABASE, NOWHERE)),
         PostgresEntries(PostgresRegistry(reactor, DATABASE, NOWHERE)),

@@ -43,8 +43,6 @@ from iotgw.datasources.coap.ports import CoapPorts
 from iotgw.datasources.http.mounts import HttpMounts
 from iotgw.datasources.lwm2m.datasource import Lwm2mDatasource
 from iotgw.datasources.lwm2m.settings import Lwm2mSettings
-from iotgw.delivery.accepted_parts import AcceptedParts
-from iotgw.delivery.parted_target import PartedTarget
 from iotgw.delivery.service import DeliveryService
 from iotgw.delivery.unbuilt import Unbuilt
 from iotgw.devices.credentials import Credentials
@@ -93,6 +91,7 @@ from iotgw.testing.journal import Silent
 from iotgw.testing.ports import PORTS, verify_ports
 from tests.unit.testing.name_parts import name_parts
 from tests.unit.testing.postgres_parts import in_postgres
+from tests.unit.testing.target_parts import targets_around_others
 
 NOWHERE = Path("/nonexistent")
 BROKER = {"host": "192.0.2.1"}
@@ -304,14 +303,6 @@ def device_update():
     return source.update(UpdateOrder("job", image), UpdateState("dev"), lambda state: None)
 
 
-def parted_target():
-    """A target around another."""
-    clock = testing.ThreadClock()
-    type_ = testing.FakeIntegrationType()
-    target = type_.build(type_.settings(), testing.integration_context())
-    return PartedTarget(target, "value", ["telemetry"], AcceptedParts("", "value", clock), str, clock)
-
-
 def doubles():
     """Every double of `iotgw.testing`."""
     datasource, integration = testing.datasource_context(), testing.integration_context()
@@ -336,7 +327,14 @@ DOUBLES = [
     testing.MemoryBackupPlans, testing.MemoryBackups, testing.MemoryCheckpoints, testing.MemoryFiles, testing.MemoryJournal, testing.MemoryKept, testing.MemoryMounts, testing.MemoryPause, testing.MemoryPlatformNames, testing.MemoryRegistry, testing.MemoryTrace, testing.MemoryUsage, testing.MemoryDebugStore,
     testing.MemoryStoredFiles, testing.MemoryUpdates,
 ]  # fmt: skip
-PARTS = [*spine(), *rooms(), *types_with_what_they_build(), parted_target(), device_update(), *doubles()]
+PARTS = [
+    *spine(),
+    *rooms(),
+    *types_with_what_they_build(),
+    *targets_around_others(),
+    device_update(),
+    *doubles(),
+]
 
 
 def classes():
