@@ -212,14 +212,14 @@ class Placing:
     async def _replaced(self, files: Files, old: str, new: str, refused: SftpRefused) -> bool:
         """A plain rename was refused, maybe because the name is taken: SFTP 3 doesn't replace. False if the server has no
         rename, or can't remove what is there."""
-        if refused.code == NO_SUCH_FILE:  # another node has put the same file in its place, which stays there
-            raise refused
         if refused.code == UNSUPPORTED:
             files.lacks["rename"] = str(refused)
             return False
         folder = _folder(new)
         if folder not in self._renames and not await self._renames_in(files, folder, refused):
             return False
+        if await self._is_gone(files, old):  # another node has put it in its place, where it stays
+            raise refused
         try:
             await files.remove(new)
         except SftpRefused as kept:
@@ -229,6 +229,14 @@ class Placing:
             return False
         await files.rename(old, new)
         return True
+
+    async def _is_gone(self, files: Files, path: str) -> bool:
+        """Whether a file that was there isn't any more."""
+        try:
+            await files.read(path, 1)
+        except SftpRefused as refused:
+            return refused.code == NO_SUCH_FILE
+        return False
 
     async def _renames_in(self, files: Files, folder: str, refused: SftpRefused) -> bool:
         """Whether anything can be renamed in a folder, in which a rename was refused."""

@@ -71,6 +71,18 @@ async def test_a_file_of_the_same_name_is_replaced(tmp_path, lacks):
             assert json.loads((server.root / "latest.json").read_text())["deviceName"] == "b"
 
 
+@ensureDeferred
+async def test_a_file_that_another_gateway_has_put_in_its_place_is_not_removed(tmp_path):
+    """The server refuses to remove anything, so it would be known if that was tried."""
+    with AsyncsshServer(tmp_path / "server", ["overtaken", "remove denied"]) as server:
+        async with Delivering("sftp", configuration=server.configuration(path="latest.json")) as world:
+            world.store("a")
+            stats = await world.settled()
+            assert (stats["delivered"], stats["dead"]) == (1, 0)
+            assert stats["target"]["lacks"] == {}
+            assert json.loads((server.root / "latest.json").read_text())["deviceName"] == "a"
+
+
 @pytest.mark.parametrize("lacks", LACKING)
 @ensureDeferred
 async def test_a_check_writes_and_leaves_nothing(tmp_path, lacks):
