@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections import OrderedDict
 from typing import Any
@@ -75,7 +76,7 @@ def compile_(body: dict[str, Any], engines: Engines, arm: Arm) -> dict[str, Any]
         error_ = failed.error
         return {"path": "script", "problem": _place(error_), "line": error_.line, "column": error_.column}
     except Stopped:
-        return {"path": "script", "problem": f"the script did not finish within {limit * 1000:.0f} ms"}
+        return {"path": "script", "problem": f"the script did not load within {limit * 1000:.0f} ms"}
     return {"dialect": dialect.name, "engine": name}
 
 
@@ -129,20 +130,21 @@ def _engine_for(
     spec: ConverterSpec, engines: Engines, limit: float, arm: Arm
 ) -> tuple[str, ConverterEngine, ScriptCode]:
     wanted = list(engines) if spec.engine == "auto" else [spec.engine]
-    length = len(spec.script) + sum(map(len, spec.files.values()))
-    first: ConversionError | None = None
+    text = "\n".join((spec.script, *spec.files.values()))
+    if len(wanted) > 1 and (pattern := _only_in_quickjs(engines)) and pattern.search(text):
+        wanted = ["quickjs"]
+    error: ConversionError | None = None
     for name in wanted:
         if name not in engines:
             raise SettingsError("engine", f"expected one of {', '.join(engines)} here, got {name!r}")
-        arm(limit + 0.1 + loading_time(length))
+        arm(limit + 0.1 + loading_time(len(text)))
         code = ScriptCode(tuple(pieces(spec.script, spec.files, checker(engines[name](limit, HEAP, "")))))
         engine = engines[name](limit, HEAP, code.text)
         error = _problem(code, engine, engines)
         if error is None:
             return name, engine, code
-        first = first or error
-    assert first is not None
-    raise LoadFailed(first)
+    assert error is not None
+    raise LoadFailed(error)
 
 
 def _problem(code: ScriptCode, engine: ConverterEngine, engines: Engines) -> ConversionError | None:
@@ -156,6 +158,31 @@ def _problem(code: ScriptCode, engine: ConverterEngine, engines: Engines) -> Con
             error = _columned(position.explain(answer, engine.line_offset)[0], part.source, engines)
             return msgspec.structs.replace(error, file="" if part is code.parts[0] else part.name)
     return None
+
+
+def _only_in_quickjs(engines: Engines) -> re.Pattern[str] | None:
+    """What finds built-ins in a script that Duktape, with what the runtime adds, does not have.
+
+    A script may compile in Duktape and then miss ``BigInt`` or ``codePointAt``. A name too many does no
+    harm: QuickJS runs whatever Duktape runs.
+    """
+    if "pattern" not in _cache:
+        duktape, quickjs = (
+            json.loads(engines[name](1.0, HEAP, "Buffer").call("names", ""))
+            for name in ("duktape", "quickjs")
+        )
+        known = {*duktape["members"], *duktape["globals"], *_COMMON}
+        members = sorted(set(quickjs["members"]) - known)
+        globals_ = sorted(set(quickjs["globals"]) - known)
+        _cache["pattern"] = re.compile(
+            rf"\.\s*(?:{'|'.join(map(re.escape, members))})\s*\(|(?<![\w$.])(?:{'|'.join(globals_)})(?![\w$])"
+        )
+    return _cache["pattern"]
+
+
+_cache: dict[str, re.Pattern[str]] = {}
+_COMMON = ("next", "return", "throw", "add", "raw")
+"""Names that scripts give to their own functions."""
 
 
 def _columned(error: ConversionError, script: str, engines: Engines) -> ConversionError:

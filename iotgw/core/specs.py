@@ -193,7 +193,7 @@ class ConverterSpec(Spec, frozen=True, kw_only=True):
     ] = "auto"
     engine: Annotated[
         Literal["auto", "duktape", "quickjs"],
-        Meta(description="What runs it; `auto` takes QuickJS."),
+        Meta(description="What runs it; `auto` takes the one that suits the script."),
     ] = "auto"
     options: Annotated[
         dict[str, Any],

@@ -98,14 +98,13 @@ def _assembled(*parts: str) -> str:
     return f"(function () {{\n'use strict';\nvar globalThis = (0, eval)('this');\n{code}\n{entries}\n}})();"
 
 
-ENTRIES = ("run", "load", "ascii", "program", "compile", "mark")
+ENTRIES = ("run", "load", "ascii", "program", "compile", "mark", "names")
 
 
 def available() -> dict[str, Make]:
-    """The engines that can be made here, by name; the first is for scripts that name none: it takes two thirds of the other's
-    time for the library's converters, and knows the whole language."""
+    """The engines that can be made here, by name."""
     found: dict[str, Make] = {}
-    for name, place in (("quickjs", "QuickJS"), ("duktape", "Duktape")):
+    for name, place in (("duktape", "Duktape"), ("quickjs", "QuickJS")):
         try:
             found[name] = getattr(import_module(f"iotgw.converters.engines.{name}"), place)
         except ImportError:

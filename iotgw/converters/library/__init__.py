@@ -32,7 +32,7 @@ class About(Struct, frozen=True, forbid_unknown_fields=True):
     description: str
     direction: Literal["UPLINK", "DOWNLINK"]
     dialect: str
-    engine: str = "quickjs"
+    engine: str = "duktape"
     options: dict[str, Any] = {}
 
 

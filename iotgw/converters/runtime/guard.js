@@ -283,6 +283,20 @@ function program(source) {
   }
 }
 
+// Every name that the built-ins have, as JSON: globals, and what is on them and on their prototypes.
+function names() {
+  var globals = Object.getOwnPropertyNames(globalThis), members = {};
+  function gather(object) {
+    if (object === null || (typeof object !== 'object' && typeof object !== 'function')) return;
+    Object.getOwnPropertyNames(object).forEach(function (name) { members[name] = 1; });
+  }
+  globals.forEach(function (name) {
+    gather(globalThis[name]);
+    if (globalThis[name]) gather(globalThis[name].prototype);
+  });
+  return stringify({globals: globals, members: keys(members)});
+}
+
 // Compile as the body of a function; runs nothing.
 function compile(source) {
   try {

@@ -90,7 +90,7 @@ async def test_a_script_may_be_long_and_a_longer_one_is_refused(service):
     fill = line * ((MAX_SCRIPT - len(body)) // len(line))
     assert await service.compile(ConverterSpec(name="x", script=body + fill)) == (
         "thingsboard-body",
-        "quickjs",
+        "duktape",
     )
     with pytest.raises(SettingsError, match="expected at most 1048576 characters"):
         await service.compile(ConverterSpec(name="x", script=body + fill + line))

@@ -114,16 +114,16 @@ async def test_an_answer_may_carry_a_downlink_acknowledgement(service):
 @pytest.mark.parametrize(
     ("script", "found"),
     [
-        ("return {deviceName: 'x'};", ("thingsboard-body", "quickjs")),
-        ("function Decoder(payload, metadata) { return {}; }", ("thingsboard", "quickjs")),
-        ("function Decoder(bytes, port) { return {}; }", ("ttn-v2", "quickjs")),
+        ("return {deviceName: 'x'};", ("thingsboard-body", "duktape")),
+        ("function Decoder(payload, metadata) { return {}; }", ("thingsboard", "duktape")),
+        ("function Decoder(bytes, port) { return {}; }", ("ttn-v2", "duktape")),
         (
             "function decodeUplink(input) { return {}; } function Decoder(bytes, port) {}",
-            ("ts013", "quickjs"),
+            ("ts013", "duktape"),
         ),
-        ("function Decode(fPort, bytes, variables) { return {}; }", ("chirpstack-v3", "quickjs")),
-        ("function Parse(input) { return {}; }", ("lobaro", "quickjs")),
-        ("module.exports = function (payload, meta) { return {}; };", ("module", "quickjs")),
+        ("function Decode(fPort, bytes, variables) { return {}; }", ("chirpstack-v3", "duktape")),
+        ("function Parse(input) { return {}; }", ("lobaro", "duktape")),
+        ("module.exports = function (payload, meta) { return {}; };", ("module", "duktape")),
         ("const f = (x) => x;\nreturn {deviceName: `${f(1)}`};", ("thingsboard-body", "quickjs")),
         ("function decodeUplink({bytes}) { return {data: {...bytes}}; }", ("ts013", "quickjs")),
     ],
