@@ -59,10 +59,12 @@ def decode(data: bytes, type: Any = Any, depth: int = DEPTH, strict: bool = True
     if len(data) > MARKS and sum(map(data.count, (b",", b"[", b"{"))) > MARKS:
         raise NotJson(f"expected at most {MARKS} commas and opening brackets")
     try:
-        with _uncollected(len(data)):
-            if len(data) <= SHORT:
-                value = msgspec.json.decode(data, type=type, strict=strict)
-            else:
+        if len(data) <= SHORT:
+            value = msgspec.json.decode(data, type=type, strict=strict)
+        elif len(data) <= _LARGE:
+            value = _careful(type, strict)(data)
+        else:
+            with _uncollected():
                 value = _careful(type, strict)(data)
     except UnicodeDecodeError as error:
         raise NotJson(f"expected UTF-8: {error.reason}") from error
@@ -71,7 +73,7 @@ def decode(data: bytes, type: Any = Any, depth: int = DEPTH, strict: bool = True
     except msgspec.MsgspecError as error:
         raise NotJson(str(error)) from error
     # a text with so few opening brackets needs no further check; nearly all have few
-    if data.count(b"[") + data.count(b"{") > depth and _depth(data) > depth:
+    if len(data) > depth and _has_more_brackets(data, depth) and _depth(data) > depth:
         raise NotJson(_too_deep(depth))
     return value
 
@@ -102,6 +104,11 @@ def _too_deep(depth: int) -> str:
     return f"expected at most {depth} levels of nesting, got more"
 
 
+def _has_more_brackets(data: bytes, most: int) -> bool:
+    """Whether a text has more opening brackets. Removing a few takes a fourth of the time of counting them."""
+    return 2 * len(data) - len(data.replace(b"[", b"")) - len(data.replace(b"{", b"")) > most
+
+
 def _depth(data: bytes) -> int:
     """The nesting depth of a JSON text that has been read, including fields that were ignored."""
     brackets = _STRING.sub(b"", data).translate(_AS_BITS, _NO_BRACKETS)
@@ -111,9 +118,9 @@ def _depth(data: bytes) -> int:
 
 
 @contextmanager
-def _uncollected(size: int) -> Iterator[None]:
+def _uncollected() -> Iterator[None]:
     """Make values of a large text without looking for garbage among them, which takes five times as long."""
-    pauses = size > _LARGE and gc.isenabled()
+    pauses = gc.isenabled()
     if pauses:
         gc.disable()
     try:

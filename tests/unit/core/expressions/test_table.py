@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,8 +66,31 @@ def test_a_plain_path_is_known_as_such(text, path):
 
 
 def test_what_several_paths_share_is_walked_once():
-    table = ExpressionTable([compile_expression(text) for text in ("a.b.c", "a.b.d", "a.b", "a.b.c || `1`")])
-    assert [names for _, names, _ in table._steps] == [("a",), ("b",), ("c", "d")]
+    texts = [f"a.b.c.d.{name}" for name in "efghijkl"]
+    expressions = [compile_expression(text) for text in texts]
+    together, one = ExpressionTable(expressions), ExpressionTable(expressions[:1])
+    value = {"a": {"b": {"c": {"d": dict.fromkeys("efghijkl", 1)}}}}
+    with counted() as all_:
+        assert together.run(value) == [1] * 8
+    with counted() as single:
+        assert one.run(value) == [1]
+    assert all_.made < 8 * single.made
+
+
+@pytest.mark.parametrize(
+    "name", ["it's", "a\nb", "back\\slash", "v1", "value", "def", "\u2028", "{x}", "'''"]
+)
+def test_a_name_is_whatever_it_is(name):
+    expressions = [compile_expression(f"{json.dumps(name)}.{json.dumps(name)}")]
+    assert ExpressionTable(expressions).run({name: {name: 5}}) == [5]
+    assert ExpressionTable(expressions).run({name: 5}) == [None]
+
+
+@pytest.mark.parametrize("texts", [[".".join("a" * 200)], [f"a.n{number}" for number in range(1000)]])
+def test_however_deep_or_many_they_are(texts):
+    expressions = [compile_expression(text) for text in texts]
+    value = {"a": {f"n{number}": number for number in range(1000)}}
+    assert ExpressionTable(expressions).run(value) == [each(value) for each in expressions]
 
 
 def test_an_alternative_is_evaluated_only_where_the_first_is_nothing():
