@@ -204,7 +204,7 @@ async def test_a_mask_stands_for_what_is_saved_when_the_save_is_judged(bench: An
     looking: list[Deferred[None]] = [succeed(None), Deferred(), succeed(None)]
     begun: Deferred[None] = Deferred()
 
-    def in_thread(look: Any) -> Deferred[None]:
+    def in_thread(look: Any, *more: Any) -> Deferred[None]:
         if len(looking) == 2:
             begun.callback(None)
         return looking.pop(0)
