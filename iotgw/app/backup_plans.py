@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
-from twisted.internet.defer import Deferred
-from twisted.internet.threads import deferToThreadPool
 
+from iotgw.app.threads import in_threads
 from iotgw.backups.places import Place, place_of
 from iotgw.backups.plans import BackupPlans, Sending
 from iotgw.config.settings import Settings
@@ -52,10 +49,3 @@ def opened(settings: Settings, name: str) -> BackupPlan:
     place = f"backup.{name}"
     said = msgspec.to_builtins(settings.backup[name])
     return convert(References().resolved(said, Path("/"), place), BackupPlan, place)
-
-
-def in_threads(reactor: IReactor) -> Callable[..., Deferred[Any]]:
-    """What runs a function in one of the reactor's threads."""
-    return lambda function, *arguments: deferToThreadPool(
-        reactor, reactor.getThreadPool(), function, *arguments
-    )

@@ -9,6 +9,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from iotgw.app.integrations import RegisteredIntegrations
+from iotgw.app.undo import Undo
 from iotgw.core.errors import IotgwError
 from iotgw.core.lent_registry import LentRegistry
 from iotgw.delivery.service import DeliveryService
@@ -20,8 +21,6 @@ class BorrowedFlow:
     """The way of another partition's records to the targets. ``began`` is called when it delivers, and returns what ends that;
     ``covers`` holds its deliveries back while the gateway is paused (see `Pause.covers`)."""
 
-    _log = Logger()
-
     def __init__(
         self, registry: LentRegistry, journal: LoanJournal, delivery: DeliveryService, integrations: RegisteredIntegrations,
         began: Callable[[], Callable[[], None]], covers: Callable[[DeliveryService], Callable[[], None]],
@@ -32,7 +31,7 @@ class BorrowedFlow:
         self._integrations = integrations
         self._began = began
         self._covers = covers
-        self._undo: list[Callable[[], object]] = []
+        self._undo = Undo("deliveries for another node")
 
     async def start(self) -> None:
         """Begin."""
@@ -49,13 +48,7 @@ class BorrowedFlow:
 
     async def stop(self) -> None:
         """End it; the cursors are written."""
-        while self._undo:
-            try:
-                ended = self._undo.pop()()
-                if isinstance(ended, Deferred):
-                    await ended
-            except IotgwError as error:
-                self._log.warn("deliveries for another node ended badly: {error}", error=error)
+        await self._undo.all()
 
 
 class Borrowing:

@@ -17,10 +17,10 @@ from iotgw.app.integrations import RegisteredIntegrations
 from iotgw.app.parts import Gateway
 from iotgw.app.singles import Borrowed, Owned
 from iotgw.app.storage import IPartitions
+from iotgw.app.undo import Undo
 from iotgw.config.settings import Settings
 from iotgw.core.departed import datasource_name
 from iotgw.core.departures import Departures
-from iotgw.core.errors import IotgwError
 from iotgw.core.lent_registry import LentRegistry
 from iotgw.core.model import Outcome, TelemetryRecord
 from iotgw.core.ports.devices import IDevices
@@ -77,7 +77,7 @@ class AdoptedFlow:
         self._drained = drained
         self._began = began
         self._covered = covered
-        self._undo: list[Callable[[], object]] = []
+        self._undo = Undo("the work on a partition")
 
     async def start(self) -> None:
         """Go on at the cursors of the partition. What has started is stopped where that fails."""
@@ -99,13 +99,7 @@ class AdoptedFlow:
 
     async def stop(self) -> None:
         """End it; the cursors are written. Fires when others may go on."""
-        while self._undo:
-            try:
-                ended = self._undo.pop()()
-                if isinstance(ended, Deferred):
-                    await ended
-            except IotgwError as error:
-                self._log.warn("the work on a partition ended badly: {error}", error=error)
+        await self._undo.all()
 
     async def _end(self) -> None:
         self._releases.stop()

@@ -14,8 +14,9 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from zope.interface import alsoProvides
 
-from iotgw.app.backup_plans import in_threads, opened
+from iotgw.app.backup_plans import opened
 from iotgw.app.parts import way_out
+from iotgw.app.threads import in_threads
 from iotgw.backups.places import place_of
 from iotgw.backups.retention import made_at
 from iotgw.config import settings as process_settings

@@ -10,12 +10,13 @@ from msgspec import Struct
 
 from iotgw.api.parts import Parts
 from iotgw.api.site import OWN_PATHS, ApiSite
-from iotgw.app.backup_plans import in_threads, plans_of
+from iotgw.app.backup_plans import plans_of
 from iotgw.app.changed import device_changed, device_updated, downlink_changed
 from iotgw.app.integrations import RegisteredIntegrations
 from iotgw.app.pause import Pause
 from iotgw.app.singles import Owned, Singles
 from iotgw.app.storage import StoredParts, storage
+from iotgw.app.threads import in_threads
 from iotgw.backups.plans import BackupPlans
 from iotgw.config.settings import IntegrationsSection, Settings
 from iotgw.connect.endpoint import Connector

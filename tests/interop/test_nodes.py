@@ -12,6 +12,7 @@ from itertools import pairwise
 import pytest
 
 from tests.campaign.cable import Cable
+from tests.interop.one_database import OneDatabase
 from tests.interop.test_postgres import Posting, body, more
 from tests.peers.coap import Device
 from tests.peers.gateway import Gateway
@@ -26,7 +27,7 @@ LEASE = 8
 CONVERTER = "json"
 
 
-class Cluster:
+class Cluster(OneDatabase):
     """Nodes on one database. ``a`` has the port of the CoAP devices; messages over HTTP may go to each. With a ``network``, ``b`` lives in it,
     and reaches the database over its cable that can be cut, and no target."""
 
@@ -71,31 +72,8 @@ class Cluster:
         if self.cable is not None:
             self.cable.close()
 
-    def asked(self, query):
-        with self.postgres.connect(self.database) as connection:
-            return connection.execute(query).fetchall()
-
     def owner(self, part):
         return self.asked(f"SELECT owner FROM iotgw.partition WHERE id = {part}")[0][0]
-
-    def stored(self):
-        """The numbers in the journal, by device."""
-        found = {}
-        for (payload,) in self.asked("SELECT payload FROM iotgw.uplink"):
-            document = json.loads(payload)
-            found.setdefault(document["deviceName"], set()).add(document["n"])
-        return found
-
-    def delivered(self):
-        """The numbers that have arrived at the target, by device."""
-        found = {}
-        for document in self.sink.documents:
-            for entry in document["telemetry"]:
-                found.setdefault(document["deviceName"], []).append(entry["values"]["n"])
-        return found
-
-    def arrived(self):
-        return {device: set(numbers) for device, numbers in self.delivered().items()}
 
 
 class Stream:

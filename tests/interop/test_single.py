@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from tests.campaign.cable import Cable
+from tests.interop.one_database import OneDatabase
 from tests.interop.test_postgres import Posting, body, more
 from tests.peers.gateway import Gateway
 from tests.peers.http_sink import HttpSink
@@ -19,7 +20,7 @@ LEASE = 6
 """Seconds."""
 
 
-class Nodes:
+class Nodes(OneDatabase):
     """Three nodes on one database, of which each reaches it over a cable of its own. The integrations ``out`` and ``files`` are single."""
 
     def __init__(self, postgres, folder):
@@ -69,10 +70,6 @@ class Nodes:
         for cable in self.cables.values():
             cable.close()
 
-    def asked(self, query):
-        with self.postgres.connect(self.database) as connection:
-            return connection.execute(query).fetchall()
-
     def holder(self, name="out"):
         """The node that delivers; None for nobody."""
         query = f"""SELECT l.node FROM iotgw.lease l JOIN iotgw.resource r ON l.what = 'integration/' || r.id
@@ -80,19 +77,11 @@ class Nodes:
         found = self.asked(query)
         return found[0][0] if found else None
 
-    def stored(self):
-        found = {}
-        for (payload,) in self.asked("SELECT payload FROM iotgw.uplink"):
-            document = json.loads(payload)
-            found.setdefault(document["deviceName"], set()).add(document["n"])
-        return found
-
-    def arrived(self):
-        found = {}
-        for document in self.sink.documents:
-            for entry in document["telemetry"]:
-                found.setdefault(document["deviceName"], set()).add(entry["values"]["n"])
-        return found
+    def has_adopted(self, lost):
+        """Whether another node works on the partition of one."""
+        other = next(node for name, node in self.nodes.items() if name != lost)
+        (found,) = [each for each in other.api("GET", "/nodes").json["items"] if each["name"] == lost]
+        return found["heldBy"] not in ("", lost)
 
     def files(self):
         return sorted(file.name for file in self.sshd.root.iterdir())
@@ -169,6 +158,7 @@ def test_a_node_that_stands_still_or_is_cut_off_delivers_for_nobody_meanwhile(se
             first = nodes.holder()
             nodes.nodes[first].child.send_signal(signal.SIGSTOP)
             wait_until(lambda: nodes.holder() not in (None, first), 60, what="another node to take over")
+            wait_until(lambda: nodes.has_adopted(first), 60, what="another node to adopt its partition")
             more(*(each for name, each in all_three.items() if name != first))
             moved = "SELECT part, cursor, loan FROM iotgw.integration WHERE loan <> 0"
             loans = {loan for *_, loan in nodes.asked(moved)}
